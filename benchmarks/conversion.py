@@ -1,0 +1,108 @@
+"""
+How long `runoff convert` takes for 294 models: cold (a new process, an empty cache) and from the cache.
+
+The models are variants of networks in ../shared/models, else fixtures/models, else random ones of the same sizes:
+their weights differ a little: no two are alike. Every run is a process of its own, Python's start and the import
+of torch included; the output goes to a new folder each time.
+
+    python benchmarks/conversion.py [--models 294] [--runs 5]
+"""
+
+import argparse
+import dataclasses
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from runoff import go_json
+from runoff.mlp import Kind, Mlp
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = (ROOT.parent / "shared" / "models", ROOT / "fixtures" / "models")
+# The sizes found in the wild: inputs, hidden units of each architecture.
+INPUT_SIZE, HIDDEN_SIZES = 81, (64, 96, 128, 256)
+
+
+def random_mlp(kind: Kind, hidden_size: int, generator: np.random.Generator) -> Mlp:
+    output_size = 9 if kind is Kind.POLICY else 1
+    return Mlp(
+        kind,
+        generator.normal(0.0, 0.2, (hidden_size, INPUT_SIZE)),
+        generator.normal(0.0, 0.1, hidden_size),
+        generator.normal(0.0, 0.2, (output_size, hidden_size)),
+        generator.normal(0.0, 0.1, output_size),
+    )
+
+
+def originals(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
+    """Return where the models come from, and one of each architecture or more."""
+    for folder in SOURCES:
+        paths = sorted(folder.glob("*.model"))
+        if len(paths) >= 8:
+            return str(folder.name), [go_json.read(path) for path in paths]
+    return "random", [random_mlp(kind, size, generator) for size in HIDDEN_SIZES for kind in Kind]
+
+
+def make_models(folder: Path, count: int) -> str:
+    generator = np.random.default_rng(294)
+    source, models = originals(generator)
+    for index in range(count):
+        model = models[index % len(models)]
+        factor = 1.0 + generator.normal(0.0, 1e-3, model.weights_hidden.shape)
+        variant = dataclasses.replace(model, weights_hidden=model.weights_hidden * factor)
+        (folder / f"model_{index:03}.model").write_bytes(go_json.write(variant))
+    return source
+
+
+def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
+    """Run `runoff convert` on a folder in a new process; return its wall and its processor time in seconds."""
+    environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache)}
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-m", "runoff", "convert", str(models), "-o", output]
+        start, before = time.perf_counter(), os.times()
+        subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603
+        wall_s, after = time.perf_counter() - start, os.times()
+        cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+        return wall_s, cpu_s
+
+
+def repeat(what: str, runs: int, measure: Callable[[], tuple[float, float]]) -> None:
+    walls_s, cpus_s = zip(*(measure() for _ in tqdm(range(runs), desc=what, leave=False, disable=None)), strict=True)
+    # Beside other work the wall time tells little; the processor time is what the conversion itself takes.
+    print(
+        f"{what:12} wall: median {statistics.median(walls_s):6.2f} s, min {min(walls_s):6.2f}, max {max(walls_s):6.2f}"
+        f"   processor: median {statistics.median(cpus_s):6.2f} s   of {runs} runs"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=int, default=294)
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as name:
+        models, cache = Path(name, "models"), Path(name, "cache")
+        models.mkdir()
+        source = make_models(models, arguments.models)
+        print(f"{arguments.models} variants of {source} models, {os.cpu_count()} cores")
+
+        def cold_s() -> tuple[float, float]:
+            with tempfile.TemporaryDirectory() as empty:
+                return time_convert_s(models, Path(empty))
+
+        repeat("cold", arguments.runs, cold_s)
+        time_convert_s(models, cache)
+        repeat("from cache", arguments.runs, lambda: time_convert_s(models, cache))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Putting measured numbers into a report without touching what people wrote around them."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runoff.machine import load_average, processor_name
+from runoff.yardstick import measure_yardstick
+
+
+def machine_line() -> str:
+    """Return when, where and beside how much other work something was measured."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    yardstick_ms = measure_yardstick() * 1e3
+    return f"{now}, {processor_name()}, load {load_average():.1f}, yardstick {yardstick_ms:.2f} ms"
+
+
+def write_numbers(report: Path, name: str, lines: Sequence[str]) -> None:
+    """
+    Replace the numbers of one program in a report.
+
+    Args:
+        report: A Markdown file with a line `<!-- NAME -->` and later a line `<!-- /NAME -->`.
+        name: What the program calls its numbers.
+        lines: What shall stand between the two.
+
+    Raises:
+        SystemExit: If the file has no such lines.
+    """
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    text = report.read_text(encoding="utf-8")
+    parts = re.fullmatch(f"(.*{re.escape(start)}\n).*({re.escape(end)}.*)", text, re.DOTALL)
+    if parts is None:
+        raise SystemExit(f"{report}: has no lines {start} and {end}, between which the numbers would go")
+    report.write_text(f"{parts[1]}\n" + "\n".join(lines) + f"\n\n{parts[2]}", encoding="utf-8")

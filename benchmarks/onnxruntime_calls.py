@@ -1,0 +1,79 @@
+"""
+`onnxruntime-cpu`'s predict against the library's own calls, all from a float32 array to a float32 array.
+
+`binding alone` leaves out what every honest call has to do: take the caller's numbers and give new ones back.
+Run from the repository root: python -m benchmarks.onnxruntime_calls
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pairs import paired_ratio, pin_to_one_core
+from fixtures.input_batches import make_batch
+from fixtures.suite_options import FIXTURE_MODELS
+from runoff import go_json
+from runoff.backends.base import Settings
+from runoff.backends.onnxruntime_backend import open_session
+from runoff.backends.registry import open_in_process
+from runoff.conversion import ConversionCache, convert
+from runoff.mlp import Float32Array
+
+Predict = Callable[[Float32Array], object]
+
+
+def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[str, Predict]:
+    """Return the library's public ways of running one batch."""
+    session: Any = open_session(onnx, "onnxruntime-cpu", Settings())
+    inputs, outputs = batch.copy(), np.empty((len(batch), output_size), dtype=np.float32)
+    binding = session.io_binding()
+    binding.bind_input("input", "cpu", 0, np.float32, inputs.shape, inputs.ctypes.data)
+    binding.bind_output("output", "cpu", 0, np.float32, outputs.shape, outputs.ctypes.data)
+
+    def bound(batch: Float32Array) -> Float32Array:
+        np.copyto(inputs, batch)
+        session.run_with_iobinding(binding)
+        return outputs.copy()
+
+    return {
+        "run": lambda batch: session.run(None, {"input": batch})[0],
+        "binding with copies": bound,
+        "binding alone": lambda _: session.run_with_iobinding(binding),
+    }
+
+
+def timed_round(call: Predict, batch: Float32Array, iterations: int) -> Callable[[], float]:
+    """Return a function that takes a round of a call and returns its seconds."""
+
+    def take() -> float:
+        start = time.perf_counter()
+        for _ in range(iterations):
+            call(batch)
+        return time.perf_counter() - start
+
+    return take
+
+
+def main() -> None:
+    """Print predict's time as a ratio to each way of the library, per batch size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=300, help="pairs of rounds (default: 300)")
+    pairs = parser.parse_args().pairs
+    print(f"predict / the library's own call, rps_h64_policy, {pairs} pairs of rounds in turns, {pin_to_one_core()}")
+    mlp = go_json.read(FIXTURE_MODELS / "rps_h64_policy.model")
+    onnx = convert(mlp, cache=ConversionCache()).onnx
+    backend = open_in_process("onnxruntime-cpu", mlp, onnx)
+    for batch_size in (1, 8, 64, 256, 1024):
+        batch = make_batch(mlp.input_size, batch_size)
+        iterations = max(3, 800 // batch_size)
+        predict = timed_round(backend.predict, batch, iterations)
+        for name, call in library_calls(onnx, batch, mlp.output_size).items():
+            ratio = paired_ratio(predict, timed_round(call, batch, iterations), pairs)
+            print(f"batch {batch_size:5}   {name:20} {ratio}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""
+How fast the services are: ours against a stand-in of the original, against one that computes nothing, in one run.
+
+All are called by the same client, by turns, round after round in changing order; ratios are medians over rounds taken
+side by side. Answers are checked before anything is timed. Run from the repository root:
+python -m benchmarks.service_speed --report benchmarks/reports/service_speed.md
+"""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+from tqdm import tqdm
+
+from benchmarks.numbers import machine_line, write_numbers
+from benchmarks.original_service import original_service
+from fixtures.input_batches import make_batch
+from fixtures.suite_options import FIXTURE_MODELS
+from runoff import accuracy, go_json
+from runoff.backends.base import Backend
+from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.registry import SERVICES
+from runoff.intervals import Interval, median_interval
+from runoff.mlp import Float32Array, Float64Array, Mlp
+from runoff.service.launcher import launch
+from runoff.timing import warm_up
+from runoff.units import format_duration, format_ratio
+
+MODEL = FIXTURE_MODELS / "rps_h64_policy.model"
+BATCH_SIZES = (1, 64, 1024)
+ORIGINAL = "original"
+# Long beside the timer, short beside the machine's changes of speed.
+_ROUND_S = 0.02
+_UNTIMED_CALLS = 10
+
+
+@dataclass(frozen=True)
+class Goal:
+    """
+    A ratio to reach.
+
+    Attributes:
+        slow: The numerator's backend.
+        fast: The denominator's.
+        batch_size: Samples of one call.
+        at_least: Smallest ratio wanted; None if `at_most` is meant.
+        at_most: Largest ratio wanted.
+    """
+
+    slow: str
+    fast: str
+    batch_size: int
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+GOALS = (
+    Goal(ORIGINAL, "tensorflow-grpc", 1, at_least=60),
+    Goal(ORIGINAL, "tensorflow-grpc", 64, at_least=35),
+    Goal(ORIGINAL, "tensorflow-oip", 1024, at_least=60),
+    Goal("tensorflow-grpc", "null-grpc", 1, at_most=1.4),
+    Goal("tensorflow-oip", "null-oip", 1, at_most=1.4),
+    Goal("tensorflow-oip", "null-oip", 1024, at_most=2.0),
+)
+
+
+def open_sides(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
+    """Start the services that these backends need, one per engine, and open each backend."""
+    services = {}
+    for engine in dict.fromkeys(SERVICES[name] for name in names):
+        services[engine] = stack.enter_context(launch(engine, [MODEL])).address
+    sides: dict[str, Backend] = {}
+    for name in names:
+        sides[name] = stack.enter_context(_open(name, services[SERVICES[name]], mlp))
+    address = stack.enter_context(original_service(MODEL))
+    return {ORIGINAL: stack.enter_context(open_grpc(ORIGINAL, address, mlp)), **sides}
+
+
+def _open(name: str, address: str, mlp: Mlp) -> Backend:
+    if not name.endswith("-oip"):
+        return open_grpc(name, address, mlp, MODEL.stem)
+    from runoff.backends.oip_backend import open_oip
+
+    opened: Backend = open_oip(name, address, mlp, MODEL.stem)
+    return opened
+
+
+def check(name: str, backend: Backend, mlp: Mlp, batch: Float32Array) -> None:
+    """Raise ParityError if a backend's answers are not the model's."""
+    found = backend.predict(batch)
+    if not name.startswith("null-"):
+        accuracy.check(name, mlp, batch, found)
+
+
+def rounds_by_turns(sides: Mapping[str, Backend], batch: Float32Array, rounds: int) -> dict[str, Float64Array]:
+    """Return the seconds per call of each side, round by round; every round has all sides, the first one changing."""
+    calls = {name: warm_up(lambda side=side: side.predict(batch)) for name, side in sides.items()}  # type: ignore[misc]  # a default is bound
+    iterations = {name: max(1, round(_ROUND_S * 1e9 / warm.call_ns)) for name, warm in calls.items()}
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
+    for index in tqdm(range(rounds), desc=f"batch size {len(batch)}", leave=False):
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            predict, count = sides[name].predict, iterations[name]
+            # The caches of the cores still hold the service before; nobody asks services by such turns.
+            for _ in range(min(count, _UNTIMED_CALLS)):
+                predict(batch)
+            start = time.perf_counter()
+            for _ in range(count):
+                predict(batch)
+            taken[name].append((time.perf_counter() - start) / count)
+    return {name: np.array(durations) for name, durations in taken.items()}
+
+
+def _null_of(name: str) -> str:
+    """Return the backend that shows what a backend's messages and transport cost alone."""
+    return "null-oip" if name.endswith("-oip") else "null-grpc"
+
+
+def _shown(interval: Interval) -> str:
+    low, high = (format_ratio(bound).removesuffix("×") for bound in (interval.low, interval.high))
+    return f"{format_ratio(interval.estimate)} [{low}, {high}]"
+
+
+def speed_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
+    """Return Markdown: per batch size and side the time of a call, and its ratios to the original and to its floor."""
+    rows = []
+    for batch_size, sides in taken.items():
+        for name, rounds in sides.items():
+            call = median_interval(rounds)
+            low, high = format_duration(call.low), format_duration(call.high)
+            faster = "" if name == ORIGINAL else _shown(median_interval(sides[ORIGINAL] / rounds))
+            floor = sides.get(_null_of(name))
+            over = (
+                "" if floor is None or name in (ORIGINAL, _null_of(name)) else _shown(median_interval(rounds / floor))
+            )
+            rows.append((batch_size, name, f"{format_duration(call.estimate)} [{low}, {high}]", faster, over))
+    headers = ("batch", "service", "per call [95 %]", "times faster than the original", "times its null service")
+    return tabulate(rows, headers, tablefmt="github", disable_numparse=True).splitlines()
+
+
+def goal_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
+    """Return Markdown: each goal, what was reached, and whether the whole interval is on its right side."""
+    rows = []
+    for goal in GOALS:
+        sides = taken.get(goal.batch_size, {})
+        if goal.slow not in sides or goal.fast not in sides:
+            continue
+        found = median_interval(sides[goal.slow] / sides[goal.fast])
+        if goal.at_least is not None:
+            wanted, reached, certain = (
+                f"≥ {goal.at_least:g}×",
+                found.estimate >= goal.at_least,
+                found.low >= goal.at_least,
+            )
+        else:
+            assert goal.at_most is not None
+            wanted, reached, certain = (
+                f"≤ {goal.at_most:g}×",
+                found.estimate <= goal.at_most,
+                found.high <= goal.at_most,
+            )
+        said = "yes" if certain else "yes, within the noise" if reached else "no"
+        rows.append((f"{goal.slow} / {goal.fast}", goal.batch_size, wanted, _shown(found), said))
+    return tabulate(
+        rows, ("ratio", "batch", "goal", "found [95 %]", "reached"), "github", disable_numparse=True
+    ).splitlines()
+
+
+def main() -> None:
+    """Measure, print, and write into a report if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each service and batch size (default: 40)")
+    known = [name for name in SERVICES if SERVICES[name] in ("tensorflow", "onnxruntime", "null")]
+    parser.add_argument("--services", default=",".join(known), help="which to time (default: %(default)s)")
+    parser.add_argument("--report", type=Path, help="a Markdown file whose numbers are to be replaced")
+    arguments = parser.parse_args()
+    mlp = go_json.read(MODEL)
+    before, taken = machine_line(), {}
+    with ExitStack() as stack:
+        print("starting the services", flush=True)
+        sides = open_sides(arguments.services.split(","), mlp, stack)
+        for batch_size in BATCH_SIZES:
+            batch = make_batch(mlp.input_size, batch_size)
+            for name, side in sides.items():
+                check(name, side, mlp, batch)
+            taken[batch_size] = rounds_by_turns(sides, batch, arguments.rounds)
+        for side in sides.values():
+            side.check_same_service()
+    told = f"{MODEL.stem}, {arguments.rounds} rounds of {_ROUND_S * 1e3:g} ms or one call each"
+    lines = [f"{told}; before: {before}; after: {machine_line()}", "", *goal_table(taken), "", *speed_table(taken)]
+    print("\n".join(lines))
+    if arguments.report:
+        write_numbers(arguments.report, "speed", lines)
+
+
+if __name__ == "__main__":
+    main()

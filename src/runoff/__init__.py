@@ -1,0 +1,1 @@
+"""runoff: a performance suite for small neural networks, with numbers people can trust."""

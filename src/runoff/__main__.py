@@ -1,0 +1,7 @@
+"""`python -m runoff`, the same as `runoff`."""
+
+import sys
+
+from runoff.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""One file per way of running a model, behind the small contract of `base`."""

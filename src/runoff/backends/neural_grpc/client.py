@@ -1,0 +1,210 @@
+"""The client of `neural.NeuralService`: a deadline on every call, every reply checked."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from runoff.backends.neural_grpc import reply_codec, request_codec
+from runoff.backends.neural_grpc.address import format_address, parse_address
+from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
+from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, SERVICE_NAME
+from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.backends.service_times import CallParts, take_apart
+from runoff.errors import ServiceError, ShapeError
+from runoff.mlp import Float32Array, Kind
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """
+    What a service says about one of its models; a foreign service fills the first five only.
+
+    Attributes:
+        input_size: Features of one sample.
+        hidden_size: Hidden units.
+        output_size: Outputs of one sample.
+        device: `cpu`, `gpu` or `metal`.
+        framework: `tensorflow`, `pytorch`, `onnxruntime`, …
+        model_name: Empty if the service knows no names.
+        model_digest: Mlp.digest, or empty.
+        untrained: Whether the weights were made from a seed.
+        backend: runoff's name of what computes there, or empty.
+        framework_version: Or empty.
+        threads: Threads of one forward pass; 0 if not said.
+        spinning: Whether idle worker threads spin.
+        device_name: The processor's or GPU's own name, or empty.
+        pid: Process of the service; 0 if not said.
+        nonce: Random per start of the service, or empty.
+        max_batch_size: Largest batch it takes; 0 if not said.
+        facts: What else its backend tells.
+    """
+
+    input_size: int
+    hidden_size: int
+    output_size: int
+    device: str
+    framework: str
+    model_name: str = ""
+    model_digest: str = ""
+    untrained: bool = False
+    backend: str = ""
+    framework_version: str = ""
+    threads: int = 0
+    spinning: bool = False
+    device_name: str = ""
+    pid: int = 0
+    nonce: str = ""
+    max_batch_size: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """(input_size, hidden_size, output_size)."""
+        return self.input_size, self.hidden_size, self.output_size
+
+
+class NeuralClient:
+    """One channel to one service; a context manager."""
+
+    def __init__(
+        self,
+        address: str,
+        timeout_s: float = 10.0,
+        credentials: grpc.ChannelCredentials | None = None,
+        channel: grpc.Channel | None = None,
+    ) -> None:
+        """
+        Prepare a channel; the first call connects.
+
+        Args:
+            address: `host:port`.
+            timeout_s: Deadline of every call.
+            credentials: Whom to trust and what to show, for a service that speaks TLS.
+            channel: One to that address to share, if there is one already.
+
+        Raises:
+            UsageError: If the address is none.
+        """
+        self.address = format_address(*parse_address(address))
+        self.timeout_s = timeout_s
+        self._channel = open_channel(self.address, credentials) if channel is None else channel
+        self._predict = self._method("Predict")
+        self._batch_predict = self._method("BatchPredict")
+        self._model_info = self._method("GetModelInfo")
+
+    def predict(
+        self, batch: Float32Array, kind: Kind, model_name: str = "", output_size: int | None = None
+    ) -> Float32Array:
+        """
+        Run one forward pass: Predict for one sample, BatchPredict for more.
+
+        Args:
+            batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
+            kind: Policy or value.
+            model_name: Which model of that kind; empty for the service's first.
+            output_size: Numbers of one sample that the service announced, if known.
+
+        Returns:
+            Outputs, shape (batch_size, output_size), float32.
+
+        Raises:
+            ShapeError: If the batch or its message is larger than any service of ours takes.
+            BackendUnavailable: If nobody listens or no reply arrives within timeout_s.
+            ServiceError: If the service refuses or its reply breaks the contract.
+        """
+        method, message = self._encode(batch, kind, model_name)
+        return self._decode(self._call(method, message), kind, len(batch), output_size)
+
+    def profile(
+        self, batch: Float32Array, kind: Kind, model_name: str, output_size: int, calls: int
+    ) -> CallParts | None:
+        """
+        Find out where the time of `predict` goes; apart from anything timed, for reading metadata costs some 20 µs.
+
+        Args:
+            batch: As `predict`.
+            kind: As `predict`.
+            model_name: As `predict`.
+            output_size: As `predict`.
+            calls: How many to take the medians of.
+
+        Returns:
+            The parts of a call; None if the service does not tell its own.
+
+        Raises:
+            RunoffError: As `predict`.
+        """
+
+        def call(message: bytes) -> tuple[bytes, str]:
+            method = self._predict if len(batch) == 1 else self._batch_predict
+            return call_with_times(method, message, self.address, self.timeout_s, SERVICE_NAME)
+
+        return take_apart(
+            lambda: self._encode(batch, kind, model_name)[1],
+            call,
+            lambda reply: self._decode(reply, kind, len(batch), output_size),
+            calls,
+        )
+
+    def model_info(self, kind: Kind, model_name: str = "") -> ModelInfo:
+        """
+        Ask what a service says about a model.
+
+        Raises:
+            OtherModelError: If the service has no such model.
+            BackendUnavailable: If nobody listens or no reply arrives within timeout_s.
+            ServiceError: If the service refuses or its reply breaks the contract.
+        """
+        request = ModelInfoRequest(model_type=str(kind), model_name=model_name)
+        reply = self._call(self._model_info, request.SerializeToString())
+        try:
+            response = ModelInfoResponse.FromString(reply)
+        except DecodeError as error:
+            raise ServiceError(f"{self.address}: the reply is no neural.ModelInfoResponse: {error}") from None
+        fields = {name: getattr(response, name) for name in ModelInfo.__dataclass_fields__}
+        info = ModelInfo(**fields | {"facts": dict(response.facts)})
+        if min(info.sizes) < 1:
+            raise ServiceError(f"{self.address}: announces a model of sizes {info.sizes}, expected all at least 1")
+        return info
+
+    def close(self) -> None:
+        """Close the channel; a second call does nothing."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+        return self._channel.unary_unary(f"/{SERVICE_NAME}/{name}", None, None)
+
+    def _encode(
+        self, batch: Float32Array, kind: Kind, model_name: str
+    ) -> tuple["grpc.UnaryUnaryMultiCallable[bytes, bytes]", bytes]:
+        """Return the method and the message for a batch; ShapeError if it is too large."""
+        if len(batch) > MAX_BATCH_SIZE:
+            raise ShapeError(f"the batch has {len(batch)} samples, the limit of one call is {MAX_BATCH_SIZE}")
+        if len(batch) == 1:
+            return self._predict, within_limit(request_codec.encode_predict(batch, kind, model_name), 1)
+        message = request_codec.encode_batch_predict(batch, kind, model_name)
+        return self._batch_predict, within_limit(message, len(batch))
+
+    def _decode(self, reply: bytes, kind: Kind, batch_size: int, output_size: int | None) -> Float32Array:
+        """Return a reply's outputs; ServiceError if they break the contract."""
+        decode = reply_codec.decode_predict if batch_size == 1 else reply_codec.decode_batch_predict
+        try:
+            outputs = decode(reply, kind)
+            reply_codec.check(outputs, kind, batch_size, output_size)
+        except ServiceError as error:
+            raise ServiceError(f"{self.address}: {error}") from None
+        return outputs
+
+    def _call(self, method: "grpc.UnaryUnaryMultiCallable[bytes, bytes]", message: bytes) -> bytes:
+        try:
+            return method(message, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise explained(error, self.address, self.timeout_s, SERVICE_NAME) from None

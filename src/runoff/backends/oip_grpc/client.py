@@ -1,0 +1,164 @@
+"""The client of the Open Inference Protocol: a deadline on every call, every reply checked."""
+
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from runoff.backends.neural_grpc.address import format_address, parse_address
+from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
+from runoff.backends.oip_grpc import codec
+from runoff.backends.oip_grpc.contract import SERVICE_NAME
+from runoff.backends.oip_grpc.inference_pb2 import (
+    ModelMetadataRequest,
+    ModelMetadataResponse,
+    ServerMetadataRequest,
+    ServerMetadataResponse,
+)
+from runoff.backends.oip_grpc.replies import read_outputs
+from runoff.backends.oip_grpc.signature import Signature
+from runoff.backends.service_times import CallParts, take_apart
+from runoff.errors import OtherModelError, RunoffError, ServiceError, quote
+from runoff.mlp import Float32Array, Kind
+
+_Reply = TypeVar("_Reply", bound=Message)
+
+
+class OipClient:
+    """
+    One channel to one model of one server; a context manager.
+
+    Attributes:
+        address: `host:port` of the server.
+        timeout_s: Deadline of every call.
+        model_name: The model.
+        model_version: Its version; empty leaves it to the server.
+        channel: For other protocols of the same server.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model_name: str,
+        model_version: str = "",
+        timeout_s: float = 10.0,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """
+        Prepare a channel; the first call connects.
+
+        Args:
+            address: `host:port`.
+            model_name: The model.
+            model_version: Its version; empty leaves it to the server.
+            timeout_s: Deadline of every call.
+            credentials: Whom to trust and what to show, for a server that speaks TLS.
+
+        Raises:
+            UsageError: If the address is none.
+        """
+        self.address = format_address(*parse_address(address))
+        self.timeout_s = timeout_s
+        self.model_name = model_name
+        self.model_version = model_version
+        self.channel = open_channel(self.address, credentials)
+        self._infer = self._method("ModelInfer")
+
+    def server_metadata(self) -> ServerMetadataResponse:
+        """Ask the server for its name, version and extensions; errors as `predict`."""
+        return self._ask("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)
+
+    def model_metadata(self) -> ModelMetadataResponse:
+        """Ask for the model's inputs and outputs; OtherModelError if there is no such model, others as `predict`."""
+        request = ModelMetadataRequest(name=self.model_name, version=self.model_version)
+        return self._ask("ModelMetadata", request, ModelMetadataResponse.FromString)
+
+    def predict(self, batch: Float32Array, signature: Signature, kind: Kind | None) -> Float32Array:
+        """
+        Run one forward pass.
+
+        Args:
+            batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
+            signature: What the model takes and gives.
+            kind: Policy if its outputs must be probabilities; None if nothing but numbers is expected of them.
+
+        Returns:
+            Outputs, shape (batch_size, output_size), float32.
+
+        Raises:
+            ShapeError: If the model takes no batch of that size, or the message is over the limit.
+            BackendUnavailable: If nobody listens or no reply arrives within timeout_s.
+            ServiceError: If the server refuses or its reply breaks the protocol.
+        """
+        message = self._encode(batch, signature)
+        try:
+            reply = self._infer(message, timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise self._explained(error) from None
+        return self._decode(reply, signature, len(batch), kind)
+
+    def profile(self, batch: Float32Array, signature: Signature, kind: Kind | None, calls: int) -> CallParts | None:
+        """
+        Find out where the time of `predict` goes, outside of anything timed.
+
+        Args:
+            batch: As `predict`.
+            signature: As `predict`.
+            kind: As `predict`.
+            calls: How many to take the medians of.
+
+        Returns:
+            The parts of a call; None if the server does not tell its own.
+
+        Raises:
+            RunoffError: As `predict`.
+        """
+        return take_apart(
+            lambda: self._encode(batch, signature),
+            lambda message: call_with_times(self._infer, message, self.address, self.timeout_s, SERVICE_NAME),
+            lambda reply: self._decode(reply, signature, len(batch), kind),
+            calls,
+        )
+
+    def close(self) -> None:
+        """Close the channel; a second call does nothing."""
+        self.channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+        return self.channel.unary_unary(f"/{SERVICE_NAME}/{name}", None, None)
+
+    def _encode(self, batch: Float32Array, signature: Signature) -> bytes:
+        shape = signature.input_shape(len(batch))
+        names = signature.input_name, signature.output_name
+        message = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
+        return within_limit(message, len(batch))
+
+    def _decode(self, reply: bytes, signature: Signature, batch_size: int, kind: Kind | None) -> Float32Array:
+        try:
+            return read_outputs(reply, self.model_name, signature, batch_size, kind)
+        except ServiceError as error:
+            raise ServiceError(f"{self.address}: {error}") from None
+
+    def _ask(self, method: str, request: Message, read: Callable[[bytes], _Reply]) -> _Reply:
+        try:
+            reply = self._method(method)(request.SerializeToString(), timeout=self.timeout_s)
+        except grpc.RpcError as error:
+            raise self._explained(error) from None
+        try:
+            return read(reply)
+        except DecodeError as error:
+            raise ServiceError(f"{self.address}: the reply is no inference.{method}Response: {error}") from None
+
+    def _explained(self, error: grpc.RpcError) -> RunoffError:
+        # Triton answers UNAVAILABLE, which elsewhere means that nobody is there, for a model that failed to load.
+        details = error.details() or ""
+        if error.code() is grpc.StatusCode.UNAVAILABLE and f"'{self.model_name}'" in details:
+            return OtherModelError(f"{self.address} does not serve {self.model_name}: {quote(details, 300)}")
+        return explained(error, self.address, self.timeout_s, SERVICE_NAME)

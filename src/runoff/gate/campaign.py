@@ -1,0 +1,361 @@
+"""A whole gate: blocks of fresh processes in two stages, within a budget of time; every case gets its verdict."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runoff.errors import GateError
+from runoff.gate import decision
+from runoff.gate.channel import ChildLost
+from runoff.gate.children import BASELINE, CANDIDATE, NULL, Deadlines, Trio
+from runoff.gate.cores import Cores
+from runoff.gate.decision import Finding, Word
+from runoff.gate.duel import CaseBlock, Duel, Failure, Published, Rhythm
+from runoff.gate.plan import Plan
+from runoff.gate.sides import Side
+from runoff.gate.signed_rank import Float64Array, hodges_lehmann
+from runoff.gate.verdict import GateResult, Verdict, by_urgency
+
+_OUT_OF_TIME = "the budget ended before it could be decided; allow more with --gate-budget"
+
+
+@dataclass(frozen=True)
+class Telling:
+    """
+    Who is told what happens.
+
+    Attributes:
+        line: A line for the log: the plan, the end of a block.
+        progress: Blocks done, blocks in all as far as known, the case that is run.
+    """
+
+    line: Callable[[str], None]
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """
+    What is asked.
+
+    Attributes:
+        against: What the user called the baseline.
+        candidate: The side that is judged.
+        baseline: The side it is held against.
+        tolerances: Case to tolerance, of the candidate's cases in their order.
+        chosen: Whether a test id is one that the user asked for.
+        plan: Blocks and time.
+        cores: Who runs where.
+        gate_options: The gate's option flags, which children must bear: flag to `flag`, `one` or `many`.
+        rhythm: How long rounds are.
+        deadlines: How long a child may keep us waiting.
+    """
+
+    against: str
+    candidate: Side
+    baseline: Side
+    tolerances: Mapping[str, float]
+    chosen: Callable[[str], bool]
+    plan: Plan
+    cores: Cores
+    gate_options: Mapping[str, str]
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
+@dataclass
+class _Case:
+    """What has been measured of a case so far."""
+
+    first: list[CaseBlock] = field(default_factory=list)
+    second: list[CaseBlock] = field(default_factory=list)
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def cost_s(self) -> float:
+        return statistics.median([block.cost_s for block in self.first]) if self.first else 0.0
+
+
+class Campaign:
+    """One gate from the first child to the last verdict."""
+
+    def __init__(self, question: Question, telling: Telling) -> None:
+        self._question = question
+        self._plan = question.plan
+        self._telling = telling
+        self._duel = Duel(question.rhythm, question.deadlines, on_case=self._on_case)
+        self._cases: dict[str, _Case] = {}
+        self._published: dict[str, Published] = {}
+        self._absent: list[Verdict] = []
+        self._notes: list[str] = [question.cores.note] if question.cores.note else []
+        self._began = time.monotonic()
+        self._start_s: list[float] = []
+        self._where = ""
+        self._last_block_s: dict[str, float] = {}
+
+    def run(self) -> GateResult:
+        """
+        Measure and judge.
+
+        Returns:
+            The result; `refused` says why nothing was compared where that is so.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C; every child has ended.
+        """
+        try:
+            with self._question.cores.coordinating():
+                return self._run()
+        except GateError as error:
+            return self._result((), str(error))
+
+    def _run(self) -> GateResult:
+        if not self._question.tolerances:
+            raise GateError("nothing to compare: no benchmark was chosen")
+        with self._start_trio([]) as trio:
+            shared = self._match(trio)
+            if not shared:
+                against = self._question.against
+                raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
+            self._cases = {case: _Case() for case in shared}
+            self._tell_plan(len(shared))
+            self._run_block(f"first look, block 1 of {self._plan.first_blocks}", shared, "first", trio)
+        self._check_budget()
+        self._repeat("first look", self._plan.first_blocks, "first", 2)
+        suspects = self._suspects()
+        looked_at = suspects[: self._affordable(suspects)]
+        if looked_at:
+            blocks = self._plan.blocks_for(len(looked_at))
+            names = ", ".join(_short(case) for case in looked_at[:3]) + ("…" if len(looked_at) > 3 else "")
+            self._telling.line(
+                f"{len(looked_at)} of {len(shared)} cases get a second look: {blocks} fresh blocks ({names})"
+            )
+            self._repeat("second look", blocks, "second", 1, looked_at)
+        return self._result([*self._judge(suspects, looked_at), *self._absent])
+
+    def _match(self, trio: Trio) -> list[str]:
+        """Return the cases to compare; what is on one side only is noted."""
+        ours = self._question.tolerances
+        candidate, baseline = set(trio.collected[CANDIDATE]), dict.fromkeys(trio.collected[BASELINE])
+        problems = "\n".join(trio.problems[BASELINE])
+        for case in ours:
+            if case not in baseline and problems:
+                reason = f"the baseline could not collect all its tests: {problems}"
+                self._absent.append(Verdict(case, Word.INVALID, ours[case], reason))
+            elif case not in baseline:
+                self._absent.append(Verdict(case, Word.NEW, ours[case], "is not in the baseline"))
+        for case in baseline:
+            if case not in candidate and case not in ours and self._question.chosen(case):
+                self._absent.append(Verdict(case, Word.MISSING, math.nan, "is in the baseline, not in the candidate"))
+        lost = [case for case in ours if case in baseline and case not in candidate]
+        self._absent += [Verdict(case, Word.INVALID, ours[case], "was not collected a second time") for case in lost]
+        return [case for case in ours if case in baseline and case in candidate]
+
+    def _repeat(self, what: str, blocks: int, stage: str, first: int, cases: Sequence[str] | None = None) -> None:
+        """Run the remaining blocks of a stage, as far as the time allows."""
+        for number in range(first, blocks + 1):
+            left = [case for case in (cases or self._cases) if not self._cases[case].failures]
+            if not left:
+                return
+            # A server's start is paid by whichever case needs it first: the block before knows better than the sum.
+            sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
+            expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
+            if self._plan.budget_s is not None and self._spent_s() + expected_s > self._plan.budget_s:
+                budget_s = self._plan.budget_s
+                self._notes.append(f"the budget of {budget_s:.0f} s ended before {what}, block {number} of {blocks}")
+                return
+            self._run_block(f"{what}, block {number} of {blocks}", left, stage)
+
+    def _run_block(self, name: str, cases: Sequence[str], stage: str, trio: Trio | None = None) -> None:
+        """Run one block; when a child is lost, the case it was at is out and a fresh trio does the rest."""
+        start, left = time.monotonic(), list(cases)
+        while left:
+            self._where = name
+            with trio or self._start_trio(left) as running:
+                left = self._without_uncollected(left, running)
+                done = self._duel.run_block(running, left)
+                if any(failure.kind == "lost" for failure in done[-1].failures if done):
+                    # It may hang, and keep the core busy that the rest is timed on.
+                    running.stop(grace_s=1.0)
+            for block in done:
+                self._keep(block, stage)
+            left, trio = left[len(done) :], None
+        self._last_block_s[stage] = time.monotonic() - start
+        self._telling.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
+
+    def _without_uncollected(self, cases: Sequence[str], trio: Trio) -> list[str]:
+        """Return the cases that all children have; a tree that changes while it is judged is noticed here."""
+        everywhere = set(trio.collected[0]).intersection(*trio.collected[1:])
+        for case in cases:
+            if case not in everywhere:
+                self._cases[case].failures = (Failure(CANDIDATE, "lost", "was not collected in every block"),)
+        return [case for case in cases if case in everywhere]
+
+    def _keep(self, block: CaseBlock, stage: str) -> None:
+        case = self._cases[block.case]
+        if block.failures:
+            case.failures = block.failures
+            return
+        (case.first if stage == "first" else case.second).append(block)
+        if block.published:
+            self._published[block.case] = block.published
+
+    def _start_trio(self, cases: Sequence[str]) -> Trio:
+        files = list(dict.fromkeys(case.partition("::")[0] for case in cases))
+        question = self._question
+        self._telling.progress(f"{self._where or 'first look, block 1'}: starting the sides")
+        try:
+            trio = Trio(
+                question.candidate, question.baseline, question.cores, files, question.gate_options, question.deadlines
+            )
+        except (ChildLost, OSError) as error:
+            raise GateError(f"no comparison: {error}") from None
+        self._start_s.append(trio.started_s)
+        return trio
+
+    def _on_case(self, case: str) -> None:
+        self._telling.progress(f"{self._where}: {_short(case)}")
+
+    def _tell_plan(self, cases: int) -> None:
+        plan, rhythm = self._plan, self._question.rhythm
+        budget = f", at most {plan.budget_s:.0f} s" if plan.budget_s is not None else ""
+        round_ms = rhythm.round_ns * 1e-6
+        self._telling.line(
+            f"plan: {cases} cases, {plan.first_blocks} blocks of fresh processes each (rounds of {round_ms:g} ms"
+            f" by turns: candidate, baseline, baseline again), {plan.second_blocks} fresh blocks for what looks slower"
+            f" or unclear; false alarms in at most {plan.alpha:.2g} of runs{budget}"
+        )
+        if self._question.cores.duel:
+            core, others = self._question.cores.duel[0], ", ".join(map(str, self._question.cores.others))
+            self._telling.line(f"both sides are timed on core {core}, the processes they start run on {others}")
+        elif self._question.cores.note:
+            self._telling.line(self._question.cores.note)
+
+    def _check_budget(self) -> None:
+        costs = [case.cost_s for case in self._cases.values() if case.first]
+        first_block_s = self._typical_start_s() + sum(costs)
+        second_s = self._plan.second_blocks * (self._typical_start_s() + max(costs, default=0.0))
+        self._telling.line(
+            f"the first look will take about {first_block_s * self._plan.first_blocks:.0f} s in all, a second look up"
+            f" to {second_s:.0f} s for one case"
+        )
+        self._plan.check_budget(self._spent_s(), first_block_s, self._typical_start_s(), min(costs, default=0.0))
+
+    def _suspects(self) -> list[str]:
+        """Return the cases that need a second look, the most suspicious first."""
+        whole = [name for name, case in self._cases.items() if self._is_whole(case)]
+        if not whole:
+            return []
+        blocks, null = (np.array([_column(self._cases[name].first, key) for name in whole]) for key in _COLUMNS)
+        tolerance = np.array([self._question.tolerances[name] for name in whole])
+        mask = decision.goes_on(blocks, null, tolerance)
+        estimate = dict(zip(whole, hodges_lehmann(blocks).tolist(), strict=True))
+        return sorted((name for name, on in zip(whole, mask, strict=True) if on), key=lambda name: -estimate[name])
+
+    def _is_whole(self, case: _Case) -> bool:
+        return not case.failures and len(case.first) >= self._plan.first_blocks
+
+    def _affordable(self, suspects: Sequence[str]) -> int:
+        left_s = math.inf if self._plan.budget_s is None else self._plan.budget_s - self._spent_s()
+        return self._plan.affordable([self._cases[name].cost_s for name in suspects], self._typical_start_s(), left_s)
+
+    def _judge(self, suspects: Sequence[str], looked_at: Sequence[str]) -> list[Verdict]:
+        """Return the verdict of every case that is in both."""
+        plan = self._plan
+        needed = math.ceil(math.log2(max(1, len(looked_at)) / plan.alpha))
+        decided = [n for n in looked_at if not self._cases[n].failures and len(self._cases[n].second) >= needed]
+        findings = decision.decide(
+            [_column(self._cases[name].second, "log_ratio") for name in decided],
+            [_column(self._cases[name].second, "null_log_ratio") for name in decided],
+            [self._question.tolerances[name] for name in decided],
+            # Cases that fell out count as asked all the same.
+            plan.alpha * (len(decided) / len(looked_at) if looked_at else 1.0),
+        )
+        by_name = dict(zip(decided, findings, strict=True))
+        return [
+            verdict
+            for name, case in self._cases.items()
+            if (verdict := self._verdict(name, case, by_name.get(name), name in suspects)) is not None
+        ]
+
+    def _verdict(self, name: str, case: _Case, finding: Finding | None, suspected: bool) -> Verdict | None:
+        tolerance = self._question.tolerances[name]
+        if case.failures:
+            return _verdict_of_failures(name, tolerance, case.failures)
+        if finding is not None:
+            return Verdict(name, finding.word, tolerance, "", finding, *_times(case.second, finding), second_stage=True)
+        if self._is_whole(case) and not suspected:
+            finding = decision.accept(_column(case.first, "log_ratio"), _column(case.first, "null_log_ratio"))
+            return Verdict(name, Word.OK, tolerance, "", finding, *_times(case.first, finding))
+        return Verdict(name, Word.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
+
+    def _result(self, verdicts: Sequence[Verdict], refused: str = "") -> GateResult:
+        failures = {name: case.failures for name, case in self._cases.items() if case.failures}
+        return GateResult(
+            against=self._question.against,
+            baseline=self._question.baseline.label,
+            alpha=self._plan.alpha,
+            verdicts=by_urgency(verdicts or self._absent),
+            failed={n: f.reason for n, all_of in failures.items() for f in all_of if _is_candidates(f)},
+            skipped={n: all_of[0].reason for n, all_of in failures.items() if _skipped_everywhere(all_of)},
+            published=self._published,
+            notes=tuple(self._notes),
+            seconds=self._spent_s(),
+            refused=refused,
+        )
+
+    def _spent_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def _typical_start_s(self) -> float:
+        return statistics.median(self._start_s)
+
+
+_COLUMNS = ("log_ratio", "null_log_ratio")
+
+
+def _column(blocks: Sequence[CaseBlock], key: str) -> Float64Array:
+    return np.array([getattr(block, key) for block in blocks])
+
+
+def _times(blocks: Sequence[CaseBlock], finding: Finding) -> tuple[float, float]:
+    """
+    Return the seconds of a call: candidate, baseline.
+
+    The candidate's is the baseline's, changed by the estimate: the machine's speed wanders between blocks, and the
+    medians of the two sides might come from different ones.
+    """
+    baseline_s = statistics.median(block.baseline_call_s for block in blocks)
+    return baseline_s * (1.0 + finding.change), baseline_s
+
+
+def _is_candidates(failure: Failure) -> bool:
+    return failure.side == CANDIDATE and failure.kind in ("failed", "lost")
+
+
+def _skipped_everywhere(failures: Sequence[Failure]) -> bool:
+    sides = {failure.side for failure in failures if failure.kind in ("skipped", "unused")}
+    return len(sides) == len(failures) == 3
+
+
+def _verdict_of_failures(name: str, tolerance: float, failures: Sequence[Failure]) -> Verdict | None:
+    """Return the verdict of a case that could not be compared; None if it is skipped on both sides."""
+    if _skipped_everywhere(failures):
+        return None
+    sides = {failure.side: failure for failure in failures}
+    reason = "; ".join(dict.fromkeys(failure.reason for failure in failures))
+    if all(failure.kind == "skipped" for failure in failures):
+        if set(sides) == {CANDIDATE}:
+            return Verdict(name, Word.MISSING, tolerance, reason)
+        if set(sides) == {BASELINE, NULL}:
+            return Verdict(name, Word.NEW, tolerance, reason)
+    return Verdict(name, Word.INVALID, tolerance, reason)
+
+
+def _short(case: str) -> str:
+    """Return a test id as one reads it: the part that differs."""
+    return case.rpartition("::")[2]

@@ -1,0 +1,240 @@
+"""One block: every case once, its rounds by turns on the three sides."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from runoff.gate.channel import ChildLost, Word, receive_all
+from runoff.gate.children import BASELINE, CANDIDATE, NAMES, NULL, Deadlines, Trio
+from runoff.gate.signed_rank import Float64Array
+
+# Each side first, in the middle and last equally often, and as often right after itself; each palindrome cancels what
+# drifts. 24 rounds of 2.5 ms: more change nothing, the spread comes from the processes.
+_TURNS = (
+    (CANDIDATE, BASELINE, NULL, NULL, BASELINE, CANDIDATE),
+    (BASELINE, NULL, CANDIDATE, CANDIDATE, NULL, BASELINE),
+    (NULL, CANDIDATE, BASELINE, BASELINE, CANDIDATE, NULL),
+)
+_MOST_TURNS = 12
+_FEW_CALLS = 8
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """
+    How long things are run; nanoseconds.
+
+    Attributes:
+        round_ns: A round lasts about as long.
+        longest_round_ns: A round may last as long to hold a few calls; beyond it, it holds one.
+        warm_ns: Each side's warm-up right before its rounds.
+        case_ns: All rounds of a case in a block, for calls that are longer than a round.
+    """
+
+    round_ns: float = 2.5e6
+    longest_round_ns: float = 10e6
+    warm_ns: float = 10e6
+    case_ns: float = 0.6e9
+
+    def calls(self, call_ns: float) -> int:
+        """Return how many calls make a round."""
+        # Single calls to a server differ by tens of per cent.
+        few = min(_FEW_CALLS, int(self.longest_round_ns / call_ns))
+        return max(1, few, math.ceil(self.round_ns / call_ns))
+
+    def turns(self, round_ns: float) -> int:
+        """Return how often each side has its two rounds: a multiple of three, fewer for long rounds."""
+        return int(min(_MOST_TURNS, max(1, self.case_ns / (6 * round_ns) // 3) * 3))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """
+    Why a case could not be compared.
+
+    Attributes:
+        side: CANDIDATE, BASELINE or NULL.
+        kind: `failed`, `skipped`, `unused` (the test never called its benchmark) or `lost`.
+        reason: For people.
+    """
+
+    side: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the candidate's test said and measured in one block: seconds of each round, calls in it, and the rest."""
+
+    durations_s: list[float]
+    calls: int
+    extra_info: dict[str, Any]
+    group: str | None
+
+
+@dataclass(frozen=True)
+class CaseBlock:
+    """
+    One case in one block; either measured or failed.
+
+    Attributes:
+        case: Test id.
+        cost_s: What it took, set-up included.
+        failures: Why it was not measured; empty if it was.
+        log_ratio: Median over rounds of log(candidate / baseline).
+        null_log_ratio: Median over rounds of log(null / baseline).
+        baseline_call_s: Median seconds of one call of the baseline.
+        calls: Calls in a round.
+        published: What the candidate's test published.
+    """
+
+    case: str
+    cost_s: float
+    failures: tuple[Failure, ...] = ()
+    log_ratio: float = math.nan
+    null_log_ratio: float = math.nan
+    baseline_call_s: float = math.nan
+    calls: int = 1
+    published: Published | None = None
+
+
+@dataclass
+class Duel:
+    """
+    Runs blocks.
+
+    Attributes:
+        rhythm: How long things are run.
+        deadlines: How long a child may keep us waiting.
+        calls: Per case the calls in a round, fixed when it is first measured and the same on all sides.
+        on_case: Called with each case before it is run.
+    """
+
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    calls: dict[str, int] = field(default_factory=dict)
+    on_case: Callable[[str], None] = lambda _: None
+
+    def run_block(self, trio: Trio, cases: Sequence[str]) -> list[CaseBlock]:
+        """
+        Measure cases in one set of processes.
+
+        Args:
+            trio: Fresh children that have collected all of them.
+            cases: Test ids.
+
+        Returns:
+            One entry per case, in order, up to and including the first that lost a child.
+        """
+        trio.tell(do="begin", cases=list(cases))
+        blocks = []
+        for case in cases:
+            self.on_case(case)
+            start = time.monotonic()
+            blocks.append(self._run_case(trio, case, start))
+            if any(failure.kind == "lost" for failure in blocks[-1].failures):
+                break
+        return blocks
+
+    def _run_case(self, trio: Trio, case: str, start: float) -> CaseBlock:
+        trio.tell(do="run")
+        arrived = receive_all(trio.connections, self.deadlines.set_up_s)
+        if not all(isinstance(word, dict) and word.get("at") == "ready" for word in arrived):
+            return self._give_up(trio, case, arrived, start)
+        side = CANDIDATE
+        try:
+            longest_call_ns = max(float(word["first_call_ns"]) for word in arrived if isinstance(word, dict))
+            call_ns = [self._warm_up(trio, side := index, longest_call_ns) for index in range(3)]
+            calls = self.calls.setdefault(case, self.rhythm.calls(sum(call_ns) / 3))
+            times: list[list[float]] = [[], [], []]
+            expected_ns = calls * max(call_ns)
+            for turn in range(self.rhythm.turns(expected_ns)):
+                for side in _TURNS[turn % 3]:
+                    times[side].append(self._run_round(trio, side, calls, expected_ns))
+        except ChildLost as lost:
+            return CaseBlock(case, _since(start), (Failure(side, "lost", trio.why_lost(side, lost)),))
+        except _EndedEarlyError as ended:
+            arrived = [ended.word if index == side else {"at": "ready"} for index in range(3)]
+            return self._give_up(trio, case, arrived, start)
+        trio.tell(do="publish")
+        finished = receive_all(trio.connections, self.deadlines.set_up_s)
+        failures = _failures(trio, finished)
+        if failures:
+            return CaseBlock(case, _since(start), failures)
+        return _measured(case, _since(start), np.array(times), calls, finished[CANDIDATE])
+
+    def _give_up(self, trio: Trio, case: str, arrived: Sequence[Word | ChildLost], start: float) -> CaseBlock:
+        """End a case that did not come to its rounds everywhere: who is ready is let go."""
+        words = list(arrived)
+        waiting = [index for index, word in enumerate(words) if isinstance(word, dict) and word.get("at") == "ready"]
+        for index in waiting:
+            trio.connections[index].send(do="drop")
+        for index in waiting:
+            try:
+                words[index] = trio.receive(index, self.deadlines.set_up_s)
+            except ChildLost as lost:
+                words[index] = lost
+        return CaseBlock(case, _since(start), _failures(trio, words))
+
+    def _warm_up(self, trio: Trio, side: int, longest_call_ns: float) -> float:
+        trio.connections[side].send(do="warm", ns=self.rhythm.warm_ns)
+        word = trio.receive(side, self.deadlines.round_s + 20e-9 * (longest_call_ns + self.rhythm.warm_ns))
+        return _number(word, "call_ns")
+
+    def _run_round(self, trio: Trio, side: int, calls: int, expected_ns: float) -> float:
+        trio.connections[side].send(do="round", calls=calls)
+        return _number(trio.receive(side, self.deadlines.round_s + 20e-9 * expected_ns), "ns")
+
+
+class _EndedEarlyError(Exception):
+    """A test that ended (raised, was skipped) in the midst of its rounds."""
+
+    def __init__(self, word: Word) -> None:
+        super().__init__()
+        self.word = word
+
+
+def _number(word: Word, key: str) -> float:
+    """Return a positive number of a word; a clock too coarse to see a call says 0."""
+    if word.get("at") == "done":
+        raise _EndedEarlyError(word)
+    value = word.get(key)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ChildLost(f"sent {str(word)[:100]}, expected {key}")
+    return max(float(value), 1.0)
+
+
+def _failures(trio: Trio, words: Sequence[Word | ChildLost]) -> tuple[Failure, ...]:
+    """Return what is wrong with the last words of a case, per side."""
+    failures = []
+    for side, word in enumerate(words):
+        if isinstance(word, ChildLost):
+            failures.append(Failure(side, "lost", trio.why_lost(side, word)))
+        elif word.get("outcome") in ("failed", "skipped"):
+            failures.append(Failure(side, word["outcome"], f"{word['outcome']} on the {NAMES[side]}: {word['reason']}"))
+        elif not word.get("used"):
+            failures.append(Failure(side, "unused", f"the {NAMES[side]}'s test never called its benchmark"))
+    return tuple(failures)
+
+
+def _measured(case: str, cost_s: float, times_ns: Float64Array, calls: int, last: Word | ChildLost) -> CaseBlock:
+    log_times = np.log(times_ns)
+    assert isinstance(last, dict)  # noqa: S101 - who was lost is a failure and does not come here
+    return CaseBlock(
+        case=case,
+        cost_s=cost_s,
+        log_ratio=float(np.median(log_times[CANDIDATE] - log_times[BASELINE])),
+        null_log_ratio=float(np.median(log_times[NULL] - log_times[BASELINE])),
+        baseline_call_s=float(np.median(times_ns[BASELINE])) / calls * 1e-9,
+        calls=calls,
+        published=Published(last["durations_s"], last["calls"], last.get("extra_info") or {}, last.get("group")),
+    )
+
+
+def _since(start: float) -> float:
+    return time.monotonic() - start

@@ -1,0 +1,1 @@
+"""Records -> lines. Prints nothing itself."""

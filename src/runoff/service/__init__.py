@@ -1,0 +1,1 @@
+"""The gRPC service around any in-process backend: server, client and launcher."""

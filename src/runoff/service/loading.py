@@ -1,0 +1,109 @@
+"""From model files to warm hosted models."""
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from runoff import go_json
+from runoff.backends.base import Backend, Settings
+from runoff.backends.registry import ENGINES, open_in_process
+from runoff.errors import BackendUnavailable, UsageError, quote
+from runoff.mlp import Kind, Mlp
+from runoff.service.hosting import HostedModel, HostedModels
+
+_logger = logging.getLogger(__name__)
+# Half a gigabyte of float64: a hundred thousand times the original service's network.
+MOST_UNTRAINED_WEIGHTS = 2**26
+
+
+def untrained_mlp(kind: Kind, sizes: tuple[int, int, int], seed: int = 0) -> Mlp:
+    """Return a network of these sizes whose weights come from a seed, scaled so that outputs differ visibly."""
+    input_size, hidden_size, output_size = sizes
+    random = np.random.default_rng(seed)
+    return Mlp(
+        kind,
+        random.standard_normal((hidden_size, input_size)) / np.sqrt(input_size),
+        random.standard_normal(hidden_size) * 0.1,
+        random.standard_normal((output_size, hidden_size)) / np.sqrt(hidden_size),
+        random.standard_normal(output_size) * 0.1,
+    )
+
+
+def parse_sizes(text: str) -> tuple[int, int, int]:
+    """Return `64,128,8` as (input_size, hidden_size, output_size); UsageError if it is none."""
+    parts = text.split(",")
+    if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) <= 5 for part in parts):
+        sizes = int(parts[0]), int(parts[1]), int(parts[2])
+        weights = sizes[1] * (sizes[0] + sizes[2])
+        if all(1 <= size <= go_json.MAX_LAYER_SIZE for size in sizes) and weights <= MOST_UNTRAINED_WEIGHTS:
+            return sizes
+    raise UsageError(
+        f"the sizes are {quote(text)}, expected input,hidden,output like 64,128,8, each 1 to {go_json.MAX_LAYER_SIZE}"
+        f" and at most {MOST_UNTRAINED_WEIGHTS} weights in all"
+    )
+
+
+def read_models(paths: dict[str, Path], untrained: dict[str, Mlp]) -> dict[str, tuple[Mlp, bool]]:
+    """Read model files; returns name to model and whether it is untrained, those last."""
+    trained = {name: (go_json.read(path), False) for name, path in paths.items()}
+    return trained | {name: (mlp, True) for name, mlp in untrained.items()}
+
+
+def host(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> HostedModels:
+    """
+    Open every model on a backend and warm it.
+
+    Args:
+        models: Name to model and whether it is untrained.
+        engine: A key of registry.ENGINES.
+        device: `cpu`, `gpu` or `auto`: a GPU where there is one.
+        settings: Threads and spinning.
+
+    Returns:
+        The hosted models, in the order given.
+
+    Raises:
+        UsageError: If the engine never runs on that device.
+        BackendUnavailable: If its package or its device is not there.
+    """
+    device_types = _device_types(engine, device)
+    hosted = []
+    for name, (mlp, untrained) in models.items():
+        backend = _open_on_one_of(device_types, engine, mlp, settings)
+        # All models of a service run where its first one does.
+        device_types = [backend.device.type]
+        model = HostedModel(name, mlp, backend, untrained)
+        model.warm_up()
+        hosted.append(model)
+    return HostedModels(hosted)
+
+
+def _device_types(engine: str, device: str) -> list[str]:
+    """Return `cpu` and `gpu` in the order to try them."""
+    known = ENGINES[engine]
+    if device == "gpu" and "gpu" not in known:
+        raise UsageError(f"the engine {engine} never runs on a GPU; leave --device out or choose another engine")
+    if device == "cpu":
+        # In a process of its own, a GPU that is not asked for is best not seen at all.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    return [device] if device != "auto" else [name for name in ("gpu", "cpu") if name in known]
+
+
+def _open_on_one_of(device_types: list[str], engine: str, mlp: Mlp, settings: Settings) -> Backend:
+    """Open a model on the first device there is; why another was passed over is logged."""
+    onnx = _convert(mlp) if engine == "onnxruntime" else None
+    for device_type in device_types[:-1]:
+        try:
+            return open_in_process(ENGINES[engine][device_type], mlp, onnx, settings)
+        except BackendUnavailable as error:
+            _logger.info("no %s: %s", device_type.upper(), error)
+    return open_in_process(ENGINES[engine][device_types[-1]], mlp, onnx, settings)
+
+
+def _convert(mlp: Mlp) -> bytes:
+    # The conversion imports PyTorch, which no other engine should wait for.
+    from runoff.conversion import ConversionCache, convert
+
+    return convert(mlp, cache=ConversionCache()).onnx

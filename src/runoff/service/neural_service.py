@@ -1,0 +1,117 @@
+"""The handlers of `neural.NeuralService`: bytes in, bytes out, every refusal with its status and both values."""
+
+import os
+import secrets
+
+import grpc
+
+from runoff.backends.neural_grpc import reply_codec, request_codec
+from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, SERVICE_NAME
+from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.backends.neural_grpc.request_codec import Request
+from runoff.service import calls
+from runoff.service.hosting import HostedModel, HostedModels, Refusal
+from runoff.service.identity import tell_identity
+from runoff.service.stopwatch import Stopwatch
+
+# What the original contract calls a framework that runoff calls otherwise.
+_FRAMEWORK_NAMES = {"torch": "pytorch"}
+_OWN_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
+
+
+class NeuralService:
+    """
+    Answers the calls of one service.
+
+    Attributes:
+        models: What it answers for; None while they are still being loaded.
+        nonce: Random per start: tells this service from a later one at its address.
+    """
+
+    def __init__(self, max_batch_size: int = MAX_BATCH_SIZE, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self.models: HostedModels | None = None
+        self.nonce = secrets.token_hex(8)
+        self._max_batch_size = max_batch_size
+        self._max_message_bytes = max_message_bytes
+
+    def handlers(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
+        """Return gRPC's handlers."""
+        methods = {"Predict": self.predict, "BatchPredict": self.batch_predict, "GetModelInfo": self.model_info}
+        return calls.handlers(SERVICE_NAME, methods)
+
+    def predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer Predict."""
+        watch = Stopwatch()
+        request = calls.decoded("neural.PredictRequest", request_codec.decode_predict, message)
+        model = calls.loaded(self.models).find(request.model_type, request.model_name)
+        _check_samples(request, model.mlp.input_size)
+        self._check_reply(1, model.mlp.output_size)
+        watch.lap()
+        reply = reply_codec.encode_predict(model.predict(request.batch, context, watch), model.mlp.kind)
+        watch.lap()
+        watch.tell(context)
+        return reply
+
+    def batch_predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer BatchPredict."""
+        watch = Stopwatch()
+        request = calls.decoded("neural.BatchPredictRequest", request_codec.decode_batch_predict, message)
+        model = calls.loaded(self.models).find(request.model_type, request.model_name)
+        calls.check_batch_size(request.count, self._max_batch_size)
+        _check_samples(request, model.mlp.input_size)
+        self._check_reply(request.count, model.mlp.output_size)
+        watch.lap()
+        reply = reply_codec.encode_batch_predict(model.predict(request.batch, context, watch), model.mlp.kind)
+        watch.lap()
+        watch.tell(context)
+        return reply
+
+    def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        """Answer GetModelInfo."""
+        request = calls.decoded("neural.ModelInfoRequest", ModelInfoRequest.FromString, message)
+        model = calls.loaded(self.models).find(request.model_type, request.model_name)
+        tell_identity(context, model, self.nonce)
+        return self._describe(model).SerializeToString()
+
+    def _check_reply(self, batch_size: int, output_size: int) -> None:
+        """Raise Refusal if the reply would be over the message limit; asked before anything is computed."""
+        # The numbers of a sample, and around them three tags and four varints of at most 5 bytes.
+        reply_bytes = batch_size * (4 * output_size + 23)
+        calls.check_reply_size(batch_size, reply_bytes, self._max_message_bytes)
+
+    def _describe(self, model: HostedModel) -> ModelInfoResponse:
+        backend = model.backend
+        framework = str(backend.facts.get("framework", ""))
+        return ModelInfoResponse(
+            input_size=model.mlp.input_size,
+            hidden_size=model.mlp.hidden_size,
+            output_size=model.mlp.output_size,
+            device=backend.device.type,
+            framework=_FRAMEWORK_NAMES.get(framework, framework),
+            model_name=model.name,
+            model_digest=model.mlp.digest,
+            untrained=model.untrained,
+            backend=backend.name,
+            framework_version=str(backend.facts.get("framework_version", "")),
+            threads=int(backend.facts.get("threads", 0)),
+            spinning=bool(backend.facts.get("spinning", False)),
+            device_name=backend.device.name,
+            pid=os.getpid(),
+            nonce=self.nonce,
+            max_batch_size=self._max_batch_size,
+            facts={key: str(fact) for key, fact in backend.facts.items() if key not in _OWN_FIELDS},
+        )
+
+
+def _check_samples(request: Request, input_size: int) -> None:
+    """Raise Refusal unless every sample has input_size finite features."""
+    if not request.count:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the batch is empty, expected at least one sample")
+    if request.lengths != input_size:
+        lengths = request.lengths if isinstance(request.lengths, list) else [request.lengths]
+        index, found = next((index, length) for index, length in enumerate(lengths) if length != input_size)
+        raise Refusal(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            f"sample {index} has {found or 'no'} features, expected {input_size}",
+        )
+    calls.check_finite(request.batch)

@@ -1,0 +1,95 @@
+"""What a ModelInfer request has to be; every refusal says what was found and what was expected."""
+
+from typing import NoReturn
+
+import grpc
+
+from runoff.backends.oip_grpc import codec
+from runoff.backends.oip_grpc.codec import Infer
+from runoff.backends.oip_grpc.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
+from runoff.backends.oip_grpc.headers import Header, Tensor
+from runoff.errors import quote
+from runoff.mlp import Float32Array
+from runoff.service.hosting import Refusal
+
+# Parameters that ask for something else than the output's numbers. The others are hints, to be taken or left.
+_SHARED_MEMORY, _CLASSIFICATION = "shared_memory_", "classification"
+_FP32 = "fp32_contents"
+
+
+def check_header(header: Header, input_size: int) -> int:
+    """
+    Hold what a request says about its tensors against the model.
+
+    Args:
+        header: The request without its numbers.
+        input_size: Features of one sample.
+
+    Returns:
+        The batch size.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT if it does not fit.
+    """
+    if len(header.tensors) != 1 or header.tensors[0].name != INPUT_NAME:
+        _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
+    if len(header.requested) > 1 or any(output.name != OUTPUT_NAME for output in header.requested):
+        _refuse(f"the outputs asked for are {_names(header.requested)}, expected {OUTPUT_NAME!r} once or none")
+    for tensor in (*header.tensors, *header.requested):
+        _check_parameters(tensor)
+    [tensor] = header.tensors
+    if tensor.datatype != DATATYPE:
+        _refuse(f"the datatype of {INPUT_NAME!r} is {quote(tensor.datatype)}, expected {DATATYPE!r}")
+    if len(tensor.shape) != 2 or tensor.shape[1] != input_size or tensor.shape[0] < 1:
+        found = quote(list(tensor.shape))
+        _refuse(f"the shape of {INPUT_NAME!r} is {found}, expected [batch size of at least 1, {input_size}]")
+    return tensor.shape[0]
+
+
+def check_numbers(request: Infer, shape: tuple[int, int]) -> Float32Array:
+    """
+    Take the numbers out of a request whose header was found good.
+
+    Args:
+        request: The request.
+        shape: (batch_size, input_size), as its header says.
+
+    Returns:
+        A new C-contiguous array of that shape.
+
+    Raises:
+        Refusal: INVALID_ARGUMENT if there are more or fewer, or not the right ones.
+    """
+    count = shape[0] * shape[1]
+    typed = request.header.tensors[0].typed
+    if request.raw:
+        if typed:
+            _refuse(f"{INPUT_NAME!r} has {typed[0]} beside raw_input_contents, expected one of them")
+        if len(request.raw) != 1:
+            _refuse(f"raw_input_contents has {len(request.raw)} entries, expected 1, one for each input")
+        if request.raw[0].nbytes != 4 * count:
+            _refuse(
+                f"raw_input_contents has {request.raw[0].nbytes} bytes, expected {4 * count} for {DATATYPE} of shape"
+                f" {list(shape)}"
+            )
+        return codec.floats(request.raw[0]).reshape(shape)
+    wrong = [name for name in typed if name != _FP32]
+    if wrong:
+        _refuse(f"{INPUT_NAME!r} has {wrong[0]}, expected {_FP32} for {DATATYPE}")
+    if len(request.fp32) != count:
+        _refuse(f"{_FP32} has {len(request.fp32)} numbers, expected {count} for shape {list(shape)}")
+    return request.fp32.reshape(shape)
+
+
+def _check_parameters(tensor: Tensor) -> None:
+    for name in tensor.parameters:
+        if name.startswith(_SHARED_MEMORY) or name == _CLASSIFICATION:
+            _refuse(f"{tensor.name!r} has the parameter {quote(name)}, which this service does not know; leave it out")
+
+
+def _names(tensors: tuple[Tensor, ...]) -> str:
+    return quote([tensor.name for tensor in tensors], 200)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -1,0 +1,148 @@
+"""The gRPC server of one service: its port, its health, its end."""
+
+import socket
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from runoff.backends.neural_grpc import neural_pb2
+from runoff.backends.neural_grpc.address import format_address
+from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, SERVICE_NAME, message_options
+from runoff.backends.neural_grpc.tls import ServerTls
+from runoff.backends.oip_grpc import inference_pb2
+from runoff.backends.oip_grpc.contract import SERVICE_NAME as OIP_SERVICE_NAME
+from runoff.errors import ServiceError
+from runoff.service.hosting import HostedModels
+from runoff.service.neural_service import NeuralService
+from runoff.service.oip_service import OipService
+
+# Forward passes go one at a time; the other workers decode, encode and answer health meanwhile. On 2 cores, 4 answered
+# most calls a second of 1, 2, 4, 8 and 16 at 16 and 64 callers; at one caller all are alike (benchmarks/reports).
+DEFAULT_WORKERS = 4
+
+
+class Server:
+    """
+    A bound server that answers health at once and predictions once it has models.
+
+    Attributes:
+        host: Where it listens.
+        port: The port it got.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        workers: int = DEFAULT_WORKERS,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        max_batch_size: int = MAX_BATCH_SIZE,
+        tls: ServerTls | None = None,
+        reflection_enabled: bool = False,
+    ) -> None:
+        """
+        Bind.
+
+        Args:
+            host: An address of this machine.
+            port: 0 for any free one.
+            workers: Threads that handle calls.
+            max_message_bytes: Largest message taken or sent.
+            max_batch_size: Largest batch taken.
+            tls: What it shows and whom it lets in; None for neither encryption nor proof.
+            reflection_enabled: Whether it describes its services to whoever asks.
+
+        Raises:
+            ServiceError: If the port cannot be had; names it.
+        """
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        # Without so_reuseport=0, two services would share one port and take turns.
+        options = [*message_options(max_message_bytes), ("grpc.so_reuseport", 0)]
+        self._grpc = grpc.server(self._pool, options=options)
+        self._service = NeuralService(max_batch_size, max_message_bytes)
+        self._health = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        oip_service = OipService(lambda: self._service.models, self.nonce, max_batch_size, max_message_bytes)
+        self._grpc.add_generic_rpc_handlers((self._service.handlers(), oip_service.handlers()))
+        self._service_names = [SERVICE_NAME, OIP_SERVICE_NAME]
+        if reflection_enabled:
+            names = (*self._service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._grpc, _reflected_messages())
+        self._set_health(self._service_names, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self.host = host
+        try:
+            address = format_address(host, port)
+            self.port = (
+                self._grpc.add_insecure_port(address)
+                if tls is None
+                else self._grpc.add_secure_port(address, tls.credentials())
+            )
+        except RuntimeError:
+            self._pool.shutdown()
+            raise ServiceError(_why_not_bound(host, port)) from None
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it: `127.0.0.1:50052`."""
+        return format_address(self.host, self.port)
+
+    @property
+    def nonce(self) -> str:
+        """What tells this start of the service from every other."""
+        return self._service.nonce
+
+    def start(self, model_names: Iterable[str] = ()) -> None:
+        """Accept calls; predictions are refused until `serve`, health says NOT_SERVING for services and models."""
+        self._set_health(model_names, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._grpc.start()
+
+    def serve(self, models: HostedModels) -> None:
+        """Answer for these models, already warm, from now on."""
+        self._service.models = models
+        names = [*self._service_names, *(model.name for model in models.models)]
+        self._set_health(names, health_pb2.HealthCheckResponse.SERVING)
+
+    def stop(self, grace_s: float) -> threading.Event:
+        """
+        Refuse new calls and let those in flight finish.
+
+        Args:
+            grace_s: After so long, what is still in flight is cancelled.
+
+        Returns:
+            An event that is set when nothing is in flight any more.
+        """
+        self._health.enter_graceful_shutdown()
+        return self._grpc.stop(grace_s)
+
+    def _set_health(self, names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        """Set the health of services and models, and of the whole, whose name is empty."""
+        for name in ("", *names):
+            self._health.set(name, status)
+
+
+def _reflected_messages() -> DescriptorPool:
+    """Return the contracts of all services in one pool; the Open Inference Protocol's is in none that others see."""
+    pool = DescriptorPool()
+    for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
+        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+    return pool
+
+
+def _why_not_bound(host: str, port: int) -> str:
+    """Return why a port cannot be bound; gRPC does not say, so the plain socket is asked."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as error:
+            reason = error.strerror
+        else:
+            reason = "unknown reason"
+    return f"cannot listen on port {port} of {host}: {reason}; choose another with --port, or 0 for any free one"

@@ -1,0 +1,77 @@
+"""PyTorch as a backend."""
+
+import numpy as np
+import pytest
+
+from runoff import accuracy
+from runoff.backends.base import Settings
+from runoff.backends.registry import open_in_process
+from runoff.errors import BackendUnavailable, ShapeError
+from runoff.machine import processor_name
+from runoff.mlp import Kind
+from tests.support.models import random_mlp
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_answers_are_the_models(kind: Kind, batch_size: int) -> None:
+    """The reference decides, as for every backend."""
+    mlp = random_mlp(kind, 81, 64, 9)
+    batch = np.random.default_rng(0).random((batch_size, 81), dtype=np.float32)
+    with open_in_process("torch-cpu", mlp) as backend:
+        accuracy.check(backend.name, mlp, batch, backend.predict(batch))
+
+
+def test_device_and_threads_are_what_was_found() -> None:
+    """They stand beside every number in a record."""
+    with open_in_process("torch-cpu", random_mlp(), settings=Settings(threads=2)) as backend:
+        assert ("cpu", processor_name()) == (backend.device.type, backend.device.name)
+        assert {
+            "framework": "torch",
+            "framework_version": torch.__version__,
+            "threads": 2,
+            "spinning": False,
+        } == backend.facts
+
+
+def test_answers_are_the_callers_own() -> None:
+    """A caller keeps answers across calls."""
+    with open_in_process("torch-cpu", random_mlp()) as backend:
+        first = backend.predict(np.ones((2, 5), np.float32))
+        kept = first.copy()
+        backend.predict(np.zeros((2, 5), np.float32))
+        np.testing.assert_array_equal(kept, first)
+        assert first.flags.writeable
+
+
+def test_read_only_batch_is_taken_without_a_warning() -> None:
+    """Fixed input batches are often read-only; PyTorch warns of them, and warnings are errors here."""
+    batch = np.ones((2, 5), np.float32)
+    batch.setflags(write=False)
+    with open_in_process("torch-cpu", random_mlp()) as backend:
+        assert (2, 3) == backend.predict(batch).shape
+
+
+def test_wrong_shape_is_a_shape_error() -> None:
+    """PyTorch's own words would not name the backend."""
+    with open_in_process("torch-cpu", random_mlp()) as backend, pytest.raises(ShapeError, match="torch-cpu: batch has"):
+        backend.predict(np.ones((2, 4), np.float32))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_absent_gpu_is_an_error_with_the_cure() -> None:
+    """A CPU's number must never be called a GPU's."""
+    with pytest.raises(BackendUnavailable, match=r"torch-cuda: no usable CUDA device.*runoff\[gpu\]"):
+        open_in_process("torch-cuda", random_mlp())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_gpu_answers_are_the_models() -> None:
+    """TensorFloat-32 or the wrong device would show here."""
+    mlp = random_mlp(Kind.POLICY, 81, 256, 9)
+    batch = np.random.default_rng(0).random((64, 81), dtype=np.float32)
+    with open_in_process("torch-cuda", mlp) as backend:
+        assert ("gpu", torch.cuda.get_device_name()) == (backend.device.type, backend.device.name)
+        accuracy.check(backend.name, mlp, batch, backend.predict(batch))

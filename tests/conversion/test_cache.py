@@ -1,0 +1,188 @@
+"""The cache gives back exactly what was verified, or nothing."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runoff import go_json
+from runoff.conversion import DEFAULT_OPSET, ConversionCache, OnnxModel, convert, convert_file
+from runoff.conversion.cache import default_folder
+from runoff.mlp import Mlp
+from tests.support.models import random_mlp
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> ConversionCache:
+    return ConversionCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def kept(cache: ConversionCache) -> tuple[Mlp, OnnxModel, Path]:
+    """A network, its conversion and the entry that holds it."""
+    mlp = random_mlp()
+    model = convert(mlp, cache=cache)
+    return mlp, model, cache.path_of(mlp.digest, DEFAULT_OPSET)
+
+
+def test_hit_is_what_was_stored(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
+    """Bytes, sizes and the parity report; a hit that knew less would be verified again."""
+    mlp, model, _ = kept
+    assert model == convert(mlp, cache=cache)
+
+
+def test_another_network_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
+    """One weight makes another network."""
+    assert cache.load(random_mlp(seed=1).digest, DEFAULT_OPSET) is None
+
+
+def test_another_opset_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
+    """The same network in another opset is another file."""
+    assert cache.load(kept[0].digest, DEFAULT_OPSET + 1) is None
+
+
+def test_another_version_of_a_converter_part_is_a_miss(
+    cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]
+) -> None:
+    """A new exporter or runtime must convert and verify for itself."""
+    newer = ConversionCache(cache.folder.parent, versions={"torch": "torch 99"})
+    assert newer.load(kept[0].digest, DEFAULT_OPSET) is None
+
+
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip_last_bit(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+def change_report(content: bytes) -> bytes:
+    return content.replace(b'"worst_error":', b'"worst_error":1', 1)
+
+
+DAMAGES = [
+    pytest.param(truncate, id="truncated"),
+    pytest.param(flip_last_bit, id="one-bit-flipped"),
+    pytest.param(change_report, id="report-edited"),
+    pytest.param(lambda _: b"", id="empty"),
+    pytest.param(lambda _: b"<html>", id="foreign"),
+    pytest.param(lambda _: b"runoff-cache-1 ", id="header-only"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_entry_is_told_and_replaced(
+    damage: Callable[[bytes], bytes],
+    cache: ConversionCache,
+    kept: tuple[Mlp, OnnxModel, Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A cache that answers from a damaged file gives a network nobody verified."""
+    mlp, model, path = kept
+    sound = path.read_bytes()
+    path.write_bytes(damage(sound))
+    assert model == convert(mlp, cache=cache)
+    assert [str(path) in record.message for record in caplog.records] == [True]
+    assert sound == path.read_bytes()
+
+
+def test_entry_of_another_network_under_this_name_is_a_miss(
+    cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A whole entry in a wrong place, by a copy or a rename, is the wrong network."""
+    other = random_mlp(seed=1)
+    cache.path_of(other.digest, DEFAULT_OPSET).write_bytes(kept[2].read_bytes())
+    assert cache.load(other.digest, DEFAULT_OPSET) is None
+    assert "another key" in caplog.text
+
+
+def test_folder_in_an_entrys_place_is_no_obstacle(
+    cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever lies in the cache folder, the conversion itself can be done."""
+    kept[2].unlink()
+    kept[2].mkdir()
+    assert kept[1] == convert(kept[0], cache=cache)
+    assert "cannot be written" in caplog.text
+
+
+def test_cache_that_cannot_be_written_still_converts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A read-only home folder costs time, not the result."""
+    (tmp_path / "file").write_text("in the way")
+    cache = ConversionCache(tmp_path / "file")
+    with caplog.at_level(logging.WARNING):
+        assert convert(random_mlp()).onnx == convert(random_mlp(), cache=cache).onnx
+    assert 1 == caplog.text.count("cannot be written")
+
+
+def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
+    """Parsing takes longer than all the rest of a hit; without an mlp it did not happen."""
+    path = tmp_path / "net.model"
+    path.write_bytes(go_json.write(random_mlp()))
+    first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)
+    assert (first.onnx, first.accuracy, first.description) == (second.onnx, second.accuracy, second.description)
+    assert first.mlp is not None
+    assert second.mlp is None
+
+
+def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path) -> None:
+    """A retrained network under its old name must not come from the cache."""
+    path = tmp_path / "net.model"
+    path.write_bytes(go_json.write(random_mlp()))
+    convert_file(path, cache=cache)
+    path.write_bytes(go_json.write(random_mlp(seed=1)))
+    assert random_mlp(seed=1).digest == convert_file(path, cache=cache).digest
+
+
+def test_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CI keeps its caches where it says."""
+    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(tmp_path / "mine"))
+    assert tmp_path / "mine" == default_folder()
+
+
+def test_without_environment_the_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default must be a cache folder, not the working folder."""
+    monkeypatch.delenv("RUNOFF_CACHE_DIR")
+    assert "runoff" == default_folder().name
+    assert default_folder().is_absolute()
+
+
+def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> None:
+    """Importing torch takes longer than 294 hits."""
+    path = tmp_path / "net.model"
+    path.write_bytes(go_json.write(random_mlp()))
+    convert_file(path, cache=cache)
+    script = (
+        "import sys; from pathlib import Path; from runoff.conversion import *;"
+        "convert_file(Path(sys.argv[1]), cache=ConversionCache(Path(sys.argv[2])));"
+        "print({'torch', 'onnx', 'onnxruntime', 'onnxscript'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", script, str(path), str(cache.folder.parent)]
+    assert "set()" == subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_several_processes_may_convert_the_same_models_at_once(cache: ConversionCache, tmp_path: Path) -> None:
+    """Parallel tests share the user's cache; none may read half of another's entry."""
+    models = tmp_path / "models"
+    models.mkdir()
+    for seed in range(8):
+        (models / f"net_{seed}.model").write_bytes(go_json.write(random_mlp(seed=seed)))
+    convert(random_mlp(seed=99), cache=cache)  # so that no process needs torch
+    command = [sys.executable, "-W", "error", "-m", "runoff", "convert", str(models), "-o", str(tmp_path / "out")]
+    environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache.folder.parent)}
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    ends = [process.communicate() for process in processes]
+    assert [(0, "")] * 4 == [(process.returncode, end[1]) for process, end in zip(processes, ends, strict=True)]
+    for seed in range(8):
+        assert convert(random_mlp(seed=seed)).onnx == (tmp_path / "out" / f"net_{seed}.onnx").read_bytes()
+    assert not [path for path in cache.folder.iterdir() if path.suffix != ".entry"]

@@ -1,0 +1,198 @@
+"""A parity check that passes everything is worse than none: each wrong conversion here must be caught."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from runoff.conversion import convert
+from runoff.conversion.parity import check_answers, verify
+from runoff.conversion.probes import float32_shift, probe_samples
+from runoff.errors import ParityError
+from runoff.mlp import Kind, Mlp, apply_head
+from tests.support.graphs import edited, with_operator, with_tensor
+from tests.support.models import random_mlp
+
+Edit = Callable[[onnx.ModelProto], None]
+
+
+def scaled(mlp: Mlp, factor: float) -> Mlp:
+    return replace(mlp, weights_output=mlp.weights_output * factor, biases_output=mlp.biases_output * factor)
+
+
+def saturated_value() -> Mlp:
+    """A value network that says 1 whatever it is asked: its logits are all about a million."""
+    return replace(random_mlp(Kind.VALUE, 5, 5), biases_output=np.array([1e6]))
+
+
+def untrained() -> Mlp:
+    return scaled(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e-6)
+
+
+MODELS = [
+    pytest.param(random_mlp(input_size=7, hidden_size=7, output_size=7), id="policy"),
+    pytest.param(scaled(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e6), id="policy-huge-logits"),
+    pytest.param(scaled(random_mlp(input_size=81, hidden_size=64, output_size=9), 1e6), id="policy-81-huge-logits"),
+    pytest.param(untrained(), id="policy-tiny-logits"),
+    pytest.param(random_mlp(Kind.VALUE, 7, 7), id="value"),
+    pytest.param(scaled(random_mlp(Kind.VALUE, 7, 7), 1e6), id="value-huge-logits"),
+    pytest.param(saturated_value(), id="value-saturated"),
+]
+
+
+def swap_rows(values: np.ndarray) -> np.ndarray:
+    values[[0, 1]] = values[[1, 0]]
+    return values
+
+
+def nudge_largest(values: np.ndarray) -> np.ndarray:
+    at = np.unravel_index(int(np.abs(values).argmax()), values.shape)
+    values[at] *= 1.001
+    return values
+
+
+def next_float(values: np.ndarray) -> np.ndarray:
+    values.flat[-1] = np.nextafter(values.flat[-1], np.float32(np.inf))
+    return values
+
+
+WEIGHT_FAULTS = {
+    "swapped-rows": with_tensor("hidden.weight", swap_rows),
+    "weight-off-by-1e-3": with_tensor("hidden.weight", nudge_largest),
+    "output-weight-off-by-1e-3": with_tensor("output.weight", nudge_largest),
+    "transposed": with_tensor("hidden.weight", np.transpose),
+    "last-bit": with_tensor("output.bias", next_float),
+    "zeros": with_tensor("hidden.bias", np.zeros_like),
+}
+
+
+def check_answers_of(mlp: Mlp, model_bytes: bytes) -> None:
+    check_answers(mlp, model_bytes, onnx.ModelProto.FromString(model_bytes))
+
+
+@pytest.mark.parametrize("mlp", MODELS)
+def test_right_conversion_passes(mlp: Mlp) -> None:
+    """A check that fails right conversions would be switched off."""
+    report = verify(mlp, convert(mlp).onnx)
+    assert report.fraction_of_allowed <= 1
+    assert report.logit_fraction_of_allowed <= 1
+
+
+@pytest.mark.parametrize("fault", [pytest.param(edit, id=name) for name, edit in WEIGHT_FAULTS.items()])
+@pytest.mark.parametrize("mlp", MODELS)
+def test_wrong_weight_is_caught(mlp: Mlp, fault: Edit) -> None:
+    """One weight in thousands barely moves an answer, so the weights themselves are compared."""
+    with pytest.raises(ParityError, match="in the graph is"):
+        verify(mlp, edited(convert(mlp).onnx, fault))
+
+
+@pytest.mark.parametrize("fault", ["swapped-rows", "transposed", "zeros"])
+@pytest.mark.parametrize("mlp", [model for model in MODELS if model.id not in ("value-saturated",)])
+def test_wrong_layer_is_caught_by_the_answers_alone(mlp: Mlp, fault: str) -> None:
+    """Right weights in a wrong graph must not pass either, however large the logits."""
+    if fault == "transposed" and mlp.input_size != mlp.hidden_size:
+        fault = "swapped-rows"
+    with pytest.raises(ParityError, match="times what float32 allows"):
+        check_answers_of(mlp, edited(convert(mlp).onnx, WEIGHT_FAULTS[fault]))
+
+
+@pytest.mark.parametrize("mlp", [model for model in MODELS if "value" not in str(model.id)])
+def test_log_softmax_instead_of_softmax_is_caught(mlp: Mlp) -> None:
+    """A converter really did this."""
+    with pytest.raises(ParityError, match="head of the same logits"):
+        verify(mlp, edited(convert(mlp).onnx, with_operator("Softmax", "LogSoftmax")))
+
+
+@pytest.mark.parametrize("mlp", [model for model in MODELS if "value" in str(model.id)])
+def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
+    """A converter really did this, and where every logit is large and positive both say 1."""
+    with pytest.raises(ParityError, match="head of the same logits"):
+        verify(mlp, edited(convert(mlp).onnx, with_operator("Sigmoid", "Tanh")))
+
+
+def test_softmax_over_the_batch_is_caught() -> None:
+    """The wrong axis gives sensible-looking numbers between 0 and 1."""
+
+    def edit(model: onnx.ModelProto) -> None:
+        (node,) = [node for node in model.graph.node if node.op_type == "Softmax"]
+        node.attribute[0].i = 0
+
+    mlp = random_mlp()
+    with pytest.raises(ParityError):
+        verify(mlp, edited(convert(mlp).onnx, edit))
+
+
+def test_missing_activation_is_caught() -> None:
+    """Without relu the network is one linear layer."""
+    mlp = random_mlp()
+    with pytest.raises(ParityError, match="logit"):
+        verify(mlp, edited(convert(mlp).onnx, with_operator("Relu", "Identity")))
+
+
+def test_message_names_the_worst_element() -> None:
+    """Who must find the fault needs the place and both numbers."""
+    mlp = random_mlp()
+    pattern = (
+        r"policy 5→7→3: logit \d of sample \d+ at batch size \d+ is \S+ in ONNX Runtime, the float64 reference says"
+    )
+    with pytest.raises(ParityError, match=pattern):
+        check_answers_of(mlp, edited(convert(mlp).onnx, WEIGHT_FAULTS["swapped-rows"]))
+
+
+def test_model_that_overflows_float32_does_not_pass() -> None:
+    """Every weight fits float32 but their products do not: the answers are no numbers."""
+    mlp = random_mlp()
+    mlp = replace(mlp, weights_hidden=mlp.weights_hidden * 1e30, weights_output=mlp.weights_output * 1e30)
+    with pytest.raises(ParityError, match="times what float32 allows"):
+        convert(mlp)
+
+
+def test_network_of_zeros_passes() -> None:
+    """Nothing is allowed to differ where every term is zero, which must not become 0/0."""
+    zero = random_mlp()
+    zero = replace(zero, weights_hidden=zero.weights_hidden * 0, biases_hidden=zero.biases_hidden * 0)
+    zero = replace(zero, biases_output=zero.biases_output * 0)
+    assert 0 == verify(zero, convert(zero).onnx).logit_fraction_of_allowed
+
+
+def test_ill_conditioned_model_is_told() -> None:
+    """Its user must know that no runtime reproduces its probabilities in float32."""
+    mlp = scaled(random_mlp(), 1e7)
+    undecided = mlp.weights_output.copy()
+    undecided[1] = undecided[0]
+    report = convert(replace(mlp, weights_output=undecided, biases_output=np.zeros(3))).accuracy
+    assert report is not None
+    assert report.warning is not None
+    assert report.warning.startswith("float32 alone may move a probability by up to 0.5, in any runtime")
+
+
+def test_ordinary_model_gives_no_warning() -> None:
+    """A warning for every model is read by nobody."""
+    report = convert(random_mlp()).accuracy
+    assert report is not None
+    assert report.warning is None
+
+
+def test_float32_shift_is_reached_and_never_exceeded() -> None:
+    """The number told to the user is a bound, and no wider than it needs to be."""
+    rng = np.random.default_rng(0)
+    logits, tolerance = rng.normal(size=(1, 3)), np.full((1, 3), 0.1)
+    bound = float32_shift(Kind.POLICY, logits, tolerance)
+    signs = np.array(np.meshgrid(*[[-1.0, 1.0]] * 3)).reshape(3, -1).T
+    shifts = np.abs(apply_head(Kind.POLICY, logits + 0.1 * signs) - apply_head(Kind.POLICY, logits))
+    assert bound == pytest.approx(shifts.max(), rel=1e-12)
+
+
+def test_float32_shift_is_at_most_one() -> None:
+    """It is a probability's move."""
+    assert float32_shift(Kind.VALUE, np.array([[-900.0]]), np.array([[1e9]])) == pytest.approx(1.0)
+
+
+def test_probes_hold_what_networks_are_given() -> None:
+    """Zeros, game-like 0/1 vectors and real numbers: an error may show on one kind only."""
+    samples = probe_samples(81)
+    is_binary = ((samples == 0) | (samples == 1)).all(axis=1)
+    assert (samples == 0).all(axis=1).any()
+    assert 100 < is_binary.sum() < len(samples) - 100

@@ -1,0 +1,36 @@
+"""Numbers in the tables carry three digits and the unit that fits."""
+
+import pytest
+
+from runoff.units import format_count, format_duration, format_ratio
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "shown"),
+    [
+        (4.614e-6, "4.61 µs"),
+        (1.1e-3, "1.10 ms"),
+        (0.0138, "13.8 ms"),
+        (0.9999, "1.00 s"),
+        (9.996e-4, "1.00 ms"),
+        (315e-9, "315 ns"),
+        (12.34, "12.3 s"),
+        (0.0, "0.00 ns"),
+        (float("nan"), "-"),
+    ],
+)
+def test_duration_is_shown_in_its_unit(duration_s: float, shown: str) -> None:
+    """A reader compares cells by eye; 1000 µs beside 1.00 ms would mislead."""
+    assert shown == format_duration(duration_s)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(216_700, "217k"), (1_349_000, "1.35M"), (909, "909"), (2e9, "2.00G")])
+def test_count_is_shown_with_its_prefix(count: float, shown: str) -> None:
+    """Throughput runs over six orders of magnitude."""
+    assert shown == format_count(count)
+
+
+@pytest.mark.parametrize(("ratio", "shown"), [(0.0042, "0.0042×"), (0.31, "0.31×"), (1.0, "1.00×"), (67.4, "67.4×")])
+def test_ratio_keeps_two_digits_when_small(ratio: float, shown: str) -> None:
+    """A service 200 times slower must not be shown as 0.00×."""
+    assert shown == format_ratio(ratio)

@@ -1,0 +1,144 @@
+"""Nothing that was measured is lost, and nothing that was saved is harmed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runoff.errors import RecordError
+from runoff.records.store import AtomicStore
+from tests.support.saved_runs import plain_run, store_in, write_file
+
+
+def _names(store: AtomicStore) -> list[str]:
+    """Return the files of a store, its lock left out."""
+    return sorted(name for name in os.listdir(store.folder) if name != ".lock")
+
+
+def test_saver_that_knows_no_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-benchmark's own storage may take the number at the last moment."""
+    store = store_in(tmp_path)
+    theirs = write_file(store, "0001_run.json", b"theirs")
+    monkeypatch.setattr(store, "_numbered", lambda: iter(()))
+    store.save(plain_run(), "run")
+    assert theirs.read_bytes() == b"theirs"
+    assert _names(store) == ["0001_run.json", "0002_run.json"]
+
+
+def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
+    """pytest-benchmark's names, so that its own commands find the files."""
+    store = store_in(tmp_path)
+    store.save(plain_run(), "first")
+    store.save(plain_run(), "second")
+    assert ["0001_first.json", "0002_second.json"] == _names(store)
+
+
+def test_number_after_9999_goes_on(tmp_path: Path) -> None:
+    """pytest-benchmark's own storage stops finding files there."""
+    store = store_in(tmp_path)
+    write_file(store, "9999_old.json", plain_run())
+    store.save(plain_run(), "new")
+    assert store.saved == store.folder / "10000_new.json"
+
+
+def test_newest_run_comes_first(tmp_path: Path) -> None:
+    """By number, not by name or clock."""
+    store = store_in(tmp_path)
+    for name in ("9999_a.json", "10000_b.json", "0002_c.json"):
+        write_file(store, name, plain_run())
+    assert ["10000_b.json", "9999_a.json", "0002_c.json"] == [path.name for path, _ in store.runs_newest_first()]
+
+
+def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
+    """Skipped loudly, never deleted."""
+    store = store_in(tmp_path)
+    write_file(store, "0001_good.json", plain_run())
+    broken = [write_file(store, f"000{n}_bad.json", content) for n, content in ((2, b""), (3, b"{"), (4, b"<html>"))]
+    assert ["0001_good.json"] == [path.name for path, _ in store.runs_newest_first()]
+    assert set(broken) == set(store.skipped)
+    assert all(path.exists() for path in broken)
+
+
+def test_load_without_a_name_gives_the_newest_good_run(tmp_path: Path) -> None:
+    """What `--benchmark-compare` asks for; it reads one file, however many there are."""
+    store = store_in(tmp_path)
+    write_file(store, "0001_good.json", plain_run())
+    write_file(store, "0002_bad.json", b"{")
+    assert [Path("this-machine/0001_good.json")] == [path for path, _ in store.load()]
+
+
+def test_nan_is_saved_as_null(tmp_path: Path) -> None:
+    """NaN is no JSON; other readers would refuse the whole file."""
+    store = store_in(tmp_path)
+    store.save(plain_run() | {"extra": float("nan")}, "run")
+    assert store.saved
+    assert json.loads(store.saved.read_bytes())["extra"] is None
+
+
+def test_name_cannot_leave_the_folder(tmp_path: Path) -> None:
+    """A name is a name, not a path."""
+    store = store_in(tmp_path)
+    store.save(plain_run(), "../../escaped")
+    assert ["this-machine"] == os.listdir(tmp_path)
+
+
+def test_folder_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
+    """Not after an hour of measuring."""
+    (tmp_path / "this-machine").write_text("a file where the folder should be")
+    with pytest.raises(RecordError, match="results cannot be saved there"):
+        store_in(tmp_path).check_writable()
+
+
+_SAVER = """
+import sys
+from pathlib import Path
+from tests.support.saved_runs import plain_run, store_in
+for number in range(20):
+    store_in(Path(sys.argv[1])).save(plain_run(), f"saver{sys.argv[2]}-{number}")
+"""
+
+
+def _save_in_child(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+    root = Path(__file__).parents[2]
+    return subprocess.Popen([sys.executable, "-c", _SAVER, str(folder), name], cwd=root)
+
+
+def test_savers_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
+    """pytest-benchmark's own storage lost 4 runs of 200 in silence."""
+    savers = [_save_in_child(tmp_path, str(n)) for n in range(3)]
+    assert [0, 0, 0] == [saver.wait(60) for saver in savers]
+    store = store_in(tmp_path)
+    assert len(list(store.runs_newest_first())) == 60
+    assert len({name.partition("_")[0] for name in _names(store)}) == 60
+
+
+_LIMITED = """
+import resource, signal, sys, tempfile
+from pathlib import Path
+from tests.support.saved_runs import plain_run, store_in
+store = store_in(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+tempfile.tempdir = sys.argv[2]
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+import runoff.records.store as module
+rescue = module._rescue
+def unlimited(content, name):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return rescue(content, name)
+module._rescue = unlimited
+store.save(plain_run(), "second")
+print(store.rescued)
+"""
+
+
+def test_full_disk_leaves_the_old_and_puts_the_new_elsewhere(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the full disk: the write fails half-way in the same place."""
+    store = store_in(tmp_path / "store")
+    store.save(plain_run(), "first")
+    command = [sys.executable, "-c", _LIMITED, str(tmp_path / "store"), str(tmp_path)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    assert ["0001_first.json"] == _names(store)
+    assert json.loads(Path(done.stdout.strip()).read_bytes())["benchmarks"]

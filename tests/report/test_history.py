@@ -1,0 +1,71 @@
+"""History is advice: it finds the steps that are there, none that are not, and compares only like with like."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runoff.records.run import describe_run
+from runoff.records.saved import to_plain
+from runoff.records.schema import SavedRun
+from runoff.report.history import Point, Series, change_points, collect_series, history_lines
+from tests.support.saved_runs import saved_run
+
+
+def _series(times_s: "np.ndarray[tuple[int], np.dtype[np.float64]]", yardstick_s: float = 1e-3) -> Series:
+    return Series("case", [Point(f"{n:04}", float(t), yardstick_s) for n, t in enumerate(times_s)])
+
+
+def _noise(count: int, seed: int = 0, sigma: float = 0.03) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    return np.exp(np.random.default_rng(seed).normal(size=count) * sigma)
+
+
+def test_step_is_found_where_it_is() -> None:
+    """Run 20 was the first slow one."""
+    times_s = 1e-3 * _noise(40)
+    times_s[20:] *= 1.2
+    (change,) = change_points(_series(times_s))
+    assert abs(int(change.run) - 20) <= 1
+    assert change.change == pytest.approx(0.2, abs=0.05)
+
+
+def test_noise_alone_has_no_steps() -> None:
+    """At most a few of a hundred histories without a step may show one."""
+    found = [bool(change_points(_series(1e-3 * _noise(40, seed)))) for seed in range(100)]
+    assert sum(found) <= 5
+
+
+def test_slower_machine_is_no_step() -> None:
+    """The yardstick slowed down with it."""
+    points = [Point(f"{n:04}", 1e-3 * (1 + (n >= 20)), 1e-3 * (1 + (n >= 20))) for n in range(40)]
+    assert change_points(Series("case", points)) == []
+
+
+def test_few_runs_have_no_steps() -> None:
+    """Nine runs are not two levels of five."""
+    times_s = np.array([1.0] * 5 + [2.0] * 4)
+    assert change_points(_series(times_s)) == []
+
+
+def _run(number: int, **about: object) -> tuple[Path, SavedRun]:
+    return Path(f"{number:04}_run.json"), saved_run(**about)
+
+
+def test_incomplete_run_is_passed_over() -> None:
+    """Ctrl-C makes no point of a trend."""
+    runs = [_run(1), _run(2, runoff=to_plain(describe_run("interrupted")))]
+    assert [1] == [len(series.points) for series in collect_series(runs)]
+
+
+def test_another_machine_is_another_series() -> None:
+    """Folders of results travel."""
+    other = to_plain(describe_run("")) | {"processor": "another"}
+    assert len(collect_series([_run(1), _run(2, runoff=other)])) == 2
+
+
+def test_largest_last_step_comes_first() -> None:
+    """The reader's eye is led to what moved."""
+    steady, moved = _series(1e-3 * _noise(40)), _series(np.repeat([1e-3, 2e-3], 20))
+    lines = history_lines([steady, Series("moved", moved.points)], {0: [], 1: change_points(moved)})
+    assert lines[2].startswith("moved")
+    assert "+100% since 0020" in lines[2]

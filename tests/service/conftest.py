@@ -1,0 +1,34 @@
+"""Services that the tests of this folder share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runoff import go_json
+from runoff.mlp import Kind
+from runoff.service.launcher import RunningService, launch
+from tests.support.models import random_mlp
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy's model file; in a folder with a space, like many a user's."""
+    path = tmp_path_factory.mktemp("my models") / "tiny_policy.model"
+    path.write_bytes(go_json.write(random_mlp()))
+    return path
+
+
+@pytest.fixture(scope="session")
+def value_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A value's model file."""
+    path = tmp_path_factory.mktemp("models") / "tiny_value.model"
+    path.write_bytes(go_json.write(random_mlp(Kind.VALUE, seed=3)))
+    return path
+
+
+@pytest.fixture
+def running(model_path: Path) -> Iterator[RunningService]:
+    """A NumPy service of the policy, for one test to mistreat."""
+    with launch("numpy", [model_path], start_timeout_s=60) as service:
+        yield service

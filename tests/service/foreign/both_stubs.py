@@ -1,0 +1,24 @@
+# mypy: ignore-errors
+"""Runs in tritonclient's own environment: its stubs and ours in one process, in the order given, both at work."""
+
+import importlib
+import sys
+
+import numpy as np
+
+address, model, *order = sys.argv[1:]
+for module in order:
+    importlib.import_module(module)
+
+import tritonclient.grpc as triton  # noqa: E402
+
+from runoff.backends.oip_grpc.client import OipClient  # noqa: E402
+from runoff.backends.oip_grpc.signature import read_signature  # noqa: E402
+
+batch = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
+tensor = triton.InferInput("input", [2, 5], "FP32")
+tensor.set_data_from_numpy(batch)
+theirs = triton.InferenceServerClient(address).infer(model, [tensor]).as_numpy("output")
+with OipClient(address, model) as client:
+    ours = client.predict(batch, read_signature(client.model_metadata(), 5, 3), None)
+sys.stdout.write(str(np.array_equal(ours, theirs)))

@@ -1,0 +1,28 @@
+# mypy: ignore-errors
+"""Runs inside Triton's Python backend: the network whose weights lie beside it."""
+
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+# Triton looks for packages where its interpreter comes from, not in the environment that it was installed in.
+sys.path.insert(0, (FOLDER / "site-packages.txt").read_text())
+
+import numpy as np  # noqa: E402
+import triton_python_backend_utils as triton  # noqa: E402
+
+
+class TritonPythonModel:
+    def initialize(self, _arguments):
+        self.weights = np.load(FOLDER / "weights.npz")
+
+    def execute(self, requests):
+        return [self.respond(triton.get_input_tensor_by_name(request, "input").as_numpy()) for request in requests]
+
+    def respond(self, batch):
+        weights = self.weights
+        hidden = np.maximum(batch @ weights["weights_hidden"].T + weights["biases_hidden"], 0)
+        logits = hidden @ weights["weights_output"].T + weights["biases_output"]
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        policy = (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return triton.InferenceResponse(output_tensors=[triton.Tensor("output", policy)])

@@ -1,0 +1,123 @@
+"""Services in processes of their own: how they start, how they end, and what is left behind, which is nothing."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from runoff.backends.grpc_backend import open_grpc
+from runoff.errors import BackendUnavailable, ServiceError
+from runoff.mlp import Kind
+from runoff.service.launcher import RunningService, launch
+from tests.support.models import random_mlp
+
+MLP = random_mlp()
+
+
+def test_launched_service_answers_as_the_model(running: RunningService) -> None:
+    """Ready means ready: the first call needs no retry."""
+    batch = np.random.default_rng(0).random((4, 5), dtype=np.float32)
+    with open_grpc("numpy-grpc", running.address, MLP, "tiny_policy") as backend:
+        np.testing.assert_allclose(MLP.forward(batch), backend.predict(batch), rtol=1e-4, atol=1e-6)
+        assert (running.process.pid, running.nonce) == (backend.info.pid, backend.info.nonce)
+
+
+def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> None:
+    """A suite starts one service per engine, not one per model."""
+    with launch("numpy", [model_path, value_path]) as service:
+        value_mlp = random_mlp(Kind.VALUE, seed=3)
+        with open_grpc("numpy-grpc", service.address, value_mlp, "tiny_value") as backend:
+            assert (2, 1) == backend.predict(np.ones((2, 5), np.float32)).shape
+
+
+def test_stopped_service_ended_in_order(running: RunningService) -> None:
+    """TERM suffices: exit code 0, and the log tells."""
+    running.stop()
+    running.stop()
+    assert 0 == running.process.returncode
+    assert "serving on" in running.log_tail()
+    assert "ending" in running.log_tail()
+
+
+def test_death_while_starting_is_reported_at_once(tmp_path: Path) -> None:
+    """Waiting two minutes for a process that is gone helps nobody; its own words do."""
+    with pytest.raises(ServiceError, match=r"did not start: it ended with exit code 1(?s:.*)no such file") as error:
+        launch("numpy", [tmp_path / "absent.model"], start_timeout_s=600)
+    assert "absent.model" in str(error.value)
+
+
+def test_late_service_is_ended(model_path: Path) -> None:
+    """One that is never ready must not stay behind, nor hold its launcher."""
+    lines: list[str] = []
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    with pytest.raises(ServiceError, match=r"not ready after 0\.01 s"):
+        launch("numpy", [model_path], start_timeout_s=0.01, on_progress=lines.append)
+    assert before == {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def test_progress_is_told_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
+    """TensorFlow takes its time; silence looks like a hang."""
+    # A slow start: the module that Python imports first of all sleeps.
+    (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(1.5)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    lines: list[str] = []
+    with launch("numpy", [model_path], on_progress=lines.append):
+        assert lines[0].startswith("waiting for the service to be ready: 1 s")
+
+
+def test_killed_service_is_explained(running: RunningService) -> None:
+    """The case that was running fails with the way the service died, not with a broken connection alone."""
+    with open_grpc("numpy-grpc", running.address, MLP) as backend:
+        running.process.kill()
+        killed = pytest.raises(ServiceError, match=r"was ended by SIGKILL; its log ends with:(?s:.*)serving on")
+        with killed, running.watched():
+            backend.predict(np.ones((1, 5), np.float32))
+    with pytest.raises(ServiceError, match="was ended by SIGKILL"):
+        running.check_alive()
+
+
+def test_error_of_a_living_service_stays_itself(running: RunningService) -> None:
+    """Only a death is put down to a death."""
+    running.check_alive()
+    with pytest.raises(ServiceError, match=r"^mine$"), running.watched():
+        raise ServiceError("mine")
+
+
+def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> None:
+    """A stopped process takes no TERM: KILL must follow."""
+    with open_grpc("numpy-grpc", running.address, MLP, timeout_s=0.5) as backend:
+        os.kill(running.process.pid, signal.SIGSTOP)
+        with pytest.raises(BackendUnavailable, match=r"no answer from .* within 0\.5 s"):
+            backend.predict(np.ones((1, 5), np.float32))
+    running.stop(timeout_s=0.2)
+    assert -signal.SIGKILL == running.process.returncode
+
+
+def test_service_is_a_group_of_its_own(running: RunningService) -> None:
+    """Ctrl-C in the terminal goes to the run, which ends its services in order."""
+    assert running.process.pid == os.getpgid(running.process.pid)
+    assert os.getsid(0) != os.getsid(running.process.pid)
+
+
+def test_files_in_the_working_directory_do_not_matter(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own numpy.py or runoff folder lies in many a working directory."""
+    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
+    (tmp_path / "runoff").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with launch("null", [model_path]) as service:
+        assert service.address.startswith("127.0.0.1:")
+
+
+def test_odd_encoding_and_path_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
+    """The ready line holds an arrow, which Latin-1 has not; a path may hold anything."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
+    (tmp_path / "a b\nc").mkdir()
+    odd = tmp_path / "a b\nc" / ".." / "a b\nc" / "-é.model"
+    odd.write_bytes(model_path.read_bytes())
+    with launch("null", [odd]) as service:
+        assert "policy 5\\u21927\\u21923" in service.log_tail()

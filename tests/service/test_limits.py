@@ -1,0 +1,94 @@
+"""Limits of messages and batches, on both sides, and calls that wait: said before anything is sent or computed."""
+
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.neural_grpc import request_codec
+from runoff.backends.neural_grpc.client import NeuralClient
+from runoff.errors import ShapeError
+from runoff.mlp import Kind
+from runoff.service.server import DEFAULT_WORKERS
+from tests.support.models import random_mlp
+from tests.support.services import WatchedBackend, call, refusal, served, wait_until
+
+MLP = random_mlp()
+
+
+def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> None:
+    """A service may take less than ours do by default; it says so, and the client keeps to it."""
+    backend = WatchedBackend(MLP)
+    with (
+        served({"m": backend}, max_batch_size=10) as server,
+        open_grpc("x-grpc", server.address, MLP) as client,
+        pytest.raises(ShapeError, match=rf"11 samples, the service at {server.address} takes at most 10"),
+    ):
+        client.predict(np.ones((11, 5), np.float32))
+    assert [] == backend.batch_sizes
+
+
+def test_message_over_the_limit_is_refused_before_it_is_sent() -> None:
+    """With both sizes and the batch that would do."""
+    words = r"4000 samples makes a message of \d+ bytes, the limit is 67108864; about 33\d\d samples fit"
+    with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match=words):
+        client.predict(np.zeros((4000, 5000), np.float32), Kind.POLICY)
+
+
+def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:
+    """gRPC refuses more than 4 MiB unless both sides say otherwise."""
+    mlp = random_mlp(input_size=600, output_size=600)
+    with (
+        served({"m": WatchedBackend(mlp)}, max_message_bytes=2**23, max_batch_size=2000) as server,
+        open_grpc("x-grpc", server.address, mlp) as client,
+    ):
+        assert (2000, 600) == client.predict(np.zeros((2000, 600), np.float32)).shape
+
+
+@pytest.mark.parametrize("method", ["Predict", "BatchPredict"])
+def test_reply_over_the_message_limit_is_refused_before_it_is_computed(method: str) -> None:
+    """A few bytes could otherwise ask for gigabytes."""
+    mlp = random_mlp(input_size=1, output_size=300)
+    backend = WatchedBackend(mlp)
+    encode = request_codec.encode_predict if method == "Predict" else request_codec.encode_batch_predict
+    with served({"m": backend}, max_message_bytes=1000) as server:
+        status, words = refusal(server.address, method, encode(np.zeros((1, 1), np.float32), "policy", ""))
+    assert "RESOURCE_EXHAUSTED" == status
+    assert "the reply to 1 samples would have 1223 bytes, the limit is 1000" in words
+    assert [] == backend.batch_sizes
+
+
+@pytest.mark.parametrize(
+    ("ending", "most_decoded"),
+    [
+        # Those that wait for the model get out of the way at their deadline, and the next may still be in time.
+        pytest.param("expired", 42, id="expired"),
+        pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
+    ],
+)
+def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, most_decoded: int) -> None:
+    """More calls than threads: some wait for the model, some for a thread, which then does not even decode them."""
+    backend = WatchedBackend(MLP)
+    message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
+    with served({"m": backend}) as server, grpc.insecure_channel(server.address) as channel:
+        method = channel.unary_unary("/neural.NeuralService/Predict", None, None)
+        backend.may_go_on.clear()
+        first = method.future(message, timeout=30)
+        assert backend.entered.wait(10)
+        given_up = [method.future(message, timeout=2 if ending == "expired" else 30) for _ in range(40)]
+        wait_until(lambda: len(backend.contexts) > 2)
+        if ending == "cancelled":
+            for future in given_up:
+                future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+        wait_until(lambda: all(future.done() for future in given_up))
+        wait_until(lambda: not any(context.is_active() for context in backend.contexts[1:]))
+        # Those that wait for a thread cannot be asked; the server hears of their ends just behind the others'.
+        time.sleep(0.3)
+        backend.may_go_on.set()
+        first.result(10)
+        # Answered behind all of them.
+        call(server.address, "Predict", message)
+    assert [1, 1] == backend.batch_sizes
+    assert len(backend.contexts) <= most_decoded

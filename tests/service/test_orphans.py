@@ -1,0 +1,138 @@
+"""No service is left behind, however its launcher ends and whatever the service is doing just then."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from runoff.errors import ServiceError
+from runoff.service.launcher import RunningService, launch
+from tests.support.parents import parent_of_service
+from tests.support.services import wait_until
+
+linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux alone tells of a parent's death")
+
+
+def assert_ends(pid: int) -> None:
+    """Wait for a process that is not our child to be gone."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail(f"process {pid} was left behind")
+
+
+def wait_until_stopped(pid: int) -> None:
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.parametrize("moment", ["ready", "starting"])
+def test_service_ends_with_its_killed_parent(model_path: Path, tmp_path: Path, moment: str) -> None:
+    """kill -9 of a run leaves no time to clean up; an orphan would hold a GPU for days."""
+    if moment == "starting":
+        # Never ready: whoever waits for that to end it would wait forever.
+        (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
+    with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
+        assert parent.stdout is not None
+        if moment == "ready":
+            assert "ready\n" == parent.stdout.readline()
+        else:
+            time.sleep(1.0)
+        parent.kill()
+    assert_ends(pid)
+
+
+@linux_only
+def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
+    """A stopped process reads no closed pipe and takes no TERM: it must be woken."""
+    with parent_of_service(model_path) as (parent, pid):
+        assert parent.stdout is not None
+        assert "ready\n" == parent.stdout.readline()
+        os.kill(pid, signal.SIGSTOP)
+        wait_until_stopped(pid)
+        parent.kill()
+    assert_ends(pid)
+
+
+@linux_only
+def test_service_stopped_while_starting_ends_with_its_killed_parent(model_path: Path, tmp_path: Path) -> None:
+    """The same where it never got as far as to answer."""
+    code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"
+    (tmp_path / "threadpoolctl.py").write_text(code)
+    with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
+        wait_until_stopped(pid)
+        parent.kill()
+    assert_ends(pid)
+
+
+@linux_only
+def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(model_path: Path) -> None:
+    """A forked worker of the run has the run's pipes, so standard input stays open when the run is killed."""
+    with parent_of_service(model_path, "with-fork") as (parent, pid):
+        assert parent.stdout is not None
+        assert "ready\n" == parent.stdout.readline()
+        sibling = int(parent.stdout.readline())
+        parent.kill()
+    try:
+        assert_ends(pid)
+    finally:
+        os.kill(sibling, signal.SIGKILL)
+
+
+def test_service_outlives_the_thread_that_launched_it(model_path: Path) -> None:
+    """The kernel tells of a parent's death when the thread ends that forked; the process lives on and uses it."""
+    with parent_of_service(model_path, "in-thread") as (parent, pid):
+        assert parent.stdout is not None
+        assert ["ready\n", "thread ended\n"] == [parent.stdout.readline() for _ in range(2)]
+        time.sleep(0.5)
+        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        parent.kill()
+    assert_ends(pid)
+
+
+def test_service_that_hangs_while_starting_is_ended(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stopped process takes no TERM: KILL must follow."""
+    (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = children()
+    with pytest.raises(ServiceError, match="was not ready after 1 s"):
+        launch("numpy", [model_path], start_timeout_s=1)
+    assert before == children()
+
+
+def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while TensorFlow loads is common: it takes long."""
+    (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    before = children()
+    with pytest.raises(KeyboardInterrupt):
+        launch("numpy", [model_path], on_progress=lambda _: signal.raise_signal(signal.SIGINT))
+    assert before == children()
+
+
+def test_interrupted_stop_leaves_no_service(running: RunningService) -> None:
+    """The second Ctrl-C comes while the first one's clean-up waits for a service that hangs."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    os.kill(running.process.pid, signal.SIGSTOP)
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            running.stop(timeout_s=600)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert -signal.SIGKILL == running.process.returncode

@@ -1,0 +1,120 @@
+"""How a service process ends while calls are in flight."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+import pytest
+
+from runoff.backends.neural_grpc import request_codec
+from runoff.backends.neural_grpc.client import NeuralClient
+from runoff.errors import RunoffError
+from runoff.mlp import Kind
+from tests.support.services import call
+
+# `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5.
+SLOW_SERVE = """
+import sys, time
+from runoff import cli
+from runoff.backends.null_backend import NullBackend
+from runoff.service import serving
+serving.GRACE_S, serving._LAST_WAIT_S = float(sys.argv[1]), 0.2
+predict = NullBackend.predict
+def slow(self, batch):
+    if len(batch) in (3, 5):
+        print("computing", flush=True)
+        time.sleep(1 if len(batch) == 3 else 600)
+    return predict(self, batch)
+NullBackend.predict = slow
+sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0", *sys.argv[2:]]))
+"""
+
+
+class SlowService:
+    """A slow service process and a call to it, in flight."""
+
+    def __init__(self, process: "subprocess.Popen[str]", batch_size: int) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
+        self.outcome: object = None
+        self.caller = threading.Thread(target=self._call, args=(np.ones((batch_size, 5), np.float32),))
+        self.caller.start()
+        assert "computing\n" == process.stdout.readline()
+
+    def _call(self, batch: "np.ndarray[tuple[int, int], np.dtype[np.float32]]") -> None:
+        try:
+            with NeuralClient(self.address, timeout_s=30) as client:
+                self.outcome = client.predict(batch, Kind.POLICY).shape
+        except RunoffError as error:
+            self.outcome = error
+
+
+@contextmanager
+def slow_service(grace_s: float, batch_size: int, *words: str) -> Iterator[SlowService]:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", SLOW_SERVE, str(grace_s), *words]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            service = SlowService(process, batch_size)
+            yield service
+        finally:
+            process.kill()
+    service.caller.join(10)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_call_in_flight_is_answered_before_the_end(number: signal.Signals) -> None:
+    """A restart of the service must not cost its clients their answers."""
+    with slow_service(10, 3) as service:
+        service.process.send_signal(number)
+        assert 0 == service.process.wait(30)
+    assert (3, 3) == service.outcome
+
+
+def test_new_call_is_refused_while_draining() -> None:
+    """A service that went on taking calls would never end."""
+    with slow_service(10, 3) as service:
+        message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.poll() is None
+        refused = []
+        while service.process.poll() is None:
+            try:
+                call(service.address, "Predict", message, timeout_s=1)
+            except grpc.RpcError as error:
+                refused.append(error.code())
+        assert grpc.StatusCode.UNAVAILABLE in refused
+    assert (3, 3) == service.outcome
+
+
+def test_call_that_never_ends_is_cut_off_after_the_grace_period() -> None:
+    """One hung call must not keep the process, and the GPU, for ever."""
+    with slow_service(0.2, 5) as service:
+        service.process.send_signal(signal.SIGTERM)
+        assert 0 == service.process.wait(30)
+    assert isinstance(service.outcome, RunoffError)
+
+
+def test_second_signal_ends_at_once() -> None:
+    """Ctrl-C twice means now, whatever is in flight."""
+    with slow_service(600, 5) as service:
+        service.process.send_signal(signal.SIGTERM)
+        # The first one must have been taken before the second, or the kernel would make one of two.
+        with pytest.raises(subprocess.TimeoutExpired):
+            service.process.wait(0.5)
+        service.process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == service.process.wait(30)
+
+
+def test_end_of_standard_input_ends_a_hung_service() -> None:
+    """This is how a service notices that its launcher was killed; a hung call must not keep it."""
+    with slow_service(0.2, 5, "--exit-with-stdin") as service:
+        assert service.process.stdin is not None
+        service.process.stdin.close()
+        assert 0 == service.process.wait(30)

@@ -1,0 +1,129 @@
+"""TLS on both sides, and who may listen where."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.neural_grpc.tls import read_client_tls, read_server_tls
+from runoff.errors import RunoffError, ServiceError, UsageError
+from tests.support.certificates import make_certificates
+from tests.support.models import random_mlp
+from tests.support.services import WatchedBackend, served
+from tests.support.words import run_serve, serving
+
+MLP = random_mlp()
+BATCH = np.ones((2, 5), np.float32)
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of certificates and keys: of a service, a client, and somebody else; and of files that are none."""
+    folder = make_certificates(tmp_path_factory.mktemp("pem files"))
+    (folder / "empty.pem").write_bytes(b"")
+    locked = (folder / "service.key").read_text().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
+    (folder / "locked.key").write_text(locked)
+    return folder
+
+
+def test_service_answers_over_tls(pem: Path) -> None:
+    """As a user starts it; the client trusts that one certificate."""
+    words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "service.key")]
+    with serving("--engine", "null", "--untrained", "5,7,3", *words) as (_, line):
+        address = line.split(": ")[0].removeprefix("serving on ")
+        tls = read_client_tls(str(pem / "service.pem"), None, None)
+        with open_grpc("x-grpc", address, MLP, tls=tls, allow_other_model=True) as backend:
+            assert (2, 3) == backend.predict(BATCH).shape
+
+
+@pytest.mark.parametrize(
+    ("trusted", "shown", "words"),
+    [
+        pytest.param("other", "client", "no TLS connection to .*--grpc-tls-ca", id="untrusted-service"),
+        pytest.param("service", None, "closes every connection.*it may want TLS", id="client-without-certificate"),
+        pytest.param("service", "other", "closes every connection.*it may want TLS", id="client-of-another-authority"),
+        pytest.param(None, None, "closes every connection.*it may want TLS", id="client-without-tls"),
+    ],
+)
+def test_who_is_not_trusted_gets_no_answer(pem: Path, trusted: str | None, shown: str | None, words: str) -> None:
+    """Either side may be somebody else."""
+    server_tls = read_server_tls(str(pem / "service.pem"), str(pem / "service.key"), str(pem / "client.pem"))
+    files = [str(pem / f"{shown}.pem"), str(pem / f"{shown}.key")] if shown else [None, None]
+    tls = read_client_tls(str(pem / f"{trusted}.pem"), *files) if trusted else None
+    backend = WatchedBackend(MLP)
+    with served({"m": backend}, tls=server_tls) as server, pytest.raises(RunoffError, match=words):
+        open_grpc("x-grpc", server.address, MLP, timeout_s=5, tls=tls)
+    assert [] == backend.batch_sizes
+
+
+def test_client_with_the_right_certificate_is_let_in(pem: Path) -> None:
+    """Otherwise the refusals above would prove nothing."""
+    server_tls = read_server_tls(str(pem / "service.pem"), str(pem / "service.key"), str(pem / "client.pem"))
+    tls = read_client_tls(*(str(pem / name) for name in ("service.pem", "client.pem", "client.key")))
+    with (
+        served({"m": WatchedBackend(MLP)}, tls=server_tls) as server,
+        open_grpc("x-grpc", server.address, MLP, tls=tls) as backend,
+    ):
+        assert (2, 3) == backend.predict(BATCH).shape
+
+
+def test_tls_to_a_service_without_is_said(pem: Path) -> None:
+    """The handshake fails on bytes that are none of TLS."""
+    tls = read_client_tls(str(pem / "service.pem"), None, None)
+    with served({"m": WatchedBackend(MLP)}) as server, pytest.raises(ServiceError, match="no TLS connection"):
+        open_grpc("x-grpc", server.address, MLP, timeout_s=5, tls=tls)
+
+
+BAD_FILES = [
+    pytest.param("service.pem", None, None, "-cert and .*-key go together", id="no-key"),
+    pytest.param(None, "service.key", None, "-cert and .*-key go together", id="no-certificate"),
+    pytest.param("absent.pem", "service.key", None, "-cert .*absent.pem: .*[Nn]o such file", id="absent"),
+    pytest.param(".", "service.key", None, "-cert .*: is a folder", id="folder"),
+    pytest.param("empty.pem", "service.key", None, "-cert .*: holds no certificate in PEM", id="empty"),
+    pytest.param("service.key", "service.key", None, "-cert .*: holds no certificate in PEM", id="key-as-certificate"),
+    pytest.param("service.pem", "service.pem", None, "-key .*: holds no private key", id="certificate-as-key"),
+    pytest.param("service.pem", "other.key", None, "other.key: is not the key of .*service.pem", id="mismatch"),
+    pytest.param("service.pem", "locked.key", None, "has a passphrase", id="passphrase"),
+    pytest.param("service.pem", "service.key", "empty.pem", "-ca .*: holds no certificate", id="empty-authority"),
+]
+
+
+@pytest.mark.parametrize(("certificate", "key", "ca", "words"), BAD_FILES)
+def test_bad_tls_files_are_usage_errors(
+    pem: Path, certificate: str | None, key: str | None, ca: str | None, words: str
+) -> None:
+    """gRPC takes nearly anything, and then no client gets through."""
+    paths = [None if name is None else str(pem / name) for name in (certificate, key, ca)]
+    with pytest.raises(UsageError, match=f"^--tls.*{words}"):
+        read_server_tls(*paths)
+    with pytest.raises(UsageError, match=f"^--grpc-tls.*{words}"):
+        read_client_tls(paths[2] or str(pem / "service.pem"), *paths[:2])
+
+
+def test_authority_without_the_rest_is_a_usage_error(pem: Path) -> None:
+    """It would be ignored, and everybody let in."""
+    with pytest.raises(UsageError, match="--tls-client-ca needs --tls-cert"):
+        read_server_tls(None, None, str(pem / "client.pem"))
+    with pytest.raises(UsageError, match="--grpc-tls-cert needs --grpc-tls-ca"):
+        read_client_tls(None, str(pem / "client.pem"), str(pem / "client.key"))
+
+
+def test_tls_files_are_checked_before_anything_is_loaded(pem: Path) -> None:
+    """TensorFlow loads for seconds before it would be noticed."""
+    words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "other.key")]
+    result = run_serve("--engine", "null", "--model", "/absent.model", *words)
+    assert 2 == result.returncode
+    assert "is not the key of" in result.stderr
+
+
+@pytest.mark.parametrize("protection", ["--insecure-bind", "tls"])
+def test_other_addresses_are_listened_on_when_asked_for(pem: Path, protection: str) -> None:
+    """Without TLS, the log says what that means."""
+    words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "service.key")]
+    words = words if protection == "tls" else [protection]
+    with serving("--engine", "null", "--untrained", "5,7,3", "--host", "0.0.0.0", *words) as (process, line):  # noqa: S104
+        assert line.startswith("serving on 0.0.0.0:")
+        process.terminate()
+        assert process.stderr is not None
+        assert ("no TLS: everybody" in process.stderr.read()) is (protection != "tls")

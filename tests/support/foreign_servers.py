@@ -1,0 +1,64 @@
+"""Servers of the Open Inference Protocol that are not ours, as processes of their own."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from runoff.backends.oip_grpc.inference_pb2 import ServerReadyResponse
+from runoff.mlp import Mlp
+from tests.support.oip import call
+
+_START_TIMEOUT_S = 60
+
+
+@contextmanager
+def running_server(command: Sequence[str], address: str, log: Path, **variables: str) -> Iterator[str]:
+    """
+    Run a server until the end of the context; skips the test, with the reason, where it does not start.
+
+    Args:
+        command: What to start.
+        address: Where it will listen.
+        log: A file for its output.
+        variables: Environment variables for it.
+
+    Yields:
+        The address, once the server is ready.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **variables})
+    try:
+        _wait_until_ready(process, address, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def save_weights(mlp: Mlp, path: Path) -> None:
+    """Write a network's weights as NumPy's own file."""
+    arrays = ("weights_hidden", "biases_hidden", "weights_output", "biases_output")
+    np.savez(path, **{array: getattr(mlp, array) for array in arrays})
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if ServerReadyResponse.FromString(call(address, "ServerReady", b"", timeout_s=1)).ready:
+                return
+        except grpc.RpcError:
+            time.sleep(0.2)
+    tail = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line] or ["(no error)"]
+    pytest.skip(f"the server does not start here: {tail[-1][:300]}")

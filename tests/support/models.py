@@ -1,0 +1,29 @@
+"""Small models for tests, made of seeded random weights."""
+
+import numpy as np
+
+from runoff.mlp import Kind, Mlp
+
+
+def random_mlp(
+    kind: Kind = Kind.POLICY, input_size: int = 5, hidden_size: int = 7, output_size: int = 3, seed: int = 0
+) -> Mlp:
+    """
+    Make a network of the given sizes with weights of order one.
+
+    Args:
+        kind: Its head; a value has one output whatever output_size says.
+        input_size: Features of one sample.
+        hidden_size: Hidden units.
+        output_size: Outputs of a policy.
+        seed: Same seed, same network.
+    """
+    rng = np.random.default_rng(seed)
+    outputs = 1 if kind is Kind.VALUE else output_size
+    return Mlp(
+        kind=kind,
+        weights_hidden=rng.normal(size=(hidden_size, input_size)),
+        biases_hidden=rng.normal(size=hidden_size),
+        weights_output=rng.normal(size=(outputs, hidden_size)),
+        biases_output=rng.normal(size=outputs),
+    )

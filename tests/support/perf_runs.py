@@ -1,0 +1,44 @@
+"""Runs of the perf suite in a pytest of their own, as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runoff import go_json
+from runoff.mlp import Kind
+from tests.support.models import random_mlp
+
+ROOT = Path(__file__).parents[2]
+
+
+class PerfRun:
+    """A perf run in a pytest of its own, with a result store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "results"
+        self.model = folder / "small.model"
+        self.model.write_bytes(go_json.write(random_mlp(Kind.POLICY, 6, 8, 3)))
+
+    def command(self, *options: str) -> list[str]:
+        words = ["tests/perf", "-p", "no:cacheprovider", f"--benchmark-storage=file://{self.store}", "--rounds", "5"]
+        model = [] if "--onnx-model" in options else ["--model", str(self.model)]
+        return [sys.executable, "-m", "pytest", *words, *model, *options]
+
+    def run(self, *options: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+        command, variables = self.command(*options), {**os.environ, **(environment or {})}
+        return subprocess.run(
+            command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=180, check=False
+        )
+
+    def start(self, *options: str) -> "subprocess.Popen[str]":
+        command = self.command("-v", *options)
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def saved(self) -> dict[str, Any]:
+        (path,) = self.store.glob("*/*.json")
+        loaded: dict[str, Any] = json.loads(path.read_bytes())
+        return loaded

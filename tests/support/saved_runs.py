@@ -1,0 +1,57 @@
+"""Saved runs for tests of the store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pytest_benchmark.logger import Logger
+
+from runoff.records.run import describe_run
+from runoff.records.saved import to_plain
+from runoff.records.schema import SavedRun
+from runoff.records.store import AtomicStore
+from tests.support.records import case_record
+
+
+def plain_run(latency_s: float = 1e-3) -> dict[str, Any]:
+    """Make what pytest-benchmark hands to its storage, with one case that runoff measured."""
+    times = dict.fromkeys(("min", "max", "mean", "median", "q1", "q3"), latency_s)
+    spread = {"stddev": 0.0, "iqr": 0.0, "ops": 1 / latency_s, "total": latency_s, "rounds": 20, "iterations": 4}
+    record = case_record(latency_s=latency_s)
+    benchmark = {
+        "group": None,
+        "name": "test_predict[x]",
+        "fullname": "tests/perf/test_predict.py::test_predict[x]",
+        "params": None,
+        "param": None,
+        "extra_info": {"runoff": to_plain(record)},
+        "options": {},
+        "stats": times | spread,
+    }
+    return {
+        "machine_info": {"node": "here"},
+        "commit_info": {"id": "abc"},
+        "benchmarks": [benchmark],
+        "datetime": "2026-01-01T00:00:00+00:00",
+        "version": "5.3.1",
+        "runoff": to_plain(describe_run("")),
+    }
+
+
+def store_in(folder: Path) -> AtomicStore:
+    """Open a store that says what it does to nobody."""
+    return AtomicStore(folder, Logger(Logger.QUIET), "this-machine")
+
+
+def write_file(store: AtomicStore, name: str, content: bytes | dict[str, Any]) -> Path:
+    """Put a file into the store's folder behind its back."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    path = store.folder / name
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return path
+
+
+def saved_run(**replaced: Any) -> SavedRun:
+    """Make a saved run as it is read; `replaced` replaces any field."""
+    return msgspec.convert(plain_run() | replaced, type=SavedRun)

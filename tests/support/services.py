@@ -1,0 +1,166 @@
+"""Real servers on real sockets for tests: ours around a backend that can be watched, foreign ones, and silent ones."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+import numpy as np
+
+from runoff.backends.base import Backend, Device
+from runoff.backends.neural_grpc.neural_pb2 import ModelInfoResponse
+from runoff.backends.neural_grpc.tls import ServerTls
+from runoff.mlp import Float32Array, Mlp
+from runoff.service.hosting import HostedModel, HostedModels
+from runoff.service.server import Server
+from runoff.service.stopwatch import Stopwatch
+
+
+class WatchedBackend(Backend):
+    """Computes the reference; counts its calls, can be held up and can be made to fail."""
+
+    def __init__(self, mlp: Mlp) -> None:
+        super().__init__("watched", mlp.input_size, mlp.output_size, Device("cpu", "a processor"))
+        self.facts |= {"framework": "watched", "framework_version": "1", "threads": 3, "fast": True}
+        self.mlp = mlp
+        self.batch_sizes: list[int] = []
+        self.contexts: list[grpc.ServicerContext] = []
+        self.failure: Exception | None = None
+        self.answer: np.float32 | None = None
+        self.entered = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def predict(self, batch: Float32Array) -> Float32Array:
+        self.batch_sizes.append(len(batch))
+        self.entered.set()
+        assert self.may_go_on.wait(30)
+        if self.failure is not None:
+            raise self.failure
+        if self.answer is not None:
+            return np.full((len(batch), self.output_size), self.answer)
+        return self.mlp.forward(batch).astype(np.float32)
+
+
+class WatchedModel(HostedModel):
+    """Keeps the contexts of its calls in the order of arrival, before any waiting."""
+
+    def __init__(self, name: str, backend: WatchedBackend) -> None:
+        super().__init__(name, backend.mlp, backend)
+        self._contexts = backend.contexts
+
+    def predict(self, batch: Float32Array, context: grpc.ServicerContext, watch: Stopwatch) -> Float32Array:
+        self._contexts.append(context)
+        return super().predict(batch, context, watch)
+
+
+@contextmanager
+def served(
+    backends: dict[str, WatchedBackend],
+    max_message_bytes: int = 2**20,
+    max_batch_size: int = 100,
+    port: int = 0,
+    tls: ServerTls | None = None,
+) -> Iterator[Server]:
+    """Serve watched backends in this process, name to backend."""
+    server = Server("127.0.0.1", port, max_message_bytes=max_message_bytes, max_batch_size=max_batch_size, tls=tls)
+    server.start()
+    server.serve(HostedModels([WatchedModel(name, backend) for name, backend in backends.items()]))
+    try:
+        yield server
+    finally:
+        for backend in backends.values():
+            backend.may_go_on.set()
+        assert server.stop(5).wait(10)
+
+
+def call(
+    address: str, method: str, message: bytes, timeout_s: float = 10.0, service: str = "neural.NeuralService"
+) -> bytes:
+    """Call a method of a service with bytes, past our client and its checks."""
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        reply: bytes = channel.unary_unary(f"/{service}/{method}", None, None)(message, timeout=timeout_s)
+    return reply
+
+
+def refusal(address: str, method: str, message: bytes, service: str = "neural.NeuralService") -> tuple[str, str]:
+    """Return the status and the message with which a call is refused."""
+    try:
+        call(address, method, message, service=service)
+    except grpc.RpcError as error:
+        return error.code().name, error.details() or ""
+    return "OK", ""
+
+
+@contextmanager
+def foreign_service(
+    methods: dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]], name: str = "neural.NeuralService"
+) -> Iterator[str]:
+    """Serve fixed replies, or whatever functions return, in place of a service that is not ours; yields its address."""
+
+    def handler(reply: bytes | Callable[[bytes, grpc.ServicerContext], bytes]) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        fixed = (lambda _request, _context: reply) if isinstance(reply, bytes) else reply
+        return grpc.unary_unary_rpc_method_handler(fixed)
+
+    server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
+    handlers = {method: handler(reply) for method, reply in methods.items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait(10)
+
+
+def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
+    """Return what a service of the original contract says about a model: five fields and no more."""
+    input_size, hidden_size, output_size = sizes or mlp.sizes
+    info = ModelInfoResponse(
+        input_size=input_size, hidden_size=hidden_size, output_size=output_size, device="gpu", framework="tensorflow"
+    )
+    return info.SerializeToString()
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """Accept connections and answer each with fixed bytes, or never; yields the address."""
+    accepted: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = sock.accept()
+            except OSError:
+                return
+            accepted.append(connection)
+            if answer is not None:
+                connection.recv(1024)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
+        sock.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    for connection in accepted:
+        connection.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens in another thread, 10 s at most."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+    return port

@@ -1,0 +1,94 @@
+"""A real Triton server on this machine's CPU, from the wheel of nvidia-pytriton, for tests."""
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runoff.mlp import Mlp
+from tests.support.foreign_environments import foreign_python
+from tests.support.foreign_servers import running_server, save_weights
+from tests.support.services import free_port
+
+MODEL_CODE = Path(__file__).parents[1] / "service" / "foreign" / "triton_model.py"
+
+
+@dataclass(frozen=True)
+class TritonModel:
+    """
+    One model of the repository.
+
+    Attributes:
+        mlp: A policy.
+        max_batch_size: Triton's: 0 leaves shapes as they are, any other puts a batch dimension before them.
+        dims: The input's shape in the model's configuration.
+        data_type: Triton's name of the datatype.
+    """
+
+    mlp: Mlp
+    max_batch_size: int = 0
+    dims: tuple[int, ...] = (-1, 6)
+    data_type: str = "TYPE_FP32"
+
+
+@contextmanager
+def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[str]:
+    """
+    Serve models; skips the test, with the reason, where Triton cannot be installed or does not start.
+
+    Args:
+        folder: For its repository and its log.
+        models: By name.
+
+    Yields:
+        The address.
+    """
+    # Its backend was built against NumPy 1, whose arrays have another layout than NumPy 2's.
+    python = foreign_python("triton", ["numpy<2"], ["--no-deps", "nvidia-pytriton"])
+    [site] = python.parent.parent.glob("lib/python*/site-packages")
+    triton = site / "pytriton" / "tritonserver"
+    backends = _backends(triton, folder / "backends")
+    for name, model in models.items():
+        _write_model(folder / "repository" / name, name, model, site)
+    port, log = free_port(), folder / "triton.log"
+    command = [str(triton / "bin" / "tritonserver"), f"--model-repository={folder / 'repository'}"]
+    command += [f"--backend-directory={backends}", "--allow-http=false", "--allow-metrics=false"]
+    command += [
+        "--grpc-address=127.0.0.1",
+        f"--grpc-port={port}",
+        "--backend-config=python,shm-default-byte-size=1048576",
+    ]
+    libraries = f"{site / 'nvidia_pytriton.libs'}{os.pathsep}{sysconfig.get_config_var('LIBDIR')}"
+    with running_server(command, f"127.0.0.1:{port}", log, LD_LIBRARY_PATH=libraries) as address:
+        yield address
+
+
+def _backends(triton: Path, folder: Path) -> Path:
+    """Return a folder of backends, with the part of the Python backend that fits this interpreter."""
+    stub = triton / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not (triton / "bin" / "tritonserver").exists() or not stub.exists():
+        pytest.skip(f"the package has no Triton for Python {sys.version_info.major}.{sys.version_info.minor}")
+    shutil.copytree(triton / "backends", folder)
+    shutil.copy(stub / "triton_python_backend_stub", folder / "python")
+    return folder
+
+
+def _write_model(folder: Path, name: str, model: TritonModel, site: Path) -> None:
+    code = folder / "1"
+    code.mkdir(parents=True)
+    shutil.copy(MODEL_CODE, code / "model.py")
+    (code / "site-packages.txt").write_text(str(site))
+    save_weights(model.mlp, code / "weights.npz")
+    outputs = [*model.dims[:-1], model.mlp.output_size]
+    (folder / "config.pbtxt").write_text(
+        f'name: "{name}" backend: "python" max_batch_size: {model.max_batch_size}\n'
+        f'input [{{ name: "input" data_type: {model.data_type} dims: {list(model.dims)} }}]\n'
+        f'output [{{ name: "output" data_type: {model.data_type} dims: {outputs} }}]\n'
+        "instance_group [{ kind: KIND_CPU count: 1 }]\n"
+    )
