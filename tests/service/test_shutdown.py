@@ -1,5 +1,6 @@
 """How a service process ends while calls are in flight."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,41 @@ def slow(self, batch):
     return predict(self, batch)
 NullBackend.predict = slow
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0", *sys.argv[2:]]))
+"""
+
+# Waits for the end, and is told to end at the n-th line of Python that the waiting takes, for every n; whatever takes
+# fewer lines is told after a while. Exits with the number of waits that did not end.
+TOLD_AT_EVERY_LINE = """
+import os, signal, sys, threading
+from runoff.service.serving import _End
+def wait(number):
+    signal.alarm(5)
+    end = _End()
+    end.is_serving = True
+    lines = number
+    def tell():
+        nonlocal lines
+        if lines:
+            lines = 0
+            os.kill(os.getpid(), signal.SIGTERM)
+    def trace(frame, event, argument):
+        nonlocal lines
+        if event == "line" and lines > 1:
+            lines -= 1
+        elif event == "line":
+            tell()
+        return trace
+    threading.Timer(0.2, tell).start()
+    sys.settrace(trace)
+    end.wait()
+    sys.settrace(None)
+def in_child(number):
+    pid = os.fork()
+    if not pid:
+        wait(number)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1] != 0
+sys.exit(sum(map(in_child, range(1, 25))))
 """
 
 
@@ -110,6 +146,13 @@ def test_second_signal_ends_at_once() -> None:
             service.process.wait(0.5)
         service.process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == service.process.wait(30)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_signal_is_heard_at_any_step_of_the_wait() -> None:
+    """The handler runs inside the waiting thread: a lock that this thread holds just then would never come free."""
+    result = subprocess.run([sys.executable, "-c", TOLD_AT_EVERY_LINE], timeout=400, check=False)
+    assert 0 == result.returncode
 
 
 def test_end_of_standard_input_ends_a_hung_service() -> None:

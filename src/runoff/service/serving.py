@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -58,35 +59,41 @@ class _End:
     """The request to end: a signal, or the end of standard input."""
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
         self.is_serving = False
+        self._is_asked = False
+        # Signal handlers run between any two steps of the main thread, which waits here: an Event's lock may be held
+        # just then, by the very thread that the handler would make wait for it. This queue's put never waits.
+        self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
 
     def watch_launcher(self) -> None:
         """Ask for the end when standard input closes, as it does anywhere, or the launcher's death is told."""
         # A child of the launcher's may hold the other end of standard input, and a stopped process reads nothing.
-        call_on_parent_death(self._on_orphaned)
+        call_on_parent_death(self._ask)
         threading.Thread(target=self._read_stdin, name="stdin", daemon=True).start()
 
+    def wait(self) -> None:
+        """Return when the end is asked for."""
+        self._requests.get()
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        if self.asked.is_set():
+        if self._is_asked:
             end_process(128 + number)
-        self.asked.set()
+        self._is_asked = True
+        self._ask()
+
+    def _ask(self) -> None:
         if not self.is_serving:
             # Nothing is in flight while models are loaded, and an import cannot be asked to hurry.
             end_process(0)
+        self._requests.put(None)
 
     def _read_stdin(self) -> None:
         # The plain descriptor: Python's own stdin object would be locked by this thread at exit.
         while os.read(0, 4096):
             pass
-        self._on_orphaned()
-
-    def _on_orphaned(self) -> None:
-        if not self.is_serving:
-            end_process(0)
-        self.asked.set()
+        self._ask()
 
 
 def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
@@ -110,10 +117,11 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     server.start(models)
     try:
         hosted = loading.host(models, options.engine, options.device, options.settings)
-        server.serve(hosted)
+        # In this order: a signal between the two must not cut off the first calls.
         end.is_serving = True
+        server.serve(hosted)
         _announce(options, server, hosted)
-        end.asked.wait()
+        end.wait()
         _logger.info("ending: calls in flight have %g s", GRACE_S)
     finally:
         drained = server.stop(GRACE_S if end.is_serving else 0.0)
@@ -125,9 +133,12 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
 
 def end_process(exit_code: int) -> None:
     """End this process at once, without joining threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        # A signal handler must not flush what its own thread is just writing: that raises.
+        os._exit(exit_code)
 
 
 def end_process_after(delay_s: float) -> None:
