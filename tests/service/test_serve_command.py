@@ -132,8 +132,11 @@ def test_reflection_lists_the_services_when_asked_for() -> None:
         serving("--engine", "null", "--untrained", "2,2,2", "--reflection") as (_, line),
         grpc.insecure_channel(line.split(": ")[0].removeprefix("serving on ")) as channel,
     ):
-        names = set(ProtoReflectionDescriptorDatabase(channel).get_services())
-    assert {"neural.NeuralService", "grpc.health.v1.Health"} <= names
+        database = ProtoReflectionDescriptorDatabase(channel)
+        names = ("neural.NeuralService", "inference.GRPCInferenceService", "grpc.health.v1.Health")
+        assert set(names) <= set(database.get_services())
+        # Without the messages, names alone let nobody call anything.
+        assert all(database.FindFileContainingSymbol(name).message_type for name in names)
 
 
 def test_reflection_is_off_unless_asked_for(running: RunningService) -> None:

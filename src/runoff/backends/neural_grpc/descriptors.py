@@ -8,19 +8,23 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 
-def load_messages(path: Path, pool: DescriptorPool) -> tuple[FileDescriptor, dict[str, Any]]:
+def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
     """
     Load a contract's messages without protoc's generated code, which ties a process to one major version of protobuf:
     a client library that asks for an older one could not be installed beside it.
 
+    They are in a descriptor pool of their own. In the default one there may be another library's messages of the same
+    names (a user's own neural_pb2, tritonclient's, kserve's), or they may come later: protobuf refuses whoever is
+    second.
+
     Args:
         path: A descriptor set of one file, as `protoc --descriptor_set_out` writes it.
-        pool: Where its names are registered; within one pool they are there once.
 
     Returns:
         The file's descriptor, and its top-level messages by name.
     """
     [file] = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     descriptor = pool.FindFileByName(file.name)
     names = descriptor.message_types_by_name

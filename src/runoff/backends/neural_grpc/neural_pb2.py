@@ -6,10 +6,7 @@ The messages of neural.proto. The types are generated, in this folder:
 
 from pathlib import Path
 
-from google.protobuf import descriptor_pool
-
 from runoff.backends.neural_grpc.descriptors import load_messages
 
-# The default pool, which server reflection reads.
-DESCRIPTOR, _messages = load_messages(Path(__file__).with_name("neural.binpb"), descriptor_pool.Default())
+DESCRIPTOR, _messages = load_messages(Path(__file__).with_name("neural.binpb"))
 globals().update(_messages)
