@@ -3,6 +3,7 @@
 import re
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.neural_grpc.client import NeuralClient
+from runoff.errors import ServiceError
 from runoff.mlp import Kind
 from runoff.service.hosting import HostedModel, HostedModels
 from runoff.service.launcher import RunningService
@@ -85,12 +87,14 @@ def test_taken_port_is_an_error_that_names_it() -> None:
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in result.stderr
 
 
-def test_port_of_another_service_is_taken() -> None:
-    """SO_REUSEPORT, gRPC's default, would let the second one in silently."""
+def test_port_of_a_service_is_not_shared() -> None:
+    """With SO_REUSEPORT, gRPC's default, another server would get in silently, and every second client of ours."""
+    stranger = grpc.server(ThreadPoolExecutor(1))
     with served({"m": WatchedBackend(random_mlp())}) as server:
-        result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", str(server.port))
-    assert 1 == result.returncode
-    assert f"port {server.port}" in result.stderr
+        with pytest.raises(ServiceError, match=f"cannot listen on port {server.port} "):
+            Server("127.0.0.1", server.port)
+        with pytest.raises(RuntimeError):
+            stranger.add_insecure_port(server.address)
 
 
 def test_health_is_serving_once_loaded() -> None:
@@ -106,6 +110,19 @@ def test_health_is_serving_once_loaded() -> None:
         assert [serving_] * 4 == [health_of(server.address, name) for name in names]
     finally:
         server.stop(0).wait(10)
+
+
+def test_health_watchers_are_told_of_the_end() -> None:
+    """A load balancer that watches takes the service out before calls to it fail."""
+    with served({"m": WatchedBackend(random_mlp())}) as server, grpc.insecure_channel(server.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=20) for name in names]
+        assert [health_pb2.HealthCheckResponse.SERVING] * 4 == [next(watch).status for watch in watches]
+        server.stop(5)
+        assert [health_pb2.HealthCheckResponse.NOT_SERVING] * 4 == [next(watch).status for watch in watches]
+        for watch in watches:
+            watch.cancel()
 
 
 def test_predictions_are_refused_while_loading() -> None:

@@ -13,7 +13,8 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
         *message_options(MAX_MESSAGE_BYTES),
         # gRPC would send even loopback calls through http_proxy.
         ("grpc.enable_http_proxy", 0),
-        # A retry inside timed code would be counted as one slow call.
+        # What a server on its way out has not looked at, gRPC sends again by itself: to another service, perhaps, and
+        # inside timed code, where both attempts would be counted as one slow call.
         ("grpc.enable_retries", 0),
         # Otherwise channels of one process share connections, and one's fate is the other's.
         ("grpc.use_local_subchannel_pool", 1),
