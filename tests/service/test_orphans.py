@@ -35,18 +35,27 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-@pytest.mark.parametrize("moment", ["ready", "starting"])
-def test_service_ends_with_its_killed_parent(model_path: Path, tmp_path: Path, moment: str) -> None:
+# Modules that a service imports: Python itself at its start, before anything of ours; ours, early; ours, late.
+IMPORTED = ["sitecustomize", "numpy", "threadpoolctl"]
+
+
+def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
     """kill -9 of a run leaves no time to clean up; an orphan would hold a GPU for days."""
-    if moment == "starting":
-        # Never ready: whoever waits for that to end it would wait forever.
-        (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
-    with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
+    with parent_of_service(model_path) as (parent, pid):
         assert parent.stdout is not None
-        if moment == "ready":
-            assert "ready\n" == parent.stdout.readline()
-        else:
-            time.sleep(1.0)
+        assert "ready\n" == parent.stdout.readline()
+        parent.kill()
+    assert_ends(pid)
+
+
+@pytest.mark.parametrize("module", IMPORTED[1:])
+def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
+    model_path: Path, tmp_path: Path, module: str
+) -> None:
+    """Never ready: whoever waits for that to end it would wait forever."""
+    (tmp_path / f"{module}.py").write_text(f"import time; open({str(tmp_path / 'hangs')!r}, 'w'); time.sleep(600)")
+    with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
+        wait_until((tmp_path / "hangs").exists)
         parent.kill()
     assert_ends(pid)
 
@@ -64,10 +73,13 @@ def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
 
 
 @linux_only
-def test_service_stopped_while_starting_ends_with_its_killed_parent(model_path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", IMPORTED)
+def test_service_stopped_while_starting_ends_with_its_killed_parent(
+    model_path: Path, tmp_path: Path, module: str
+) -> None:
     """The same where it never got as far as to answer."""
-    code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP); time.sleep(600)"
-    (tmp_path / "threadpoolctl.py").write_text(code)
+    code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP)"
+    (tmp_path / f"{module}.py").write_text(code + ("" if module == "sitecustomize" else "; time.sleep(600)"))
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
         wait_until_stopped(pid)
         parent.kill()
@@ -75,12 +87,21 @@ def test_service_stopped_while_starting_ends_with_its_killed_parent(model_path: 
 
 
 @linux_only
-def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(model_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["ready", "starting"])
+def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
+    model_path: Path, tmp_path: Path, moment: str
+) -> None:
     """A forked worker of the run has the run's pipes, so standard input stays open when the run is killed."""
-    with parent_of_service(model_path, "with-fork") as (parent, pid):
+    if moment == "starting":
+        # Woken by the parent's death before anything of ours runs: nobody will tell it again.
+        (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
+    with parent_of_service(model_path, "with-fork", python_path=tmp_path) as (parent, pid):
         assert parent.stdout is not None
-        assert "ready\n" == parent.stdout.readline()
         sibling = int(parent.stdout.readline())
+        if moment == "ready":
+            assert "ready\n" == parent.stdout.readline()
+        else:
+            wait_until_stopped(pid)
         parent.kill()
     try:
         assert_ends(pid)

@@ -18,9 +18,13 @@ from runoff.errors import RunoffError
 from runoff.mlp import Kind
 from tests.support.services import call
 
-# `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5.
+# `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5. Its words: the grace
+# period and, if it is to end with it, its parent's process id.
 SLOW_SERVE = """
 import sys, time
+from runoff.service import parent
+if sys.argv[2:]:
+    parent.watch(int(sys.argv[2]))
 from runoff import cli
 from runoff.backends.null_backend import NullBackend
 from runoff.service import serving
@@ -32,7 +36,7 @@ def slow(self, batch):
         time.sleep(1 if len(batch) == 3 else 600)
     return predict(self, batch)
 NullBackend.predict = slow
-sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0", *sys.argv[2:]]))
+sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
 """
 
 # Waits for the end, and is told to end at the n-th line of Python that the waiting takes, for every n; whatever takes
@@ -92,9 +96,9 @@ class SlowService:
 
 
 @contextmanager
-def slow_service(grace_s: float, batch_size: int, *words: str) -> Iterator[SlowService]:
+def slow_service(grace_s: float, batch_size: int, *parent_pid: str) -> Iterator[SlowService]:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-c", SLOW_SERVE, str(grace_s), *words]
+    command = [sys.executable, "-c", SLOW_SERVE, str(grace_s), *parent_pid]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             service = SlowService(process, batch_size)
@@ -157,7 +161,7 @@ def test_signal_is_heard_at_any_step_of_the_wait() -> None:
 
 def test_end_of_standard_input_ends_a_hung_service() -> None:
     """This is how a service notices that its launcher was killed; a hung call must not keep it."""
-    with slow_service(0.2, 5, "--exit-with-stdin") as service:
+    with slow_service(0.2, 5, str(os.getpid())) as service:
         assert service.process.stdin is not None
         service.process.stdin.close()
         assert 0 == service.process.wait(30)

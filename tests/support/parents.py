@@ -9,7 +9,7 @@ from pathlib import Path
 
 import runoff
 
-# Tells the service's process id, then that it is ready, then forks if wanted.
+# Tells the service's process id, then that of a fork if wanted, then that the service is ready.
 PARENT = """
 import os, subprocess, sys, threading, time
 from runoff.service import launcher
@@ -17,7 +17,13 @@ start = subprocess.Popen.__init__
 def told(self, *a, **k):
     start(self, *a, **k)
     print(self.pid, flush=True)
+    if 'with-fork' in sys.argv:
+        child = os.fork()
+        if not child:
+            time.sleep(600)
+        print(child, flush=True)
 subprocess.Popen.__init__ = told
+os.environ['PYTHONPATH'] = os.environ['SERVICE_PYTHONPATH']
 def launch():
     launcher.launch('numpy', [sys.argv[1]])
     print('ready', flush=True)
@@ -28,10 +34,6 @@ if 'in-thread' in sys.argv:
     print('thread ended', flush=True)
 else:
     launch()
-if 'with-fork' in sys.argv:
-    child = os.fork()
-    if child:
-        print(child, flush=True)
 time.sleep(600)
 """
 
@@ -49,11 +51,10 @@ def parent_of_service(
         python_path: Where modules lie that the service finds first.
 
     Yields:
-        The parent, whose standard output then tells `ready`, and the service's process id.
+        The parent, whose standard output then tells what else there is and `ready`, and the service's process id.
     """
     own_folder = str(Path(runoff.__file__).parent.parent)
-    python_paths = os.pathsep.join([str(python_path), own_folder] if python_path else [own_folder])
-    environment = os.environ | {"PYTHONPATH": python_paths}
+    environment = os.environ | {"PYTHONPATH": own_folder, "SERVICE_PYTHONPATH": str(python_path or "")}
     command = [sys.executable, "-c", PARENT, str(model_path), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         try:

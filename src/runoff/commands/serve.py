@@ -32,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spinning", action="store_true", help="let idle worker threads spin")
     parser.add_argument("--workers", default="4", help="threads that handle calls (%(default)s)")
     parser.add_argument("--ready-fd", help=argparse.SUPPRESS)
-    parser.add_argument("--exit-with-stdin", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
         settings=Settings(_count("--threads", arguments.threads), arguments.spinning),
         workers=_count("--workers", arguments.workers),
         ready_fd=_count("--ready-fd", arguments.ready_fd) if arguments.ready_fd is not None else None,
-        exit_with_stdin=arguments.exit_with_stdin,
         tls=tls,
         reflection=arguments.reflection,
     )

@@ -17,11 +17,14 @@ from typing import IO, Self
 import runoff
 from runoff.backends.neural_grpc.address import format_address
 from runoff.errors import BackendUnavailable, ServiceError
+from runoff.service.parent import command_that_ends_with_parent
 
 # Importing TensorFlow takes 6 s on an idle core and has been seen to take 40 on a busy machine.
 START_TIMEOUT_S = 120.0
 # The service's own grace period (serving.GRACE_S) and the little that follows it.
 STOP_TIMEOUT_S = 8.0
+# The kernel kills at once, unless the process is stuck in a device driver; waiting longer does not help then.
+_KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.2
 _TAIL_BYTES = 4096
 _READY_LIMIT_BYTES = 4096
@@ -93,7 +96,8 @@ class RunningService:
         finally:
             # Also after Ctrl-C in the wait above, and for a stopped process, which takes no other signal.
             self._signal(signal.SIGKILL)
-            self.process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_KILL_TIMEOUT_S)
             if self.process.stdin is not None:
                 self.process.stdin.close()
             self._last_words = self.log_tail()
@@ -165,12 +169,13 @@ def _start(words: list[str], ready_fd: int) -> RunningService:
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the running service holds it
     # -P: a file named numpy.py in the working directory is nobody's business here. The package's own folder
     # comes first, so the service is the same runoff as this one.
-    command = [sys.executable, "-P", "-m", "runoff", "serve", *words, "--ready-fd", str(ready_fd), "--exit-with-stdin"]
+    words = ["serve", *words, "--ready-fd", str(ready_fd)]
+    command = [sys.executable, "-P", "-m", "runoff.service.launched", str(os.getpid()), *words]
     own_folder = str(Path(runoff.__file__).parent.parent)
     python_path = os.pathsep.join(filter(None, (own_folder, os.environ.get("PYTHONPATH"))))
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command,
+            command_that_ends_with_parent(command),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

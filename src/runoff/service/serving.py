@@ -13,9 +13,8 @@ from types import FrameType
 from runoff.backends.base import Settings
 from runoff.backends.neural_grpc.tls import ServerTls
 from runoff.mlp import Mlp
-from runoff.service import loading
+from runoff.service import loading, parent
 from runoff.service.hosting import HostedModels
-from runoff.service.parent import call_on_parent_death
 from runoff.service.server import Server
 
 # A forward pass of the largest batch takes well under a second; a launcher waits a little longer than this.
@@ -38,7 +37,6 @@ class Options:
         settings: Threads and spinning.
         workers: Threads that handle calls.
         ready_fd: Where a launcher wants one line of JSON when the service is ready.
-        exit_with_stdin: End when standard input closes, which it does however the launcher ends.
         tls: What the service shows and whom it lets in, if it speaks TLS.
         reflection: Whether it describes its services to whoever asks.
     """
@@ -50,13 +48,12 @@ class Options:
     settings: Settings
     workers: int
     ready_fd: int | None = None
-    exit_with_stdin: bool = False
     tls: ServerTls | None = None
     reflection: bool = False
 
 
 class _End:
-    """The request to end: a signal, or the end of standard input."""
+    """The request to end: a signal, or the end of the launcher."""
 
     def __init__(self) -> None:
         self.is_serving = False
@@ -66,12 +63,7 @@ class _End:
         self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-
-    def watch_launcher(self) -> None:
-        """Ask for the end when standard input closes, as it does anywhere, or the launcher's death is told."""
-        # A child of the launcher's may hold the other end of standard input, and a stopped process reads nothing.
-        call_on_parent_death(self._ask)
-        threading.Thread(target=self._read_stdin, name="stdin", daemon=True).start()
+        parent.when_orphaned(self._ask)
 
     def wait(self) -> None:
         """Return when the end is asked for."""
@@ -89,12 +81,6 @@ class _End:
             end_process(0)
         self._requests.put(None)
 
-    def _read_stdin(self) -> None:
-        # The plain descriptor: Python's own stdin object would be locked by this thread at exit.
-        while os.read(0, 4096):
-            pass
-        self._ask()
-
 
 def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     """
@@ -111,8 +97,6 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
         RunoffError: If the port or a backend cannot be had.
     """
     end = _End()
-    if options.exit_with_stdin:
-        end.watch_launcher()
     server = Server(options.host, options.port, options.workers, tls=options.tls, reflection_enabled=options.reflection)
     server.start(models)
     try:
