@@ -1,51 +1,108 @@
-"""Where a call's time goes: every column is what its name says, or empty."""
+"""Where a call's time goes: every column is what its name says, or empty, and they add up."""
 
 from typing import Any
 
 import pytest
 
 from runoff.records.schema import COMPUTES_NOTHING
-from runoff.report.call_parts import call_parts_lines
+from runoff.report.call_parts import call_parts_lines, missing_cases_lines
 from runoff.report.comparison import comparison_lines
 from runoff.report.measured import MeasuredCase
-from tests.support.records import measured_case
+from tests.support.records import case_record, measured_case
 
+# A call of 1 ms: 100 µs of messages, 7 of queue, 200 of compute, and 693 of which nobody knows more.
 PARTS = {
     "client_encode_s": 10e-6,
+    "client_wait_s": 970e-6,
     "client_decode_s": 20e-6,
     "service_decode_s": 30e-6,
     "service_queue_s": 7e-6,
     "service_compute_s": 200e-6,
     "service_encode_s": 40e-6,
 }
+COMPUTE = ("= compute", "(model", "+ framework", "+ hosting)")
+FACTS = case_record().facts
 
 
-def service(backend: str = "tensorflow-grpc", latency_s: float = 1e-3, **more: Any) -> MeasuredCase:
-    return measured_case(backend, latency_s=latency_s, **(PARTS | more))
+def service(
+    backend: str = "tensorflow-grpc", latency_s: float = 1e-3, engine: str = "tensorflow-cpu", **more: Any
+) -> MeasuredCase:
+    """Make a case of a service that says what is inside it."""
+    return measured_case(
+        backend, latency_s=latency_s, **(PARTS | {"facts": FACTS | {"service_backend": engine}} | more)
+    )
+
+
+def null(backend: str = "null-grpc", **more: Any) -> MeasuredCase:
+    """Make a case of the service that computes nothing."""
+    return service(backend, engine="null", answers=COMPUTES_NOTHING, worst_error=None, **more)
 
 
 def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, str]:
     """Return one service's line by column; an empty cell is missing."""
     lines = call_parts_lines(cases)
     header, rule = lines[2], lines[3]
-    line = next(line for line in lines if f" {backend} " in line)
+    line = next(line for line in lines if f" {backend} " in line).ljust(len(rule))
     starts = [0, *(index + 1 for index, character in enumerate(rule) if character == " " and rule[index + 1] == "-")]
-    ends = [*starts[1:], len(header)]
+    ends = [*starts[1:], max(len(header), len(line))]
     return {header[a:b].strip(): line[a:b].strip() for a, b in zip(starts, ends, strict=True) if line[a:b].strip()}
 
 
-def test_parts_add_up_to_the_call() -> None:
-    """Compute, queue, messages of both sides, and the rest."""
-    found = cells(service())
+@pytest.mark.parametrize("protocol", ["grpc", "oip"])
+def test_parts_add_up_to_the_call(protocol: str) -> None:
+    """Transport is the rest of the very calls that the parts are of, not of others timed at another moment."""
+    backend = f"tensorflow-{protocol}"
+    found = cells(service(backend, 0.9e-3), backend=backend)
     assert ("1.00 ms", "200 µs", "7.00 µs", "100 µs", "693 µs") == tuple(
-        found[name] for name in ("per call", "compute", "queue", "messages", "transport")
+        found[name] for name in ("call", "= compute", "+ queue", "+ messages", "+ transport")
     )
 
 
-def test_framework_is_what_compute_takes_beyond_the_fastest_case_in_process() -> None:
-    """Two cases in process: the faster one says what the model itself needs."""
-    found = cells(service(), measured_case("numpy", latency_s=50e-6), measured_case(latency_s=20e-6))
-    assert ("20.0 µs", "180 µs") == (found["= model"], found["+ framework"])
+def test_calls_unlike_the_rounds_are_said() -> None:
+    """Two numbers for one thing, and no word about it, would cost the table its credit."""
+    [note] = call_parts_lines([service(latency_s=2e-3)])[5:]
+    assert "tensorflow-grpc at batch size 1: these calls took 1.00 ms, the median round above 2.00 ms" in note
+    assert [] == call_parts_lines([service(latency_s=1.2e-3)])[5:]
+
+
+def test_engines_own_case_tells_framework_from_hosting() -> None:
+    """Fastest in process 20 µs, TensorFlow in process 90, in the service 200."""
+    fastest, own = measured_case("numpy", latency_s=20e-6), measured_case("tensorflow-cpu", latency_s=90e-6)
+    found = cells(service(), measured_case(latency_s=50e-6), own, fastest)
+    assert ("200 µs", "20.0 µs", "70.0 µs", "110 µs") == tuple(found[name] for name in COMPUTE)
+    assert "numpy, tensorflow-cpu" == found["in process"]
+
+
+def test_fastest_engine_has_no_framework_above_itself() -> None:
+    """Its own case is the model's."""
+    found = cells(
+        service("onnxruntime-oip", engine="onnxruntime-cpu"), measured_case(latency_s=50e-6), backend="onnxruntime-oip"
+    )
+    assert ("200 µs", "50.0 µs", "0", "150 µs") == tuple(found[name] for name in COMPUTE)
+    assert "onnxruntime-cpu" == found["in process"]
+
+
+def test_without_the_engines_own_case_framework_says_that_hosting_is_in_it() -> None:
+    """What was not measured is not told apart."""
+    found = cells(service(), measured_case(latency_s=20e-6))
+    assert ("200 µs", "20.0 µs", "180 µs", "in framework") == tuple(found[name] for name in COMPUTE)
+    assert "onnxruntime-cpu" == found["in process"]
+
+
+def test_without_any_case_in_process_only_the_services_own_times_are_told() -> None:
+    """Empty cells, no guess."""
+    found = cells(service())
+    assert ("200 µs", None, None, None) == tuple(map(found.get, COMPUTE))
+    assert "in process" not in found
+
+
+@pytest.mark.parametrize(
+    "other_facts", [{"framework_version": "2"}, {"spinning": True}], ids=["other-version", "spinning"]
+)
+def test_engine_run_otherwise_in_process_is_not_the_services(other_facts: dict[str, Any]) -> None:
+    """A remote service may be built around another version of it."""
+    own = measured_case("tensorflow-cpu", latency_s=90e-6, facts=FACTS | other_facts)
+    assert "in framework" == cells(service(), own)["+ hosting)"]
 
 
 @pytest.mark.parametrize(
@@ -53,20 +110,30 @@ def test_framework_is_what_compute_takes_beyond_the_fastest_case_in_process() ->
     [
         pytest.param(measured_case("numpy", batch_size=2, latency_s=5e-6), id="other-batch-size"),
         pytest.param(measured_case("torch-cuda", latency_s=5e-6, device_type="gpu"), id="other-device"),
+        pytest.param(measured_case("numpy", latency_s=5e-6, device_name="another"), id="other-machine"),
+        pytest.param(measured_case("numpy", latency_s=5e-6, facts=FACTS | {"threads": 4}), id="other-threads"),
         pytest.param(measured_case("onnxruntime-cpu", latency_s=5e-6, answers="another model"), id="other-answers"),
+        pytest.param(measured_case("remote-grpc", latency_s=5e-6, service=True), id="another-service"),
     ],
 )
 def test_model_is_not_guessed_from_what_is_unlike(other: MeasuredCase) -> None:
     """An empty cell is honest, a number of something else is not."""
-    assert not {"= model", "+ framework"} & cells(service(), other).keys()
+    assert not set(COMPUTE[1:]) & cells(service(), other).keys()
 
 
-def test_null_service_of_the_same_protocol_stands_beside_it() -> None:
-    """Other messages cost something else."""
-    null = service("null-grpc", 400e-6, answers=COMPUTES_NOTHING, worst_error=None)
-    assert "400 µs" == cells(service(), null)["null"]
-    assert "null" not in cells(service("tensorflow-oip"), null, backend="tensorflow-oip")
-    assert not {"null", "= model"} & cells(null, measured_case(), backend="null-grpc").keys()
+def test_part_below_zero_is_called_noise() -> None:
+    """The engine took longer in process than in the service: another moment of the same machine."""
+    own, fastest = measured_case("tensorflow-cpu", latency_s=212e-6), measured_case(latency_s=20e-6)
+    assert "-12.0 µs (noise)" == cells(service(), own, fastest)["+ hosting)"]
+    assert "-12.0 µs (noise)" == cells(service(), measured_case(latency_s=212e-6))["+ framework"]
+
+
+def test_null_services_transport_of_the_same_protocol_stands_beside_it() -> None:
+    """Other messages cost something else; the rest of a null call is not transport."""
+    floor = null(client_wait_s=570e-6, service_compute_s=0.0)
+    assert "493 µs" == cells(service(), floor)["null's"]
+    assert "null's" not in cells(service("tensorflow-oip"), floor, backend="tensorflow-oip")
+    assert not {"null's", *COMPUTE[1:]} & cells(floor, measured_case(), backend="null-grpc").keys()
 
 
 def test_service_that_tells_nothing_has_no_line() -> None:
@@ -74,6 +141,16 @@ def test_service_that_tells_nothing_has_no_line() -> None:
     assert [] == call_parts_lines([measured_case("remote-grpc"), measured_case()])
 
 
+def test_missing_cases_are_named_as_the_option_takes_them() -> None:
+    """A newcomer does not know what belongs beside what."""
+    [line] = missing_cases_lines([service(), service("tensorflow-oip"), measured_case(), null()])
+    assert line.endswith("--backends: tensorflow-cpu,null-oip")
+    assert [] == missing_cases_lines([service(), null(), measured_case("tensorflow-cpu")])
+    assert [] == missing_cases_lines([null(), measured_case(), service("remote-grpc")])
+
+
 def test_table_stands_under_the_comparison() -> None:
-    """Where the reader looks."""
-    assert "where a call's time goes" in comparison_lines([service()])
+    """Where the reader looks, with what would tell more."""
+    lines = comparison_lines([service()])
+    assert "where a call's time goes" in lines
+    assert "tensorflow-cpu,null-grpc" in lines[-1]

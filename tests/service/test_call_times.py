@@ -5,7 +5,7 @@ import pytest
 
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.neural_grpc.neural_pb2 import PredictResponse
-from runoff.backends.service_times import ServiceTimes, format_times, read_times, take_apart
+from runoff.backends.service_times import CallParts, ServiceTimes, format_times, read_times, take_apart
 from runoff.mlp import Float32Array
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
@@ -15,7 +15,7 @@ TIMES = ServiceTimes(decode_ns=8210, queue_ns=0, compute_ns=171020, encode_ns=93
 
 
 class Clock:
-    """A clock in place of the service's that goes on by 1 ns a look, and by a second when the backend computes."""
+    """A clock in place of both ends' that goes on by 1 ns a look, and by a second when the backend computes."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -42,13 +42,15 @@ def test_every_prediction_tells_its_times(batch_size: int, monkeypatch: pytest.M
     """Each part in its place: the second that the forward pass takes is compute and nothing else."""
     clock = Clock()
     monkeypatch.setattr("runoff.service.stopwatch.time", clock)
+    monkeypatch.setattr("runoff.backends.service_times.time", clock)
     with served({"net": SlowBackend(clock)}) as server, open_grpc("x", server.address, MLP) as backend:
         parts = backend.profile(np.ones((batch_size, MLP.input_size), np.float32), 3)
     assert parts is not None
     assert 1.0 == pytest.approx(parts.service_compute_s)
     assert [1e-9] * 3 == pytest.approx([parts.service_decode_s, parts.service_queue_s, parts.service_encode_s])
-    assert 0 < parts.client_encode_s
-    assert 0 < parts.client_decode_s
+    assert [1e-9] * 2 == pytest.approx([parts.client_encode_s, parts.client_decode_s])
+    # Five looks of the service's lie within the client's wait, and one begins it.
+    assert 1e-9 * (10**9 + 6) == pytest.approx(parts.client_wait_s, abs=1e-12)
 
 
 def test_service_that_tells_nothing_is_not_taken_apart() -> None:
@@ -73,10 +75,36 @@ def test_other_words_are_no_times(text: str) -> None:
     assert read_times(text) is None
 
 
-def test_medians_leave_a_single_slow_call_out() -> None:
-    """One call in the queue of another must not be a case's queue time."""
-    queues = iter([5] * 8 + [10**9] + [5] * 100)
-    call = lambda _message: (b"", format_times(ServiceTimes(1, next(queues), 3, 4)))  # noqa: E731
-    parts = take_apart(lambda: b"", call, lambda reply: reply, 9)
+class Calls:
+    """Calls that take what they are told to, by a clock of their own."""
+
+    def __init__(self, waits_ns: list[int], queues_ns: list[int]) -> None:
+        self.now_ns = 0
+        self._calls = iter(zip([10] * 5 + waits_ns, [5] * 5 + queues_ns, strict=True))
+
+    def perf_counter_ns(self) -> int:
+        return self.now_ns
+
+    def call(self, _message: bytes) -> tuple[bytes, str]:
+        wait_ns, queue_ns = next(self._calls)
+        self.now_ns += wait_ns
+        return b"", format_times(ServiceTimes(0, queue_ns, 1, 0))
+
+
+def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> CallParts | None:
+    """Take calls apart by their own clock."""
+    monkeypatch.setattr("runoff.backends.service_times.time", calls)
+    return take_apart(lambda: b"", calls.call, lambda reply: reply, count)
+
+
+def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of the same calls add up; one call in the queue of another must not be a case's queue time."""
+    parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
-    assert 5e-9 == pytest.approx(parts.service_queue_s)
+    assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))
+
+
+def test_service_that_tells_more_than_a_call_took_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left for transport would be less than nothing."""
+    assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
+    assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

@@ -12,7 +12,7 @@ def case_record(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> CaseRecord:
     """Make a record of a case that took `latency_s` per call; `more` replaces any other field."""
-    service = backend.endswith("-grpc")
+    service = backend.endswith(("-grpc", "-oip"))
     fields: dict[str, Any] = {
         "case": f"{backend}-net-b{batch_size}",
         "backend": backend,

@@ -80,7 +80,7 @@ class Backend(ABC):
 
         Args:
             batch: As `predict`.
-            calls: How many to take the medians of.
+            calls: How many to make, after a few to warm up.
 
         Returns:
             The parts of a call through a service that tells its own; None otherwise, and always in process.

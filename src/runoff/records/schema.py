@@ -56,7 +56,8 @@ class CaseRecord:
         yardstick_after_s: Just after them.
         load_before: Load average over a minute before the rounds.
         steal_s: CPU time that a hypervisor gave to others during the rounds.
-        client_encode_s: Median part of a call through a service, taken apart after the rounds: array to request.
+        client_encode_s: Part of a call through a service, taken apart after the rounds: array to request.
+        client_wait_s: Request to reply; the service's four parts lie within.
         client_decode_s: Reply to checked array.
         service_decode_s: Request to checked array, as the service says; None where it says nothing, like all below.
         service_queue_s: Waiting for the model there.
@@ -96,6 +97,7 @@ class CaseRecord:
     load_before: Seconds
     steal_s: Seconds
     client_encode_s: Seconds | None = None
+    client_wait_s: Seconds | None = None
     client_decode_s: Seconds | None = None
     service_decode_s: Seconds | None = None
     service_queue_s: Seconds | None = None

@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from runoff.intervals import Interval, ratio_interval
 from runoff.records.schema import OTHER_MODEL
-from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines
+from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, is_taken_apart, missing_cases_lines
 from runoff.report.measured import MeasuredCase, answers_label, device_label, other_model_suffix
 from runoff.units import format_count, format_duration, format_ratio
 
@@ -35,8 +35,8 @@ def comparison_lines(cases: Sequence[MeasuredCase]) -> list[str]:
             f"speedup: how many times faster the service answers than {IN_PROCESS_BACKEND} in process, by the",
         ]
         lines += ["median round; the interval resamples blocks of rounds. Below 1 the service is slower."]
-    if any(case.record.service_compute_s is not None for case in cases):
-        lines += CALL_PARTS_LEGEND
+    if any(is_taken_apart(case.record) for case in cases):
+        lines += [*CALL_PARTS_LEGEND, *missing_cases_lines(cases)]
     return lines
 
 

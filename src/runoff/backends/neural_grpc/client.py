@@ -128,7 +128,7 @@ class NeuralClient:
             kind: As `predict`.
             model_name: As `predict`.
             output_size: As `predict`.
-            calls: How many to take the medians of.
+            calls: How many to make, after a few to warm up.
 
         Returns:
             The parts of a call; None if the service does not tell its own.

@@ -106,7 +106,7 @@ class OipClient:
             batch: As `predict`.
             signature: As `predict`.
             kind: As `predict`.
-            calls: How many to take the medians of.
+            calls: How many to make, after a few to warm up.
 
         Returns:
             The parts of a call; None if the server does not tell its own.
