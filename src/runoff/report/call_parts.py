@@ -194,5 +194,5 @@ def _disagreement(record: CaseRecord) -> list[str]:
         return []
     return [
         f"{record.backend} at batch size {record.batch_size}: these calls took {format_duration(call_s)}, the median"
-        f" round above {format_duration(round_s)} per call: the machine changed its pace between them"
+        f" round above {format_duration(round_s)} per call; its parts may differ as much"
     ]
