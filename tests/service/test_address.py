@@ -32,6 +32,7 @@ def test_address_is_split_into_host_and_port(text: str, host: str, port: int) ->
         pytest.param("localhost:-1", "'-1', expected", id="negative-port"),
         pytest.param("localhost:5005２", "expected a whole number", id="digit-that-is-none"),
         pytest.param("localhost:0", "port 0", id="port-0"),
+        pytest.param("localhost:005", "'005', expected no zero in front: 5 if that was meant", id="leading-zeros"),
         pytest.param("::1:50052", "write [::1]:50052", id="ipv6-without-brackets"),
         pytest.param("[localhost]:1", "no IPv6 address in its brackets", id="name-in-brackets"),
         pytest.param("999.0.0.1:1", "no host that could exist", id="impossible-ipv4"),
@@ -54,6 +55,13 @@ def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
 def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
     """0 asks for any free port."""
     assert int(text) == parse_port(text)
+
+
+@pytest.mark.parametrize("text", ["005", "00", "08080"])
+def test_port_with_a_zero_in_front_is_none(text: str) -> None:
+    """A mistyped one would bind a port that nobody meant, or be read as octal elsewhere."""
+    with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
+        parse_port(text)
 
 
 def test_only_loopback_hosts_may_be_listened_on() -> None:

@@ -1,16 +1,29 @@
 """What our client says when nobody, or somebody else, is at the address."""
 
+import grpc
 import numpy as np
 import pytest
 
 from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.neural_grpc import channel
 from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.errors import BackendUnavailable, RunoffError, ServiceError
 from runoff.mlp import Kind
+from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_service, free_port, listener, served
 
 MLP = random_mlp()
+
+
+class Unresolved(grpc.RpcError):
+    """What gRPC raises for a name that leads to no address."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self) -> str:
+        return "errors resolving nowhere:1: [field:hostname lookup error]"
 
 
 def test_nobody_at_the_address() -> None:
@@ -43,6 +56,24 @@ def test_another_grpc_service_at_the_address() -> None:
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
     ):
         open_grpc("x-grpc", address, MLP)
+
+
+def test_service_that_still_loads_is_said_to_be_there() -> None:
+    """Nothing is wrong with the address: whoever reads of no server goes looking for the wrong fault."""
+    server = Server("127.0.0.1", 0)
+    server.start()
+    try:
+        loading = f"^the service at {server.address} is unavailable: 'the service is still loading its models'$"
+        with pytest.raises(BackendUnavailable, match=loading):
+            open_grpc("x-grpc", server.address, MLP)
+    finally:
+        server.stop(0).wait(10)
+
+
+def test_host_that_cannot_be_found_has_no_server() -> None:
+    """A misspelt name; in gRPC's own words, for a real look-up may take as long as it likes."""
+    error = channel.explained(Unresolved(), "nowhere:1", 1.0, "x.X")
+    assert "no gRPC server at nowhere:1: 'errors resolving nowhere:1: [field:hostname lookup error]'" == str(error)
 
 
 def test_status_of_a_foreign_service_is_shown() -> None:

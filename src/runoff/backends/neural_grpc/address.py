@@ -44,6 +44,9 @@ def parse_port(text: str) -> int:
     """Return a port from 0 to 65535; UsageError if it is none. gRPC itself would bind another one silently."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise UsageError(f"the port is {quote(text)}, expected a whole number from 0 to 65535")
+    if text != str(int(text)):
+        # A digit too few or too many: whoever means 5005 and types 005 should not get port 5.
+        raise UsageError(f"the port is {quote(text)}, expected no zero in front: {int(text)} if that was meant")
     return int(text)
 
 

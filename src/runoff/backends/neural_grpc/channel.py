@@ -86,7 +86,7 @@ def explained(error: grpc.RpcError, address: str, timeout_s: float, service_name
 
 
 def _unreachable(lowered: str, address: str, shown: str) -> RunoffError:
-    """Return why there is no connection, as far as gRPC's words tell."""
+    """Return why a service cannot be reached or used, as far as gRPC's words and its own tell."""
     if "handshake" in lowered or "peer name" in lowered or "alpn" in lowered:
         return ServiceError(f"no TLS connection to {address}: {shown}; --grpc-tls-ca says who is trusted")
     if "http1" in lowered or "settings frame" in lowered:
@@ -95,4 +95,7 @@ def _unreachable(lowered: str, address: str, shown: str) -> RunoffError:
         return BackendUnavailable(
             f"{address} closes every connection: {shown}; it may want TLS, or another certificate"
         )
-    return BackendUnavailable(f"no gRPC server at {address}: {shown}")
+    if "failed to connect" in lowered or "resolving" in lowered:
+        return BackendUnavailable(f"no gRPC server at {address}: {shown}")
+    # It says so itself (ours does while it loads its models), or the connection to it broke.
+    return BackendUnavailable(f"the service at {address} is unavailable: {shown}")
