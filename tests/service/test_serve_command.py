@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.neural_grpc.address import parse_address
 from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.errors import ServiceError
 from runoff.mlp import Kind
+from runoff.service import server as server_module
 from runoff.service.hosting import HostedModel, HostedModels
 from runoff.service.launcher import RunningService
 from runoff.service.server import Server
@@ -84,7 +87,29 @@ def test_taken_port_is_an_error_that_names_it() -> None:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)
     assert 1 == result.returncode
-    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in result.stderr
+    # No line of gRPC's own, which names a source file of its, comes before.
+    start, *others = result.stderr.splitlines()
+    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in start
+    assert [] == others
+
+
+def test_port_that_is_taken_at_the_last_moment_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the check and gRPC's own binding there is room for another process."""
+    monkeypatch.setattr(server_module, "_check_bindable", lambda *_: None)
+    with listener(None) as address:
+        host, port = parse_address(address)
+        with pytest.raises(ServiceError, match=f"cannot listen on port {port} of {host}"):
+            Server(host, port)
+
+
+def test_port_of_a_service_that_has_just_ended_is_free() -> None:
+    """A connection that the service closed lingers for a minute; a restart must not wait for it."""
+    with socket.create_server(("127.0.0.1", 0)) as ended, socket.create_connection(ended.getsockname()) as client:
+        port = ended.getsockname()[1]
+        ended.accept()[0].close()
+        assert b"" == client.recv(1)
+    with served({"m": WatchedBackend(random_mlp())}, port=port) as server:
+        assert port == server.port
 
 
 def test_port_of_a_service_is_not_shared() -> None:

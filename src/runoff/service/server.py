@@ -60,6 +60,7 @@ class Server:
         Raises:
             ServiceError: If the port cannot be had; names it.
         """
+        _check_bindable(host, port)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="call")
         # Without so_reuseport=0, two services would share one port and take turns.
         options = [*message_options(max_message_bytes), ("grpc.so_reuseport", 0)]
@@ -82,9 +83,9 @@ class Server:
                 if tls is None
                 else self._grpc.add_secure_port(address, tls.credentials())
             )
-        except RuntimeError:
+        except RuntimeError as error:
             self._pool.shutdown()
-            raise ServiceError(_why_not_bound(host, port)) from None
+            raise ServiceError(_why_not_bound(host, port, str(error))) from None
 
     @property
     def address(self) -> str:
@@ -127,22 +128,28 @@ class Server:
 
 
 def _reflected_messages() -> DescriptorPool:
-    """Return the contracts of all services in one pool; the Open Inference Protocol's is in none that others see."""
+    """Return the contracts of all services in one pool; runoff's own are in none that others see."""
     pool = DescriptorPool()
     for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     return pool
 
 
-def _why_not_bound(host: str, port: int) -> str:
-    """Return why a port cannot be bound; gRPC does not say, so the plain socket is asked."""
+def _check_bindable(host: str, port: int) -> None:
+    """
+    Raise ServiceError if a port cannot be had, by a plain socket.
+
+    gRPC itself would not say why, and would write a line of its own to standard error first.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
+        # As gRPC has it: connections of a service that ended a moment ago are in nobody's way.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-            probe.listen()
         except OSError as error:
-            reason = error.strerror
-        else:
-            reason = "unknown reason"
+            raise ServiceError(_why_not_bound(host, port, error.strerror)) from None
+
+
+def _why_not_bound(host: str, port: int, reason: str) -> str:
     return f"cannot listen on port {port} of {host}: {reason}; choose another with --port, or 0 for any free one"
