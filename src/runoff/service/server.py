@@ -148,7 +148,7 @@ def _check_bindable(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ServiceError(_why_not_bound(host, port, error.strerror)) from None
+            raise ServiceError(_why_not_bound(host, port, str(error.strerror))) from None
 
 
 def _why_not_bound(host: str, port: int, reason: str) -> str:
