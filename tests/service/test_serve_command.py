@@ -1,5 +1,6 @@
 """`runoff serve` as a user meets it: words in, one line out, signals, exit codes."""
 
+import os
 import re
 import signal
 import socket
@@ -16,7 +17,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.neural_grpc.address import parse_address
 from runoff.backends.neural_grpc.client import NeuralClient
-from runoff.errors import ServiceError
+from runoff.commands import serve
+from runoff.errors import ServiceError, UsageError
 from runoff.mlp import Kind
 from runoff.service import server as server_module
 from runoff.service.hosting import HostedModel, HostedModels
@@ -69,6 +71,8 @@ def test_signal_ends_the_service_in_order(number: signal.Signals) -> None:
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--host", "0.0.0.0"], 2, "this machine", id="host"),  # noqa: S104
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--threads", "0"], 2, "1 to 4096", id="threads"),
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--workers", "x"], 2, "1 to 4096", id="workers"),
+        pytest.param(["--engine", "null", "--untrained", "2,2,2", "--ready-fd", "x"], 2, "'x', expected", id="fd"),
+        pytest.param(["--engine", "null", "--untrained", "2,2,2", "--ready-fd", "77"], 2, "for writing", id="shut-fd"),
         pytest.param(["--engine", "numpy", "--untrained", "2,2,2", "--device", "gpu"], 2, "never runs", id="no-gpu"),
         pytest.param(["--engine", "null", "--model", "/absent.model"], 1, "no such file", id="absent-model"),
     ],
@@ -79,6 +83,15 @@ def test_bad_words_end_with_one_line(words: list[str], exit_code: int, complaint
     assert exit_code == result.returncode
     assert complaint in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
+    """It is used when all models are loaded; a mistake should not cost that time."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "w"):
+        assert writing == serve._descriptor("--ready-fd", str(writing))
+        with pytest.raises(UsageError, match=f"--ready-fd is '{reading}', expected .* open for writing"):
+            serve._descriptor("--ready-fd", str(reading))
 
 
 def test_taken_port_is_an_error_that_names_it() -> None:

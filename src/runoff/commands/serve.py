@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import sys
+from contextlib import suppress
 
 from runoff import model_files
 from runoff.backends.base import Settings
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         settings=Settings(_count("--threads", arguments.threads), arguments.spinning),
         workers=_count("--workers", arguments.workers),
-        ready_fd=_count("--ready-fd", arguments.ready_fd) if arguments.ready_fd is not None else None,
+        ready_fd=_descriptor("--ready-fd", arguments.ready_fd) if arguments.ready_fd is not None else None,
         tls=tls,
         reflection=arguments.reflection,
     )
@@ -93,3 +95,12 @@ def _count(option: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= 4096):
         raise UsageError(f"{option} is {quote(text)}, expected a whole number from 1 to 4096")
     return int(text)
+
+
+def _descriptor(option: str, text: str) -> int:
+    """Return an option's file descriptor, open for writing: when the service is ready is too late to find out."""
+    if text.isascii() and text.isdigit() and len(text) <= 7:
+        with suppress(OSError):
+            os.write(int(text), b"")
+            return int(text)
+    raise UsageError(f"{option} is {quote(text)}, expected the number of a file descriptor that is open for writing")
