@@ -71,8 +71,11 @@ def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
             words = ("--workers", str(setup.workers))
-            launched = [launch(engine, [MODEL], extra_arguments=words) for _ in range(setup.processes)]
-            yield [stack.enter_context(service).address for service in launched]
+            # One by one: were the second not to start, the first would not be left behind.
+            launched = [
+                stack.enter_context(launch(engine, [MODEL], extra_arguments=words)) for _ in range(setup.processes)
+            ]
+            yield [service.address for service in launched]
 
 
 @contextmanager
