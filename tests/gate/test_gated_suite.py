@@ -40,6 +40,24 @@ CANDIDATE = (
 )
 
 
+# Says how each pytest that runs the suite ends.
+CONFTEST = """
+import os, pathlib, pytest
+
+def say(word):
+    with pathlib.Path(os.environ["SUITE_LOG"]).open("a") as file:
+        file.write(word + "\\n")
+
+@pytest.fixture(scope="session", autouse=True)
+def server():
+    yield
+    say("closed")
+
+def pytest_terminal_summary():
+    say("summary")
+"""
+
+
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Gated:
     """A candidate that was never committed, against its last commit."""
@@ -53,9 +71,10 @@ def same(tmp_path_factory: pytest.TempPathFactory) -> Gated:
     """A tree against itself, beside an ordinary test; some of what could go wrong stands in its path."""
     tests = BASELINE.partition("def test_broken_before")[0] + "def test_ordinary(): pass\n"
     folder = make_suite(tmp_path_factory.mktemp("it's the same") / "suite", tests)
-    summary = str(folder.parent / "summary.md")
+    (folder / "conftest.py").write_text(CONFTEST)
     words = ("--gate-against", str(folder), "--gate-markdown=out.md", "--benchmark-json=out.json")
-    return gate(folder, *words, variables={"GITHUB_STEP_SUMMARY": summary})
+    variables = {"GITHUB_STEP_SUMMARY": str(folder.parent / "summary.md"), "SUITE_LOG": str(folder / "said.log")}
+    return gate(folder, *words, variables=variables)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +159,14 @@ def test_benchmarks_are_saved_with_the_candidates_rounds(same: Gated) -> None:
     """Tables and histories go on working."""
     assert 5 == len(same.saved["benchmarks"])
     assert all(benchmark["stats"]["rounds"] >= 6 for benchmark in same.saved["benchmarks"])
+
+
+def test_children_close_what_they_opened_and_say_nothing(same: Gated) -> None:
+    """A server of the suite's is its own to end; summaries that nobody reads take plugins a second per block."""
+    said = (same.folder / "said.log").read_text().split()
+    blocks = len(re.findall(r"look, block \d+ of \d+: ", same.output))
+    # One more of each: the run that the user sees has an ordinary test.
+    assert (3 * blocks + 1, 1) == (said.count("closed"), said.count("summary"))
 
 
 def test_plan_is_said_before_and_progress_meanwhile(same: Gated) -> None:

@@ -16,6 +16,7 @@ from runoff.gate.cores import Cores
 from runoff.gate.decision import Finding, Word
 from runoff.gate.duel import CaseBlock, Duel, Failure, Published, Rhythm
 from runoff.gate.plan import Plan
+from runoff.gate.relay import Relay
 from runoff.gate.sides import Side
 from runoff.gate.signed_rank import Float64Array, hodges_lehmann
 from runoff.gate.verdict import GateResult, Verdict, by_urgency
@@ -96,6 +97,7 @@ class Campaign:
         self._start_s: list[float] = []
         self._where = ""
         self._last_block_s: dict[str, float] = {}
+        self._relay = Relay(self._new_trio)
 
     def run(self) -> GateResult:
         """
@@ -108,7 +110,7 @@ class Campaign:
             KeyboardInterrupt: After Ctrl-C; every child has ended.
         """
         try:
-            with self._question.cores.coordinating():
+            with self._question.cores.coordinating(), self._relay:
                 return self._run()
         except GateError as error:
             return self._result((), str(error))
@@ -116,14 +118,14 @@ class Campaign:
     def _run(self) -> GateResult:
         if not self._question.tolerances:
             raise GateError("nothing to compare: no benchmark was chosen")
-        with self._start_trio([]) as trio:
-            shared = self._match(trio)
-            if not shared:
-                against = self._question.against
-                raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
-            self._cases = {case: _Case() for case in shared}
-            self._tell_plan(len(shared))
-            self._run_block(f"first look, block 1 of {self._plan.first_blocks}", shared, "first", trio)
+        trio = self._start_trio([])
+        shared = self._match(trio)
+        if not shared:
+            against = self._question.against
+            raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
+        self._cases = {case: _Case() for case in shared}
+        self._tell_plan(len(shared))
+        self._run_block(f"first look, block 1 of {self._plan.first_blocks}", shared, "first", trio)
         self._check_budget()
         self._repeat("first look", self._plan.first_blocks, "first", 2)
         suspects = self._suspects()
@@ -175,12 +177,12 @@ class Campaign:
         start, left = time.monotonic(), list(cases)
         while left:
             self._where = name
-            with trio or self._start_trio(left) as running:
-                left = self._without_uncollected(left, running)
-                done = self._duel.run_block(running, left)
-                if any(failure.kind == "lost" for failure in done[-1].failures if done):
-                    # It may hang, and keep the core busy that the rest is timed on.
-                    running.stop(grace_s=1.0)
+            running = trio or self._start_trio(left)
+            left = self._without_uncollected(left, running)
+            done = self._duel.run_block(running, left)
+            if done and any(failure.kind == "lost" for failure in done[-1].failures):
+                # It may hang, and keep the core busy that the rest is timed on.
+                running.stop(grace_s=1.0)
             for block in done:
                 self._keep(block, stage)
             left, trio = left[len(done) :], None
@@ -206,16 +208,18 @@ class Campaign:
 
     def _start_trio(self, cases: Sequence[str]) -> Trio:
         files = list(dict.fromkeys(case.partition("::")[0] for case in cases))
-        question = self._question
         self._telling.progress(f"{self._where or 'first look, block 1'}: starting the sides")
+        start = time.monotonic()
         try:
-            trio = Trio(
-                question.candidate, question.baseline, question.cores, files, question.gate_options, question.deadlines
-            )
+            trio = self._relay.next(files)
         except (ChildLost, OSError) as error:
             raise GateError(f"no comparison: {error}") from None
-        self._start_s.append(trio.started_s)
+        self._start_s.append(time.monotonic() - start)
         return trio
+
+    def _new_trio(self, files: list[str]) -> Trio:
+        q = self._question
+        return Trio(q.candidate, q.baseline, q.cores, files, q.gate_options, q.deadlines)
 
     def _on_case(self, case: str) -> None:
         self._telling.progress(f"{self._where}: {_short(case)}")

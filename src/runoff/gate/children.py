@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import psutil
 
@@ -58,6 +58,7 @@ class Child:
             start_new_session=True,
         )
         self.name = NAMES[index]
+        self._family: list[psutil.Process] = []
 
     def check_alive(self) -> None:
         """Raise ChildLost if the process has ended."""
@@ -81,37 +82,35 @@ class Child:
         self._log.seek(max(0, size - _LOG_TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()
 
+    def note_family(self) -> None:
+        """Remember what it has started: once it has ended, nobody can tell whose that was."""
+        with suppress(psutil.Error):
+            self._family = psutil.Process(self.process.pid).children(recursive=True)
+
     def stop(self, deadline: float) -> None:
         """Wait until a monotonic time for the child to end by itself, then kill it and all that it started."""
         assert self.process.stdin is not None  # noqa: S101 - made with PIPE
-        family = self._family()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, deadline - time.monotonic()))
         if self.process.poll() is None:
-            family = self._family()
+            self.note_family()
             self.process.kill()
-        for process in family:
+        for process in self._family:
             with suppress(psutil.Error):
                 process.kill()
         self.process.wait()
         self.process.stdin.close()
         self._log.close()
 
-    def _family(self) -> list[psutil.Process]:
-        with suppress(psutil.Error):
-            return psutil.Process(self.process.pid).children(recursive=True)
-        return []
-
 
 class Trio:
     """
-    The three children of a block; a context manager that leaves none behind.
+    The three children of a block; whoever has them stops them.
 
     Attributes:
         connections: Per child, in the order CANDIDATE, BASELINE, NULL.
         collected: Per child the test ids of its benchmarks.
         problems: Per child what it could not collect.
-        started_s: What starting and collecting took.
     """
 
     def __init__(
@@ -127,7 +126,7 @@ class Trio:
         self.collected: list[list[str]] = []
         self.problems: list[list[str]] = []
         self._children: list[Child] = []
-        start = time.monotonic()
+        self._grace_ends: float | None = None
         try:
             with Listener() as listener:
                 for index, side in enumerate((candidate, baseline, baseline)):
@@ -142,7 +141,6 @@ class Trio:
         self.connections = [connection for connection, _ in introduced]
         self.collected = [[str(case) for case in word["cases"]] for _, word in introduced]
         self.problems = [[str(problem) for problem in word["problems"]] for _, word in introduced]
-        self.started_s = time.monotonic() - start
 
     def _check_alive(self) -> None:
         for child in self._children:
@@ -163,20 +161,23 @@ class Trio:
         """Wait for one child's word; as Connection.receive."""
         return self.connections[index].receive(deadline_s)
 
-    def stop(self, grace_s: float = _STOP_TIMEOUT_S) -> None:
-        """Hang up and see all children end; a second call does nothing."""
+    def hang_up(self) -> None:
+        """Let the children end, without waiting for it; they have the usual grace from now on."""
+        for child in self._children:
+            child.note_family()
         for connection in self.connections:
             connection.close()
-        deadline = time.monotonic() + grace_s
+        self._grace_ends = time.monotonic() + _STOP_TIMEOUT_S
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Hang up, unless that was done, and see all children end; a second call does nothing."""
+        if self._grace_ends is None:
+            self.hang_up()
+        assert self._grace_ends is not None  # noqa: S101 - set by hanging up
+        deadline = self._grace_ends if grace_s is None else time.monotonic() + grace_s
         with uninterrupted():
             while self._children:
                 self._children.pop().stop(deadline)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.stop()
 
 
 def _settings(listener: Listener, cores: Cores, index: int, gate_options: Mapping[str, str]) -> dict[str, Any]:

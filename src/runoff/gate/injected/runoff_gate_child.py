@@ -40,6 +40,9 @@ SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_CHILD", "{}"))
 # Held open by the coordinator. Taken now: pytest's capture is about to put another file at 0.
 _LIFELINE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
+# None of pytest's own: after one that it does not know it asks no plugin for a summary. Nobody would read a child's,
+# and to say nothing Hypothesis alone imports for a second.
+_EXIT_CODE = 70
 # What would write over the parent's files, choose other tests or measure differently; with the value that does not.
 _QUIET_OPTIONS: dict[str, Any] = {
     "basetemp": None, "benchmark_autosave": None, "benchmark_compare": None, "benchmark_compare_fail": None,
@@ -76,7 +79,7 @@ class Channel:
         return word
 
     def _gone(self) -> NoReturn:
-        pytest.exit("the gate's coordinator is gone", returncode=2)
+        pytest.exit("the gate's coordinator is gone", returncode=_EXIT_CODE)
 
 
 class Cores:
@@ -115,13 +118,17 @@ class Cores:
         if not self.pinned:
             yield
             return
+        started = descendants(os.getpid())
         pin(os.getpid(), self._duel)
-        for pid in descendants(os.getpid()):
+        for pid in started:
             pin(pid, self._others)
         try:
             yield
         finally:
-            os.sched_setaffinity(0, self._home)
+            pin(os.getpid(), self._home)
+            # What comes now is not timed, and three servers on one core would wait for each other.
+            for pid in started:
+                pin(pid, self._all)
 
 
 def pin(pid: int, cores: set[int]) -> None:
@@ -158,7 +165,7 @@ def die_with_the_coordinator() -> None:
         for pid in descendants(os.getpid()):
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-        os._exit(70)
+        os._exit(_EXIT_CODE)
 
     threading.Thread(target=watch, name="runoff-gate-lifeline", daemon=True).start()
 
