@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from runoff import accuracy
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.neural_grpc import reply_codec
 from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.backends.neural_grpc.neural_pb2 import BatchPredictResponse, ModelInfoResponse, PredictResponse
-from runoff.errors import OtherModelError, ServiceError, ShapeError
+from runoff.errors import OtherModelError, ParityError, ServiceError, ShapeError
 from runoff.mlp import Float32Array, Kind
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
@@ -92,7 +93,6 @@ def test_reply_that_breaks_the_contract_is_a_named_error(reply: bytes, words: st
     ("reply", "words"),
     [
         pytest.param(PredictResponse(probabilities=[1.0]), "has probabilities, but a value", id="policy-for-value"),
-        pytest.param(PredictResponse(), "neither of probabilities and value", id="neither"),
         pytest.param(PredictResponse(value=NAN), "output 0 of sample 0 is nan, expected a finite number", id="nan"),
         pytest.param(PredictResponse(value=1, probabilities=[1.0]), "both of probabilities and value", id="both"),
     ],
@@ -104,6 +104,38 @@ def test_bad_reply_to_one_value_is_a_named_error(reply: PredictResponse, words: 
         foreign_service(dict(methods)) as address,
         open_grpc("x-grpc", address, VALUE_MLP) as backend,
         pytest.raises(ServiceError, match=words),
+    ):
+        backend.predict(ones(1))
+
+
+def test_value_of_exactly_zero_is_taken() -> None:
+    """A proto3 service leaves the field out: absent is 0.0, in one reply or in one of many."""
+    methods = {
+        "GetModelInfo": foreign_info(VALUE_MLP),
+        "Predict": PredictResponse(value=0.0).SerializeToString(),
+        "BatchPredict": batch_reply(PredictResponse(value=0.5), PredictResponse(value=0.0)),
+    }
+    with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
+        assert [[0.0]] == backend.predict(ones(1)).tolist()
+        assert [[0.5], [0.0]] == backend.predict(ones(2)).tolist()
+
+
+def test_empty_reply_is_no_answer_of_the_model() -> None:
+    """A service that never fills in the value answers 0.0 by the same rule; it does not pass for the model."""
+    methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": b""}
+    with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
+        answers = backend.predict(ones(1))
+        with pytest.raises(ParityError):
+            accuracy.check("x-grpc", VALUE_MLP, ones(1), answers)
+
+
+def test_empty_reply_is_no_policy() -> None:
+    """Probabilities of no length at all are not left out, they are missing."""
+    methods = {"GetModelInfo": foreign_info(MLP), "Predict": b""}
+    with (
+        foreign_service(dict(methods)) as address,
+        open_grpc("x-grpc", address, MLP) as backend,
+        pytest.raises(ServiceError, match="sample 0 has neither of probabilities and value"),
     ):
         backend.predict(ones(1))
 

@@ -45,7 +45,7 @@ def decode_predict(message: bytes, kind: Kind) -> Float32Array:
         Outputs, shape (1, output_size).
 
     Raises:
-        ServiceError: If it is none, or holds both or neither of probabilities and value.
+        ServiceError: If it is none, or holds both of probabilities and value, or not the one that was asked for.
     """
     outputs = _plain_body(message, kind)
     return outputs if outputs is not None else _parsed([_parse(PredictResponse, message)], kind)
@@ -59,8 +59,8 @@ def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
         Outputs, shape (samples, output_size).
 
     Raises:
-        ServiceError: If it is none, or a sample holds both or neither of probabilities and value, or the samples
-            differ in their number of probabilities.
+        ServiceError: If it is none, or a sample holds both of probabilities and value, or not the one that was asked
+            for, or the samples differ in their number of probabilities.
     """
     bodies, end = wire.leading_entries(message)
     outputs = _equal_bodies(bodies, kind) if end == len(message) else None
@@ -176,9 +176,10 @@ def _parse(message_type: type[_Response], message: bytes) -> _Response:
 def _parsed(replies: list[PredictResponse], kind: Kind) -> Float32Array:
     """Take the numbers out of parsed replies, which must be alike."""
     for index, reply in enumerate(replies):
-        # proto3 does not send a value of exactly 0.0, so such an answer cannot be told from none.
         has_probabilities, has_value = bool(reply.probabilities), reply.value != 0.0
-        if has_probabilities == has_value:
+        # proto3 leaves 0.0 out, so where a value was asked for, neither is that number: a tanh head may well answer it.
+        # Were it no answer at all, the check of the answers against the model's would see it.
+        if has_probabilities == has_value and (has_value or kind is Kind.POLICY):
             found = "both of" if has_value else "neither of"
             raise ServiceError(f"the reply to sample {index} has {found} probabilities and value, expected one")
         if has_probabilities != (kind is Kind.POLICY):
