@@ -5,7 +5,7 @@ from runoff.backends.neural_grpc import identity
 from runoff.backends.neural_grpc.client import ModelInfo, NeuralClient
 from runoff.backends.neural_grpc.tls import ClientTls
 from runoff.backends.service_times import CallParts
-from runoff.errors import OtherModelError
+from runoff.errors import OtherModelError, quote
 from runoff.mlp import Float32Array, Kind, Mlp
 
 
@@ -69,7 +69,8 @@ def open_grpc(
         mlp: The model it is expected to run.
         model_name: The service's name for it; a foreign service, which knows no names, answers with the one it has.
         timeout_s: Deadline of every call.
-        any_name: Take the service's first model of that kind if it has none of that name.
+        any_name: Take the service's first model of that kind if it has none of that name; `info` and the facts say
+            which that was.
         tls: Whom to trust and what to show, for a service that speaks TLS.
         allow_other_model: Take whatever model of that kind the service runs, in its own sizes.
 
@@ -90,10 +91,21 @@ def open_grpc(
                 raise
             info = client.model_info(mlp.kind)
         if not allow_other_model:
-            identity.check_same_model(address, mlp, info)
+            _check_same_model(address, mlp, info, model_name)
         backend = GrpcBackend(name, client, mlp.kind, info)
         backend.facts["other_model"] = identity.is_other_model(mlp, info)
         return backend
     except BaseException:
         client.close()
         raise
+
+
+def _check_same_model(address: str, mlp: Mlp, info: ModelInfo, model_name: str) -> None:
+    """Raise OtherModelError as `identity.check_same_model`, which says so if the model has not the name asked for."""
+    try:
+        identity.check_same_model(address, mlp, info)
+    except OtherModelError as error:
+        if not info.model_name or model_name in ("", info.model_name):
+            raise
+        # The one that was meant may well be there, under a name of its own.
+        raise OtherModelError(f"{error}; it has no {mlp.kind} named {quote(model_name)}") from None
