@@ -76,3 +76,11 @@ def test_table_without_onnxruntime_still_prints() -> None:
 def test_ill_conditioned_model_is_told_beside_its_error() -> None:
     """Where float32 may move an answer by a third, a small error proves little."""
     assert "error 1.0e-08 (float32 allows 0.33)" in _text(measured_case(allowed_error=0.333))
+
+
+def test_service_that_does_not_tell_who_it_is_is_said_to_be_taken_at_its_word() -> None:
+    """Nothing would show that another took its place during the run."""
+    words = "does not tell who it is"
+    untold = measured_case("remote-oip", facts={"service_tells_identity": False})
+    told = measured_case("tensorflow-grpc", facts={"service_tells_identity": True})
+    assert ["remote-oip"] == [line.split()[0] for line in comparison_lines([untold, told]) if words in line]

@@ -1,13 +1,21 @@
-"""Who answers: told in metadata too, for clients that speak no message of ours."""
+"""Who answers: told by GetModelInfo and in metadata, for clients that speak no message of ours too."""
+
+import os
+import platform
+from importlib import metadata
 
 import grpc
 import pytest
 
 from runoff.backends.base import Device
+from runoff.backends.grpc_backend import open_grpc
+from runoff.backends.neural_grpc.model_info import METADATA_KEY
 from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
 from runoff.backends.oip_grpc.inference_pb2 import ModelMetadataRequest
+from runoff.errors import ServiceError
+from runoff.mlp import Mlp
 from tests.support.models import random_mlp
-from tests.support.services import WatchedBackend, served
+from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
 
 MLP = random_mlp()
 ASKING = {
@@ -24,24 +32,56 @@ def asked(address: str, method: str) -> tuple[bytes, dict[str, str | bytes]]:
         return reply, dict(call.trailing_metadata())
 
 
+def announced(address: str) -> ModelInfoResponse:
+    """Return what GetModelInfo answers."""
+    return ModelInfoResponse.FromString(asked(address, "/neural.NeuralService/GetModelInfo")[0])
+
+
+def test_model_info_tells_everything_that_an_identity_is_made_of() -> None:
+    """Digest, device as found, framework and versions, threads, process and start."""
+    with served({"net": WatchedBackend(MLP)}) as server:
+        info = announced(server.address)
+    assert (MLP.digest, "cpu", "a processor") == (info.model_digest, info.device, info.device_name)
+    assert ("watched", "1", 3, os.getpid()) == (info.framework, info.framework_version, info.threads, info.pid)
+    assert len(info.nonce) == 16
+    packages = {name: metadata.version(name) for name in ("runoff", "numpy", "grpcio", "protobuf")}
+    assert {"python": platform.python_version(), **packages} == dict(info.versions)
+
+
 @pytest.mark.parametrize("method", ASKING)
 def test_metadata_tells_what_model_info_tells(method: str) -> None:
     """A client of either protocol can tell this start of this service from any other."""
-    with served({"net": WatchedBackend(MLP)}) as server:
-        info = ModelInfoResponse.FromString(asked(server.address, "/neural.NeuralService/GetModelInfo")[0])
-        _, metadata = asked(server.address, method)
+    backend = WatchedBackend(MLP)
+    # Which the original contract calls otherwise.
+    backend.facts["framework"] = "torch"
+    with served({"net": backend}) as server:
+        info = announced(server.address)
+        _, told = asked(server.address, method)
+    whole = told.pop(METADATA_KEY)
+    assert isinstance(whole, bytes)
+    assert info == ModelInfoResponse.FromString(whole)
     wanted = {
         "runoff-model-digest": MLP.digest,
-        "runoff-device": info.device,
-        "runoff-device-name": info.device_name,
-        "runoff-framework": info.framework,
-        "runoff-framework-version": info.framework_version,
-        "runoff-threads": str(info.threads),
-        "runoff-pid": str(info.pid),
+        "runoff-device": "cpu",
+        "runoff-device-name": "a processor",
+        "runoff-framework": "pytorch",
+        "runoff-framework-version": "1",
+        "runoff-threads": "3",
+        "runoff-pid": str(os.getpid()),
         "runoff-nonce": info.nonce,
     }
-    assert wanted == metadata
-    assert all(wanted.values())
+    versions = str(told.pop("runoff-versions")).split()
+    assert dict(info.versions) == dict(word.split("=") for word in versions)
+    assert wanted == told
+
+
+def test_each_start_has_a_nonce_of_its_own() -> None:
+    """Process ids come round again, and within one process a service may start twice."""
+    nonces = set()
+    for _ in range(3):
+        with served({"net": WatchedBackend(MLP)}) as server:
+            nonces.add(announced(server.address).nonce)
+    assert 3 == len(nonces)
 
 
 def test_device_of_any_name_can_be_told() -> None:
@@ -51,3 +91,64 @@ def test_device_of_any_name_can_be_told() -> None:
     with served({"net": backend}) as server:
         _, metadata = asked(server.address, "/inference.GRPCInferenceService/ModelMetadata")
     assert r"Prozessor f\xfcr?alles" == metadata["runoff-device-name"]
+
+
+def info_of(mlp: Mlp, **changed: object) -> bytes:
+    """Return what a service of ours says, with some of it changed."""
+    told = ModelInfoResponse.FromString(foreign_info(mlp))
+    told.MergeFrom(ModelInfoResponse(pid=7, nonce="abc", threads=1, versions={"numpy": "2.0"}))
+    told.MergeFrom(ModelInfoResponse(**changed))  # type: ignore[arg-type]  # fields of any type, by name
+    return told.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"pid": 8}, "pid was 7, is 8"),
+        ({"nonce": "abd"}, "nonce was 'abc', is 'abd'"),
+        ({"model_digest": "0"}, "model_digest was '', is '0'"),
+        ({"device": "cpu"}, "device was 'gpu', is 'cpu'"),
+        ({"device_name": "B"}, "device_name was '', is 'B'"),
+        ({"framework": "pytorch"}, "framework was 'tensorflow', is 'pytorch'"),
+        ({"framework_version": "9"}, "framework_version was '', is '9'"),
+        ({"versions": {"numpy": "2.1"}}, "versions was {'numpy': '2.0'}, is {'numpy': '2.1'}"),
+        ({"threads": 2}, "threads was 1, is 2"),
+        ({"spinning": True}, "spinning was False, is True"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_change_is_another_service_and_named(changed: dict[str, object], words: str) -> None:
+    """A user has to see which fact of a record would have been wrong."""
+    answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
+    with (
+        foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
+        open_grpc("x-grpc", address, MLP) as backend,
+    ):
+        backend.check_same_service()
+        with pytest.raises(ServiceError) as raised:
+            backend.check_same_service()
+    assert f"x-grpc: another service answers at {address}: {words}" == str(raised.value)
+
+
+def test_service_of_the_five_original_fields_is_checked_by_them() -> None:
+    """What it does tell must stay; that it tells too little to know it again stands in the record."""
+    answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
+    with (
+        foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
+        open_grpc("x-grpc", address, MLP) as backend,
+    ):
+        backend.check_same_service()
+        assert backend.facts["service_tells_identity"] is False
+        with pytest.raises(ServiceError, match=r"sizes was \(5, 7, 3\), is \(5, 8, 3\)"):
+            backend.check_same_service()
+
+
+def test_record_says_which_start_of_which_service_it_was() -> None:
+    """Two records of one run can be told to come from one service."""
+    with served({"net": WatchedBackend(MLP)}) as server, open_grpc("x-grpc", server.address, MLP) as backend:
+        info = announced(server.address)
+        facts = backend.facts
+    assert (True, info.pid, info.nonce) == tuple(
+        facts[f"service_{fact}"] for fact in ("tells_identity", "pid", "nonce")
+    )
+    assert f"numpy {metadata.version('numpy')}" in str(facts["service_versions"])

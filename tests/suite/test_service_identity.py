@@ -21,4 +21,5 @@ def test_service_replaced_on_its_port_voids_the_case(tmp_path: Path, protocol: s
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     assert f"{backend}: another service answers at 127.0.0.1:{port}: pid was" in done.stdout
     assert "nonce was" in done.stdout
+    assert "rounds of a replaced service" not in done.stdout
     assert [f"{backend}-small-b1"] == [b["extra_info"]["runoff"]["case"] for b in perf.saved()["benchmarks"]]

@@ -45,10 +45,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_call(item: pytest.Function) -> None:
-    """Have it replaced when the rounds begin."""
-    if _WORDS["moment"] == "within" and "b2]" in item.name:
+    """Have it replaced when the rounds begin; where it was before, say so if they begin at all."""
+    if "b2]" in item.name:
         benchmark: Any = item.funcargs["benchmark"]
-        benchmark.pedantic = _after_replacing(benchmark.pedantic)
+        is_replaced = _WORDS["moment"] == "before"
+        benchmark.pedantic = _refused if is_replaced else _after_replacing(benchmark.pedantic)
+
+
+def _refused(*_: Any, **_more: Any) -> None:
+    raise AssertionError("rounds of a replaced service")
 
 
 def _after_replacing(pedantic: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,8 @@
 
 from runoff.backends.base import Backend
 from runoff.backends.neural_grpc import identity
-from runoff.backends.neural_grpc.client import ModelInfo, NeuralClient
+from runoff.backends.neural_grpc.client import NeuralClient
+from runoff.backends.neural_grpc.model_info import ModelInfo
 from runoff.backends.neural_grpc.tls import ClientTls
 from runoff.backends.service_times import CallParts
 from runoff.errors import OtherModelError, quote

@@ -2,7 +2,8 @@
 
 from runoff.backends.base import Backend, Device
 from runoff.backends.neural_grpc import identity
-from runoff.backends.neural_grpc.client import ModelInfo, NeuralClient
+from runoff.backends.neural_grpc.client import NeuralClient
+from runoff.backends.neural_grpc.model_info import ModelInfo
 from runoff.backends.neural_grpc.tls import ClientTls
 from runoff.backends.oip_grpc.client import OipClient
 from runoff.backends.oip_grpc.contract import SERVER_NAME
@@ -73,6 +74,11 @@ class OipBackend(Backend):
         server, metadata, info = self._ask()
         if self.info and info:
             identity.check_unchanged(self.name, self._client.address, self.info, info)
+        elif self.info or info:
+            found, wanted = ("tells who it is", "told nothing") if info else ("tells nothing", "told who it was")
+            raise ServiceError(
+                f"{self.name}: another server answers at {self._client.address}: it {found}, was one that {wanted}"
+            )
         for what, before, after in (("server", self._server, server), ("model", self._metadata, metadata)):
             if before != after:
                 found, wanted = _in_words(after), _in_words(before)
@@ -85,9 +91,11 @@ class OipBackend(Backend):
 
     def _ask(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
         """Ask for everything by which server and model can be told from others."""
-        server, metadata = self._client.server_metadata(), self._client.model_metadata()
-        if server.name != SERVER_NAME:
-            return server, metadata, None
+        server = self._client.server_metadata()
+        metadata, info = self._client.model_metadata()
+        if info or server.name != SERVER_NAME:
+            return server, metadata, info
+        # A service of ours, but metadata of calls did not come through; its other protocol tells the same.
         client = self._client
         ours = NeuralClient(client.address, client.timeout_s, channel=client.channel)
         try:
@@ -101,6 +109,7 @@ class OipBackend(Backend):
         if self.info:
             return identity.facts_of(self.info, self._client.address)
         return {
+            identity.TELLS_IDENTITY: False,
             "framework": self._server.name,
             "framework_version": self._server.version,
             "service_platform": self._metadata.platform,

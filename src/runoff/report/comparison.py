@@ -12,6 +12,7 @@ from runoff.units import format_count, format_duration, format_ratio
 
 # What a service has to beat: the model in process, as one would run it without a service.
 IN_PROCESS_BACKEND = "onnxruntime-cpu"
+_UNTOLD_IDENTITY = "does not tell who it is: a like service that took its place meanwhile would not be noticed"
 _HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
 
 
@@ -85,7 +86,11 @@ def _title(cases: Sequence[MeasuredCase]) -> list[str]:
     names = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
     lines = [title, *names]
     others = dict.fromkeys(r.backend for r in computing if r.answers == OTHER_MODEL)
-    return lines + [f"{name} runs another model: its times say nothing about this one" for name in others]
+    lines += [f"{name} runs another model: its times say nothing about this one" for name in others]
+    untold = dict.fromkeys(
+        r.backend + other_model_suffix(r) for r in computing if r.facts.get("service_tells_identity") is False
+    )
+    return lines + [f"{name} {_UNTOLD_IDENTITY}" for name in untold]
 
 
 def _speedup(case: MeasuredCase, cases: Iterable[MeasuredCase]) -> Interval | None:

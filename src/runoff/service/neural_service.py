@@ -1,22 +1,17 @@
 """The handlers of `neural.NeuralService`: bytes in, bytes out, every refusal with its status and both values."""
 
-import os
 import secrets
 
 import grpc
 
 from runoff.backends.neural_grpc import reply_codec, request_codec
 from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, SERVICE_NAME
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest
 from runoff.backends.neural_grpc.request_codec import Request
 from runoff.service import calls
-from runoff.service.hosting import HostedModel, HostedModels, Refusal
-from runoff.service.identity import tell_identity
+from runoff.service.hosting import HostedModels, Refusal
+from runoff.service.identity import describe, tell_identity
 from runoff.service.stopwatch import Stopwatch
-
-# What the original contract calls a framework that runoff calls otherwise.
-_FRAMEWORK_NAMES = {"torch": "pytorch"}
-_OWN_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
 
 
 class NeuralService:
@@ -70,37 +65,15 @@ class NeuralService:
         """Answer GetModelInfo."""
         request = calls.decoded("neural.ModelInfoRequest", ModelInfoRequest.FromString, message)
         model = calls.loaded(self.models).find(request.model_type, request.model_name)
-        tell_identity(context, model, self.nonce)
-        return self._describe(model).SerializeToString()
+        info = describe(model, self.nonce, self._max_batch_size)
+        tell_identity(context, info)
+        return info.SerializeToString()
 
     def _check_reply(self, batch_size: int, output_size: int) -> None:
         """Raise Refusal if the reply would be over the message limit; asked before anything is computed."""
         # The numbers of a sample, and around them three tags and four varints of at most 5 bytes.
         reply_bytes = batch_size * (4 * output_size + 23)
         calls.check_reply_size(batch_size, reply_bytes, self._max_message_bytes)
-
-    def _describe(self, model: HostedModel) -> ModelInfoResponse:
-        backend = model.backend
-        framework = str(backend.facts.get("framework", ""))
-        return ModelInfoResponse(
-            input_size=model.mlp.input_size,
-            hidden_size=model.mlp.hidden_size,
-            output_size=model.mlp.output_size,
-            device=backend.device.type,
-            framework=_FRAMEWORK_NAMES.get(framework, framework),
-            model_name=model.name,
-            model_digest=model.mlp.digest,
-            untrained=model.untrained,
-            backend=backend.name,
-            framework_version=str(backend.facts.get("framework_version", "")),
-            threads=int(backend.facts.get("threads", 0)),
-            spinning=bool(backend.facts.get("spinning", False)),
-            device_name=backend.device.name,
-            pid=os.getpid(),
-            nonce=self.nonce,
-            max_batch_size=self._max_batch_size,
-            facts={key: str(fact) for key, fact in backend.facts.items() if key not in _OWN_FIELDS},
-        )
 
 
 def _check_samples(request: Request, input_size: int) -> None:

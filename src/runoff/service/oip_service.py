@@ -31,7 +31,7 @@ from runoff.errors import quote
 from runoff.mlp import Float32Array
 from runoff.service import calls
 from runoff.service.hosting import HostedModel, HostedModels, Refusal
-from runoff.service.identity import tell_identity
+from runoff.service.identity import describe, tell_identity
 from runoff.service.oip_checks import check_header, check_numbers
 from runoff.service.stopwatch import Stopwatch
 
@@ -113,7 +113,7 @@ class OipService:
         """Answer ModelMetadata."""
         request = calls.decoded("inference.ModelMetadataRequest", ModelMetadataRequest.FromString, message)
         model = self._find(request.name, request.version)
-        tell_identity(context, model, self._nonce)
+        tell_identity(context, describe(model, self._nonce, self._max_batch_size))
         reply = ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.backend.name)
         reply.inputs.add(name=INPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.input_size))
         reply.outputs.add(name=OUTPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.output_size))

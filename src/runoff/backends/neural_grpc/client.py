@@ -1,68 +1,18 @@
 """The client of `neural.NeuralService`: a deadline on every call, every reply checked."""
 
-from dataclasses import dataclass, field
 from typing import Self
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from runoff.backends.neural_grpc import reply_codec, request_codec
 from runoff.backends.neural_grpc.address import format_address, parse_address
 from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
 from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, SERVICE_NAME
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.backends.neural_grpc.model_info import ModelInfo, read_model_info
+from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest
 from runoff.backends.service_times import CallParts, take_apart
 from runoff.errors import ServiceError, ShapeError
 from runoff.mlp import Float32Array, Kind
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """
-    What a service says about one of its models; a foreign service fills the first five only.
-
-    Attributes:
-        input_size: Features of one sample.
-        hidden_size: Hidden units.
-        output_size: Outputs of one sample.
-        device: `cpu`, `gpu` or `metal`.
-        framework: `tensorflow`, `pytorch`, `onnxruntime`, …
-        model_name: Empty if the service knows no names.
-        model_digest: Mlp.digest, or empty.
-        untrained: Whether the weights were made from a seed.
-        backend: runoff's name of what computes there, or empty.
-        framework_version: Or empty.
-        threads: Threads of one forward pass; 0 if not said.
-        spinning: Whether idle worker threads spin.
-        device_name: The processor's or GPU's own name, or empty.
-        pid: Process of the service; 0 if not said.
-        nonce: Random per start of the service, or empty.
-        max_batch_size: Largest batch it takes; 0 if not said.
-        facts: What else its backend tells.
-    """
-
-    input_size: int
-    hidden_size: int
-    output_size: int
-    device: str
-    framework: str
-    model_name: str = ""
-    model_digest: str = ""
-    untrained: bool = False
-    backend: str = ""
-    framework_version: str = ""
-    threads: int = 0
-    spinning: bool = False
-    device_name: str = ""
-    pid: int = 0
-    nonce: str = ""
-    max_batch_size: int = 0
-    facts: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """(input_size, hidden_size, output_size)."""
-        return self.input_size, self.hidden_size, self.output_size
 
 
 class NeuralClient:
@@ -159,15 +109,7 @@ class NeuralClient:
         """
         request = ModelInfoRequest(model_type=str(kind), model_name=model_name)
         reply = self._call(self._model_info, request.SerializeToString())
-        try:
-            response = ModelInfoResponse.FromString(reply)
-        except DecodeError as error:
-            raise ServiceError(f"{self.address}: the reply is no neural.ModelInfoResponse: {error}") from None
-        fields = {name: getattr(response, name) for name in ModelInfo.__dataclass_fields__}
-        info = ModelInfo(**fields | {"facts": dict(response.facts)})
-        if min(info.sizes) < 1:
-            raise ServiceError(f"{self.address}: announces a model of sizes {info.sizes}, expected all at least 1")
-        return info
+        return read_model_info(reply, self.address)
 
     def close(self) -> None:
         """Close the channel; a second call does nothing."""

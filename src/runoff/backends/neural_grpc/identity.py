@@ -1,12 +1,20 @@
-"""Who answers at an address, by what GetModelInfo says: device, facts, and whether it is still the same."""
+"""Who answers at an address, by what it says of itself: device, facts, and whether it is still the same."""
+
+from dataclasses import fields
 
 from runoff.backends.base import Device
-from runoff.backends.neural_grpc.client import ModelInfo
+from runoff.backends.neural_grpc.model_info import ModelInfo
 from runoff.errors import OtherModelError, ServiceError, ShapeError, quote
 from runoff.mlp import Mlp
 
 # What services call a device, and which of ours that is; Metal is Apple's interface to its GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
+
+# The fact of a record that says whether a service can be told from a successor at its address.
+TELLS_IDENTITY = "service_tells_identity"
+# Fields that a message names if they changed: what says most about a successor first, then all others.
+_TELLING = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
+_COMPARED = tuple(dict.fromkeys((*_TELLING, *(field.name for field in fields(ModelInfo)))))
 
 
 def device_of(info: ModelInfo) -> Device:
@@ -28,6 +36,11 @@ def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | boo
         "hidden_size": info.hidden_size,
         "model_digest": info.model_digest,
         "untrained": info.untrained,
+        "service_pid": info.pid,
+        "service_nonce": info.nonce,
+        "service_versions": ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
+        # Without a nonce a successor of the same sizes, device and framework could not be told from it.
+        TELLS_IDENTITY: bool(info.nonce),
     }
 
 
@@ -36,10 +49,10 @@ def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo
     if after != before:
         changed = [
             f"{field} was {quote(getattr(before, field))}, is {quote(getattr(after, field))}"
-            for field in ("pid", "nonce", "model_digest", "sizes", "device", "framework")
+            for field in _COMPARED
             if getattr(before, field) != getattr(after, field)
         ]
-        raise ServiceError(f"{name}: another service answers at {address}: {'; '.join(changed) or 'other facts'}")
+        raise ServiceError(f"{name}: another service answers at {address}: {'; '.join(changed)}")
 
 
 def check_batch_limit(name: str, address: str, info: ModelInfo, batch_size: int) -> None:

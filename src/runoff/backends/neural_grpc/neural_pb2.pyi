@@ -57,8 +57,15 @@ class ModelInfoRequest(_message.Message):
     def __init__(self, model_type: _Optional[str] = ..., model_name: _Optional[str] = ...) -> None: ...
 
 class ModelInfoResponse(_message.Message):
-    __slots__ = ("input_size", "hidden_size", "output_size", "device", "framework", "model_name", "model_digest", "untrained", "backend", "framework_version", "threads", "spinning", "device_name", "pid", "nonce", "max_batch_size", "facts")
+    __slots__ = ("input_size", "hidden_size", "output_size", "device", "framework", "model_name", "model_digest", "untrained", "backend", "framework_version", "threads", "spinning", "device_name", "pid", "nonce", "max_batch_size", "facts", "versions")
     class FactsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +89,7 @@ class ModelInfoResponse(_message.Message):
     NONCE_FIELD_NUMBER: _ClassVar[int]
     MAX_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
     input_size: int
     hidden_size: int
     output_size: int
@@ -99,4 +107,5 @@ class ModelInfoResponse(_message.Message):
     nonce: str
     max_batch_size: int
     facts: _containers.ScalarMap[str, str]
-    def __init__(self, input_size: _Optional[int] = ..., hidden_size: _Optional[int] = ..., output_size: _Optional[int] = ..., device: _Optional[str] = ..., framework: _Optional[str] = ..., model_name: _Optional[str] = ..., model_digest: _Optional[str] = ..., untrained: _Optional[bool] = ..., backend: _Optional[str] = ..., framework_version: _Optional[str] = ..., threads: _Optional[int] = ..., spinning: _Optional[bool] = ..., device_name: _Optional[str] = ..., pid: _Optional[int] = ..., nonce: _Optional[str] = ..., max_batch_size: _Optional[int] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    versions: _containers.ScalarMap[str, str]
+    def __init__(self, input_size: _Optional[int] = ..., hidden_size: _Optional[int] = ..., output_size: _Optional[int] = ..., device: _Optional[str] = ..., framework: _Optional[str] = ..., model_name: _Optional[str] = ..., model_digest: _Optional[str] = ..., untrained: _Optional[bool] = ..., backend: _Optional[str] = ..., framework_version: _Optional[str] = ..., threads: _Optional[int] = ..., spinning: _Optional[bool] = ..., device_name: _Optional[str] = ..., pid: _Optional[int] = ..., nonce: _Optional[str] = ..., max_batch_size: _Optional[int] = ..., facts: _Optional[_Mapping[str, str]] = ..., versions: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError, Message
 
 from runoff.backends.neural_grpc.address import format_address, parse_address
 from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
+from runoff.backends.neural_grpc.model_info import METADATA_KEY, ModelInfo, read_model_info
 from runoff.backends.oip_grpc import codec
 from runoff.backends.oip_grpc.contract import SERVICE_NAME
 from runoff.backends.oip_grpc.inference_pb2 import (
@@ -67,12 +68,23 @@ class OipClient:
 
     def server_metadata(self) -> ServerMetadataResponse:
         """Ask the server for its name, version and extensions; errors as `predict`."""
-        return self._ask("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)
+        return self._ask("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
 
-    def model_metadata(self) -> ModelMetadataResponse:
-        """Ask for the model's inputs and outputs; OtherModelError if there is no such model, others as `predict`."""
+    def model_metadata(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
+        """
+        Ask about the model.
+
+        Returns:
+            Its inputs and outputs, and what a service of ours tells beside them; None from any other server.
+
+        Raises:
+            OtherModelError: If there is no such model.
+            RunoffError: Others as `predict`.
+        """
         request = ModelMetadataRequest(name=self.model_name, version=self.model_version)
-        return self._ask("ModelMetadata", request, ModelMetadataResponse.FromString)
+        reply, trailing = self._ask("ModelMetadata", request, ModelMetadataResponse.FromString)
+        told = trailing.get(METADATA_KEY)
+        return reply, read_model_info(told, self.address) if isinstance(told, bytes) else None
 
     def predict(self, batch: Float32Array, signature: Signature, kind: Kind | None) -> Float32Array:
         """
@@ -146,13 +158,16 @@ class OipClient:
         except ServiceError as error:
             raise ServiceError(f"{self.address}: {error}") from None
 
-    def _ask(self, method: str, request: Message, read: Callable[[bytes], _Reply]) -> _Reply:
+    def _ask(
+        self, method: str, request: Message, read: Callable[[bytes], _Reply]
+    ) -> tuple[_Reply, dict[str, str | bytes]]:
+        """Return a reply and the metadata behind it."""
         try:
-            reply = self._method(method)(request.SerializeToString(), timeout=self.timeout_s)
+            reply, call = self._method(method).with_call(request.SerializeToString(), timeout=self.timeout_s)
         except grpc.RpcError as error:
             raise self._explained(error) from None
         try:
-            return read(reply)
+            return read(reply), dict(call.trailing_metadata() or ())
         except DecodeError as error:
             raise ServiceError(f"{self.address}: the reply is no inference.{method}Response: {error}") from None
 
