@@ -92,7 +92,7 @@ class OipBackend(Backend):
     def _ask(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
         """Ask for everything by which server and model can be told from others."""
         server = self._client.server_metadata()
-        metadata, info = self._client.model_metadata()
+        metadata, info = self._client.model_identity()
         if info or server.name != SERVER_NAME:
             return server, metadata, info
         # A service of ours, but metadata of calls did not come through; its other protocol tells the same.

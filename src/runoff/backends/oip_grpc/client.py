@@ -70,9 +70,13 @@ class OipClient:
         """Ask the server for its name, version and extensions; errors as `predict`."""
         return self._ask("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
 
-    def model_metadata(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
+    def model_metadata(self) -> ModelMetadataResponse:
+        """Ask for the model's inputs and outputs; errors as `model_identity`."""
+        return self.model_identity()[0]
+
+    def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
-        Ask about the model.
+        Ask for everything that the server tells about the model.
 
         Returns:
             Its inputs and outputs, and what a service of ours tells beside them; None from any other server.
