@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
+from runoff.backends.oip_grpc import codec
 from runoff.backends.oip_grpc.inference_pb2 import (
     ModelInferRequest,
     ModelInferResponse,
@@ -234,6 +235,21 @@ def test_bad_request_is_refused_with_found_and_expected(
     assert words in found_words
     assert [] == backend.batch_sizes
     assert ("OK", "") == refusal(server.address, "ModelInfer", GOOD)
+
+
+@pytest.mark.parametrize("part", ["shape", "parameters", "requested"])
+def test_few_of_many_dimensions_and_parameters_are_looked_at(part: str) -> None:
+    """A hostile message within the limits has 100,000; as Python objects, and in a refusal's words, they take long."""
+    request = infer_request(BATCH)
+    if part == "shape":
+        request.inputs[0].shape.extend([1] * 1000)
+    else:
+        parameters = request.inputs[0].parameters if part == "parameters" else request.outputs.add().parameters
+        for index in range(1000):
+            parameters[str(index)].bool_param = True
+    header = codec.decode_request(request.SerializeToString()).header
+    [tensor] = header.requested if part == "requested" else header.tensors
+    assert 16 == len(tensor.shape if part == "shape" else tensor.parameters)
 
 
 def test_reply_over_the_message_limit_is_refused_before_it_is_computed() -> None:

@@ -1,7 +1,9 @@
 """What our service answers, to good requests and to each kind of bad one, over a real socket."""
 
 import logging
+import tracemalloc
 from collections.abc import Iterator
+from unittest.mock import Mock, create_autospec
 
 import grpc
 import numpy as np
@@ -18,6 +20,7 @@ from runoff.backends.neural_grpc.neural_pb2 import (
     PredictResponse,
 )
 from runoff.mlp import Kind
+from runoff.service import calls
 from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, call, refusal, served, wait_until
@@ -225,3 +228,41 @@ def test_answer_that_is_not_finite_is_refused(server: Server, backend: WatchedBa
     status, words = refusal(server.address, "Predict", predict_request(GOOD))
     assert status == "INVALID_ARGUMENT"
     assert "not finite" in words
+
+
+@pytest.mark.parametrize(
+    ("remaining_s", "active", "status"),
+    [
+        pytest.param(0.0, True, grpc.StatusCode.DEADLINE_EXCEEDED, id="expired"),
+        pytest.param(None, False, grpc.StatusCode.CANCELLED, id="cancelled"),
+    ],
+)
+def test_message_of_a_call_that_nobody_waits_for_is_not_even_decoded(
+    remaining_s: float | None, active: bool, status: grpc.StatusCode
+) -> None:
+    """Decoding a large batch takes longer than refusing it, and other calls wait."""
+    context = create_autospec(grpc.ServicerContext, instance=True)
+    context.time_remaining.return_value, context.is_active.return_value = remaining_s, active
+    context.abort.side_effect = RuntimeError
+    method = Mock(return_value=b"")
+    handler = calls.handlers("s", {"M": method}).service(Mock(method="/s/M"))
+    assert handler is not None
+    assert handler.unary_unary is not None
+    with pytest.raises(RuntimeError):
+        handler.unary_unary(b"message", context)
+    assert status == context.abort.call_args.args[0]
+    method.assert_not_called()
+
+
+def test_long_names_are_not_remembered() -> None:
+    """Requests of a few names are read again and again; a client with ever new ones must not fill the memory."""
+    sample = request_codec.encode_predict(np.array([GOOD], np.float32), "", "")
+    tracemalloc.start()
+    try:
+        for index in range(64):
+            tail = PredictRequest(model_type="policy", model_name=f"{index} {'x' * 100_000}").SerializeToString()
+            request_codec.decode_predict(sample + tail)
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 2_000_000

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from runoff.backends.neural_grpc.wire import TooManyFieldsError
+from runoff.backends.neural_grpc.field_count import TooManyFieldsError
 from runoff.mlp import Float32Array
 from runoff.service.hosting import HostedModels, Refusal, refuse_abandoned
 

@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from google.protobuf.descriptor_pool import DescriptorPool
@@ -17,13 +16,18 @@ from runoff.backends.neural_grpc.tls import ServerTls
 from runoff.backends.oip_grpc import inference_pb2
 from runoff.backends.oip_grpc.contract import SERVICE_NAME as OIP_SERVICE_NAME
 from runoff.errors import ServiceError
+from runoff.service.admission import Admission
+from runoff.service.crew import Crew
 from runoff.service.hosting import HostedModels
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# Forward passes go one at a time; the other workers decode, encode and answer health meanwhile. On 2 cores, 4 answered
-# most calls a second of 1, 2, 4, 8 and 16 at 16 and 64 callers; at one caller all are alike (benchmarks/reports).
+# Forward passes go one at a time; the other workers decode and encode meanwhile. On 2 cores, 2 and 4 answered most
+# calls a second of 1, 2, 4, 8 and 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 4
+# Calls at a thread or queueing for one; gRPC refuses the next with RESOURCE_EXHAUSTED. While a call queues, gRPC takes
+# in little of its message, so large ones do not pile up. More than the crew's most threads: when all wait, some queue.
+MAX_CALLS = 1024
 
 
 class Server:
@@ -61,10 +65,15 @@ class Server:
             ServiceError: If the port cannot be had; names it.
         """
         _check_bindable(host, port)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="call")
+        self._crew = Crew(workers)
         # Without so_reuseport=0, two services would share one port and take turns.
         options = [*message_options(max_message_bytes), ("grpc.so_reuseport", 0)]
-        self._grpc = grpc.server(self._pool, options=options)
+        self._grpc = grpc.server(
+            self._crew,  # type: ignore[arg-type] # any executor will do
+            interceptors=[Admission(self._crew)],
+            options=options,
+            maximum_concurrent_rpcs=MAX_CALLS,
+        )
         self._service = NeuralService(max_batch_size, max_message_bytes)
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
@@ -84,7 +93,7 @@ class Server:
                 else self._grpc.add_secure_port(address, tls.credentials())
             )
         except RuntimeError as error:
-            self._pool.shutdown()
+            self._crew.shutdown()
             raise ServiceError(_why_not_bound(host, port, str(error))) from None
 
     @property
@@ -119,7 +128,14 @@ class Server:
             An event that is set when nothing is in flight any more.
         """
         self._health.enter_graceful_shutdown()
-        return self._grpc.stop(grace_s)
+        drained = self._grpc.stop(grace_s)
+        threading.Thread(target=self._dismiss, args=(drained,), name="dismiss").start()
+        return drained
+
+    def _dismiss(self, drained: threading.Event) -> None:
+        """Let the threads go, but not before the last call: gRPC may hand out some that came before the end."""
+        drained.wait()
+        self._crew.shutdown()
 
     def _set_health(self, names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         """Set the health of services and models, and of the whole, whose name is empty."""

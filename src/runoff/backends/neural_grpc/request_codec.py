@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from runoff.backends.neural_grpc import wire
+from runoff.backends.neural_grpc.field_count import check_field_count
 from runoff.backends.neural_grpc.neural_pb2 import BatchPredictRequest, PredictRequest
 from runoff.mlp import Float32Array
 
@@ -57,6 +58,7 @@ def decode_predict(message: bytes) -> Request:
 
     Raises:
         google.protobuf.message.DecodeError: If it is none.
+        field_count.TooManyFieldsError: If it has so many entries that parsing them would take long.
     """
     start, end = wire.split_field_1(message)
     if end and not (end - start) % 4:
@@ -64,6 +66,7 @@ def decode_predict(message: bytes) -> Request:
         if names is not None:
             batch = wire.floats_in(message, start, end)
             return Request(*names, 1, batch.shape[1], batch)
+    check_field_count(message, PredictRequest)
     request = PredictRequest.FromString(message)
     batch = np.array(request.features, np.float32).reshape(1, -1)
     return Request(request.model_type, request.model_name, 1, batch.shape[1], batch)
@@ -75,10 +78,10 @@ def decode_batch_predict(message: bytes) -> Request:
 
     Raises:
         google.protobuf.message.DecodeError: If it is none.
-        wire.TooManyFieldsError: If it has so many entries that parsing them would take minutes.
+        field_count.TooManyFieldsError: If it has so many entries that parsing them would take long.
     """
     entries, end = wire.leading_entries(message)
-    wire.check_field_count(message[end:])
+    check_field_count(message[end:], BatchPredictRequest)
     rest = BatchPredictRequest.FromString(message[end:])
     length = entries.shape[1]
     start, stop = wire.split_field_1(entries[0].tobytes()) if length else (0, 0)
@@ -86,7 +89,7 @@ def decode_batch_predict(message: bytes) -> Request:
     if not rest.inputs and stop == length and not (stop - start) % 4 and _constant(entries[:, :start]):
         batch = wire.floats(entries[:, start:])
         return Request(rest.model_type, rest.model_name, len(entries), batch.shape[1], batch)
-    wire.check_field_count(message)
+    check_field_count(message, BatchPredictRequest)
     request = BatchPredictRequest.FromString(message)
     lengths = [len(sample.features) for sample in request.inputs]
     if not lengths or min(lengths) != max(lengths):
@@ -106,6 +109,7 @@ def _names_behind(tail: bytes) -> tuple[str, str] | None:
 
 
 def _parse_names(tail: bytes) -> tuple[str, str] | None:
+    check_field_count(tail, PredictRequest)
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)
 

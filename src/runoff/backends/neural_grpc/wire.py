@@ -19,38 +19,6 @@ FIELD_1_BYTES, FIELD_2_FLOAT, FIELD_3_VARINT = 0x0A, 0x15, 0x18
 _LITTLE_ENDIAN_FLOAT = np.dtype("<f4")
 
 
-# Twice the largest batch. 64 MiB hold 33 million empty entries, which keep protobuf's classes busy for minutes.
-MAX_FIELDS = 131_072
-
-
-class TooManyFieldsError(ValueError):
-    """A message of more fields than any legal one has, refused before it is parsed."""
-
-
-def check_field_count(message: bytes) -> None:
-    """Raise TooManyFieldsError if a message has more than MAX_FIELDS fields; what is no message is for the parser."""
-    # None is shorter than two bytes, so this is over at once for any message but a large one.
-    if len(message) <= 2 * MAX_FIELDS:
-        return
-    offset = 0
-    for _ in range(MAX_FIELDS):
-        tag, offset = read_varint(message, offset)
-        if tag < 0 or tag & 7 > 5:
-            return
-        if tag & 7 == 0:
-            while message[offset : offset + 1] >= b"\x80":
-                offset += 1
-        length = {0: 1, 1: 8, 5: 4}.get(tag & 7, 0)
-        if tag & 7 == 2:
-            length, offset = read_varint(message, offset)
-            if length < 0:
-                return
-        offset += length
-        if offset >= len(message):
-            return
-    raise TooManyFieldsError(f"the message has more than {MAX_FIELDS} fields")
-
-
 def varint(number: int, width: int = 1) -> bytes:
     """Return a non-negative number as a varint of at least `width` bytes; padding is legal and keeps rows equal."""
     encoded = bytearray()

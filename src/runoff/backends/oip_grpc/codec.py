@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runoff.backends.neural_grpc import wire
+from runoff.backends.neural_grpc.field_count import check_field_count
 from runoff.backends.oip_grpc import headers
 from runoff.backends.oip_grpc.headers import Header
 from runoff.backends.oip_grpc.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
@@ -66,13 +67,13 @@ def decode_request(message: bytes) -> Infer:
 
     Raises:
         google.protobuf.message.DecodeError: If it is none.
-        wire.TooManyFieldsError: If it has so many entries that parsing them would take minutes.
+        field_count.TooManyFieldsError: If it has so many entries that parsing them would take long.
     """
     split = _split_raw(message, _RAW_INPUT)
     if split is not None:
         header, raw = split
         return Infer(headers.read_request_header(header), (raw,), _NONE)
-    wire.check_field_count(message)
+    check_field_count(message, ModelInferRequest)
     request = ModelInferRequest.FromString(message)
     fp32 = _fp32(request.inputs[0].contents) if request.inputs else _NONE
     return Infer(headers.request_facts(request), _views(request.raw_input_contents), fp32)

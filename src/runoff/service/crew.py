@@ -1,0 +1,142 @@
+"""
+The threads that handle calls, and how callers who open calls and send nothing are kept from holding all of them.
+
+gRPC's Python server waits for a call's message on the thread that will handle it. With a fixed pool, as many callers
+as it has threads could stop a service, health included, by opening a call each. Here a thread that waits for a
+message for long is not counted, others are hired, and at the most the longest waits are cut off.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from functools import partial
+from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+# A message comes with its call or a few ms behind it. If for so long no thread has taken up a call while calls queue,
+# threads wait for messages that do not come. Health checks commonly have a second: this leaves room for three steps.
+_PATIENCE_S = 0.2
+# Each step hires three for each thread that waits: 4 openers make 16 threads of 4, 300 are passed after three steps.
+_HIRED_PER_WAIT = 3
+# A waiting thread takes 10 KB of a process; the messages that callers send only in part are what takes memory.
+MAX_THREADS = 256
+# With MAX_THREADS all waiting, those are cut off whose message has not come for so long. It is not less, for a large
+# message over a slow line is no attack, and not more, for until then nobody else is answered.
+_CUT_OFF_S = 1.0
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class Crew(Executor):
+    """
+    The executor of a gRPC server: `workers` threads, and as many more as wait for messages.
+
+    Attributes:
+        at_work: Held by whoever handles a message that has come, so no more than `workers` do.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.at_work = threading.BoundedSemaphore(workers)
+        self._workers = workers
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # The counts: threads, and calls that queue or are at a thread.
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._load = 0
+        # Since when, oldest first.
+        self._waits: dict[grpc.ServicerContext, float] = {}
+        self._has_moved = False
+        self._is_short = threading.Event()
+        self._is_over = threading.Event()
+        threading.Thread(target=self._watch, name="crew", daemon=True).start()
+
+    def submit(
+        self, function: Callable[_Arguments, _Result], /, *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> "Future[_Result]":
+        """Queue a call."""
+        future: Future[_Result] = Future()
+        self._tasks.put(partial(_settle, future, partial(function, *arguments, **named)))
+        with self._lock:
+            self._load += 1
+            if self._load > self._threads:
+                if self._threads < self._workers:
+                    self._hire()
+                else:
+                    self._is_short.set()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's signature
+        """Let the threads end once everything queued is done; returns at once."""
+        self._is_over.set()
+        self._is_short.set()
+        self._tasks.put(None)
+
+    def receive(self, requests: Iterator[_Result], context: grpc.ServicerContext) -> _Result | None:
+        """
+        Wait for the next message of a call.
+
+        Returns:
+            The message, or None if the caller sends no more.
+
+        Raises:
+            grpc.RpcError: If the call has ended, cut off here or otherwise; to be passed on to gRPC as it is.
+        """
+        self._waits[context] = time.monotonic()
+        try:
+            return next(requests, None)
+        finally:
+            del self._waits[context]
+
+    def _hire(self) -> None:
+        self._threads += 1
+        threading.Thread(target=self._work, name="call").start()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._has_moved = True
+            task()
+            del task  # what an idle thread kept of a call, its message above all, would stay in memory
+            with self._lock:
+                self._load -= 1
+                if self._threads - len(self._waits) > self._workers:
+                    self._threads -= 1
+                    return
+        # The next thread ends by the same mark.
+        self._tasks.put(None)
+
+    def _watch(self) -> None:
+        """Look after the threads while calls queue; asleep otherwise."""
+        while self._is_short.wait() and not self._is_over.is_set():
+            self._is_short.clear()
+            while self._load > self._threads and not self._is_over.is_set():
+                self._has_moved = False
+                self._is_over.wait(_PATIENCE_S)
+                if not self._has_moved:
+                    self._relieve()
+
+    def _relieve(self) -> None:
+        """Hire for the threads that wait, or cut off what they wait for."""
+        with self._lock:
+            waits = list(self._waits.items())
+            room = MAX_THREADS - self._threads
+            for _ in range(min(room, _HIRED_PER_WAIT * len(waits), self._load - self._threads)):
+                self._hire()
+        if not room:
+            long_ago = time.monotonic() - _CUT_OFF_S
+            for context, since in waits:
+                if since < long_ago:
+                    # gRPC lets nobody but the waiting thread give a call another status than CANCELLED.
+                    context.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+
+
+def _settle(future: "Future[_Result]", function: Callable[[], _Result]) -> None:
+    try:
+        result = function()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,233 @@
+"""Callers that open calls and send nothing: what they take from others, and when they are sent away."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import grpc
+import numpy as np
+import pytest
+
+from runoff.backends.neural_grpc import request_codec
+from runoff.service import admission, crew
+from runoff.service import server as server_module
+from runoff.service.launcher import RunningService, launch
+from runoff.service.server import DEFAULT_WORKERS
+from tests.support.models import random_mlp
+from tests.support.services import WatchedBackend, call, refusal, served, wait_until
+
+MESSAGE = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
+PREDICT, CHECK, WATCH = "neural.NeuralService/Predict", "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+
+# `runoff serve` that gives calls in flight a moment only.
+IMPATIENT_SERVE = """
+import sys
+from runoff import cli
+from runoff.service import serving
+serving.GRACE_S = 0.2
+sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
+"""
+
+
+class Openers:
+    """Calls without a message, on a connection of their own."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._channel = channel
+        self.may_send = threading.Event()
+        self.calls: list[grpc.Call] = []
+
+    def open(self, method: str, count: int) -> None:
+        """Open so many calls; health's Watch gets its message, for it waits for no more."""
+        if method == WATCH:
+            watch = self._channel.unary_stream(f"/{method}", None, None)
+            self.calls += [watch(b"", timeout=60) for _ in range(count)]
+            return
+        # A call of one message looks like a stream on the wire, and this one may keep the message back.
+        stream = self._channel.stream_stream(f"/{method}", None, None)
+        self.calls += [stream(self._messages(), timeout=60) for _ in range(count)]
+
+    def ended(self) -> list[grpc.StatusCode]:
+        """Return the statuses of those that have ended."""
+        return [opened.code() for opened in self.calls if not opened.is_active()]
+
+    def _messages(self) -> Iterator[bytes]:
+        self.may_send.wait(60)
+        yield MESSAGE
+
+
+@contextmanager
+def openers_at(address: str) -> Iterator[Openers]:
+    """Hold calls open; all end with their connection."""
+    with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+        openers = Openers(channel)
+        try:
+            yield openers
+        finally:
+            for opened in openers.calls:
+                opened.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+            openers.may_send.set()
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[RunningService]:
+    """A service with reflection."""
+    with launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service:
+        yield service
+
+
+def assert_answers(address: str) -> None:
+    """Assert that health and a prediction are answered."""
+    call(address, "Check", b"", service="grpc.health.v1.Health")
+    call(address, "Predict", MESSAGE)
+
+
+def call_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "call"}
+
+
+@pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
+def test_others_are_answered_whatever_is_left_open(service: RunningService, method: str) -> None:
+    """A few idle clients, which need not mean harm, must not look like a dead service."""
+    with openers_at(service.address) as openers:
+        openers.open(method, DEFAULT_WORKERS + 4)
+        assert_answers(service.address)
+        time.sleep(0.3)
+        assert_answers(service.address)
+        assert [] == openers.ended()
+
+
+def test_longest_waits_are_cut_off_when_there_are_too_many(service: RunningService) -> None:
+    """No number of threads would be enough; somebody has to go, and that is not who has something to say."""
+    with openers_at(service.address) as openers:
+        openers.open(PREDICT, crew.MAX_THREADS + 50)
+        assert_answers(service.address)
+        wait_until(lambda: bool(openers.ended()))
+        assert {grpc.StatusCode.CANCELLED} == set(openers.ended())
+        assert_answers(service.address)
+
+
+def test_message_that_comes_late_is_answered(service: RunningService) -> None:
+    """A slow line is no attack: a wait costs the caller nothing while threads can be hired."""
+    with openers_at(service.address) as openers:
+        openers.open(PREDICT, DEFAULT_WORKERS + 4)
+        assert_answers(service.address)
+        time.sleep(2 * crew._CUT_OFF_S)
+        openers.may_send.set()
+        for opened in openers.calls:
+            assert len(next(opened)) > 0  # type: ignore[call-overload] # grpc's stubs: a call is no iterator
+
+
+def test_no_more_than_workers_handle_calls_when_all_messages_come_at_once() -> None:
+    """`--workers` says how many do, however many threads have waited."""
+    backend = WatchedBackend(random_mlp())
+    with served({"m": backend}) as server, openers_at(server.address) as openers:
+        openers.open(PREDICT, 3 * DEFAULT_WORKERS)
+        call(server.address, "Predict", MESSAGE)
+        before = len(backend.contexts)
+        backend.may_go_on.clear()
+        openers.may_send.set()
+        wait_until(lambda: len(backend.contexts) - before == DEFAULT_WORKERS)
+        time.sleep(0.3)
+        assert DEFAULT_WORKERS == len(backend.contexts) - before
+        backend.may_go_on.set()
+        wait_until(lambda: len(backend.contexts) - before == 3 * DEFAULT_WORKERS)
+
+
+def test_hired_threads_leave_when_the_waits_are_over() -> None:
+    """More threads than workers make a busy service slower."""
+    backend = WatchedBackend(random_mlp())
+    before = call_threads()
+    with served({"m": backend}) as server:
+        with openers_at(server.address) as openers:
+            openers.open(PREDICT, 3 * DEFAULT_WORKERS)
+            call(server.address, "Predict", MESSAGE)
+            assert len(call_threads() - before) > 3 * DEFAULT_WORKERS
+        wait_until(lambda: len(call_threads() - before) <= DEFAULT_WORKERS)
+        call(server.address, "Predict", MESSAGE)
+    wait_until(lambda: not call_threads() - before)
+
+
+@pytest.mark.parametrize("method", [WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
+def test_streams_over_the_limit_are_refused_until_one_ends(service: RunningService, method: str) -> None:
+    """Nobody needs as many, and each takes memory, or a thread, for as long as its client likes."""
+    with openers_at(service.address) as openers, openers_at(service.address) as late:
+        openers.open(method, admission.MAX_STREAMS + 1)
+        wait_until(lambda: len(openers.ended()) == 1)
+        [refused] = [opened for opened in openers.calls if not opened.is_active()]
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED == refused.code()
+        assert f"{admission.MAX_STREAMS} streams of this method are open" in refused.details()
+        assert_answers(service.address)
+        for opened in openers.calls:
+            opened.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+
+        def is_admitted() -> bool:
+            late.open(method, 1)
+            time.sleep(0.1)
+            return late.calls[-1].is_active()
+
+        wait_until(is_admitted)
+
+
+def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue without end would take memory without end."""
+    monkeypatch.setattr(server_module, "MAX_CALLS", 6)
+    with served({"m": WatchedBackend(random_mlp())}) as server, openers_at(server.address) as openers:
+        openers.open(PREDICT, 6)
+        wait_until(lambda: refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED")
+        assert "limit exceeded" in refusal(server.address, "Predict", MESSAGE)[1]
+
+
+def test_as_many_callers_as_are_benchmarked_are_all_answered() -> None:
+    """Waiting in a queue is no reason to be refused."""
+    backend = WatchedBackend(random_mlp())
+    backend.may_go_on.clear()
+    with served({"m": backend}) as server, ExitStack() as stack:
+        futures = []
+        for _ in range(64):
+            channel = stack.enter_context(grpc.insecure_channel(server.address))
+            futures.append(channel.unary_unary(f"/{PREDICT}", None, None).future(MESSAGE, timeout=30))
+        assert backend.entered.wait(10)
+        backend.may_go_on.set()
+        for future in futures:
+            assert len(future.result(30)) > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "messages", "status"),
+    [
+        pytest.param(PREDICT, [], grpc.StatusCode.UNIMPLEMENTED, id="no-message"),
+        pytest.param(CHECK, [b"\xff\xff\xff"], grpc.StatusCode.INTERNAL, id="no-protobuf"),
+    ],
+)
+def test_call_of_no_message_is_refused(
+    service: RunningService, method: str, messages: list[bytes], status: grpc.StatusCode
+) -> None:
+    """As gRPC's own servers do it."""
+    with grpc.insecure_channel(service.address) as channel:
+        with pytest.raises(grpc.RpcError) as error:
+            channel.stream_unary(f"/{method}", None, None)(iter(messages), timeout=10)
+        assert status == error.value.code()
+    assert_answers(service.address)
+
+
+def test_idle_callers_do_not_keep_the_service_from_ending() -> None:
+    """A restart must not wait for clients that say nothing."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", IMPATIENT_SERVE], stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
+            with openers_at(address) as openers:
+                for method in (PREDICT, CHECK, WATCH):
+                    openers.open(method, DEFAULT_WORKERS + 4)
+                assert_answers(address)
+                process.send_signal(signal.SIGTERM)
+                assert 0 == process.wait(30)
+        finally:
+            process.kill()
