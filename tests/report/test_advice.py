@@ -1,14 +1,13 @@
 """The comparison with the run before is advice: it must compare only like with like, and never shout."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from runoff.records.run import describe_run
-from runoff.records.saved import to_plain
-from runoff.records.schema import CaseRecord, SavedBenchmark, SavedRun, Stats
+from runoff.records.schema import CaseRecord, ExtraInfo, SavedBenchmark, SavedRun, Stats
 from runoff.report.advice import advice_lines, closest_earlier_run, comparable_runs, movements
 from tests.support.records import case_record
 
@@ -67,7 +66,7 @@ def test_run_without_runoffs_record_is_not_comparable() -> None:
 def _saved_run(number: int, *records: CaseRecord) -> tuple[Path, SavedRun]:
     stats = Stats(min=1, max=1, mean=1, stddev=0, median=1, iqr=0, ops=1, rounds=1)
     benchmarks = [
-        SavedBenchmark(fullname=r.case, name=r.case, stats=stats, extra_info={"runoff": to_plain(r)}) for r in records
+        SavedBenchmark(fullname=r.case, name=r.case, stats=stats, extra_info=ExtraInfo(runoff=r)) for r in records
     ]
     run = SavedRun(
         machine_info={},
@@ -75,7 +74,7 @@ def _saved_run(number: int, *records: CaseRecord) -> tuple[Path, SavedRun]:
         benchmarks=benchmarks,
         datetime="2026-01-01T00:00",
         version="5",
-        runoff=to_plain(describe_run("")),
+        runoff=describe_run(""),
     )
     return Path(f"{number:04}_run.json"), run
 

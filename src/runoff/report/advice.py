@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from runoff.records.saved import case_record, run_record
 from runoff.records.schema import CaseRecord, RunRecord, SavedRun
 from runoff.report.measured import other_model_suffix
 from runoff.units import format_duration
@@ -18,6 +17,7 @@ _WORTH_A_LINE = 0.10
 _MOST_ROWS = 12
 # Some seconds of reading at most; whoever ran other things a hundred times since needs no comparison.
 _MOST_RUNS_READ = 100
+_TELLING_FACTS = ("framework", "framework_version", "threads", "spinning")
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,9 @@ def closest_earlier_run(
     """
     newest = None
     for path, run in islice(runs, _MOST_RUNS_READ):
-        if not comparable_runs(now, run_record(run, path)):
+        if not comparable_runs(now, run.runoff):
             continue
-        before = [case_record(benchmark, path) for benchmark in run.benchmarks]
-        moved = movements(records, [record for record in before if record])
+        moved = movements(records, run.records)
         found = EarlierRun(f"{path.stem[:12]}… of {run.datetime[:16]}", moved)
         if len(moved) * 2 >= len(records):
             return found
@@ -161,5 +160,5 @@ def _yardstick_s(record: CaseRecord) -> float:
 
 def likeness(record: CaseRecord) -> tuple[object, ...]:
     """Return what has to be the same for two records of one case to be compared."""
-    facts = tuple(record.facts.get(key) for key in ("framework", "framework_version", "threads", "spinning"))
+    facts = tuple(map(record.facts.get, _TELLING_FACTS))
     return record.model_digest, record.device_type, record.device_name, record.answers, facts

@@ -10,7 +10,6 @@ import numpy as np
 from tabulate import tabulate
 
 from runoff.mlp import Float64Array
-from runoff.records.saved import case_record, run_record
 from runoff.records.schema import RunRecord, SavedRun
 from runoff.report.advice import likeness
 from runoff.units import format_duration
@@ -84,16 +83,16 @@ def collect_series(runs: Iterable[tuple[Path, SavedRun]]) -> list[Series]:
     """
     series: dict[_Key, Series] = {}
     for path, run in runs:
-        about = run_record(run, path)
+        about = run.runoff
         if about is None or not about.complete:
             continue
-        for record in filter(None, (case_record(benchmark, path) for benchmark in run.benchmarks)):
-            key = (record.case, *likeness(record), *_machine(about))
+        name, machine = f"{path.name.partition('_')[0]} of {run.datetime[:10]}", _machine(about)
+        for record in run.records:
+            key = (record.case, *likeness(record), *machine)
+            if key not in series:
+                series[key] = Series(record.case, [])
             yardstick_s = (record.yardstick_before_s + record.yardstick_after_s) / 2
-            point = Point(
-                f"{path.name.partition('_')[0]} of {run.datetime[:10]}", record.latency_s_per_batch, yardstick_s
-            )
-            series.setdefault(key, Series(record.case, [])).points.append(point)
+            series[key].points.append(Point(name, record.latency_s_per_batch, yardstick_s))
     return list(series.values())
 
 
@@ -110,11 +109,11 @@ def change_points(series: Series) -> list[Change]:
     Returns:
         Steps of 3 % and more, oldest first; none where there are too few runs for two levels.
     """
-    import ruptures
-
     values = np.log(series.normalised_s())
     if len(values) < 2 * FEWEST_RUNS_OF_A_LEVEL:
         return []
+    import ruptures
+
     noise = max(_neighbour_noise(values), 1e-3)
     # The linear kernel is the plain squared error; this one is written in C, ruptures.Pelt in Python.
     search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_RUNS_OF_A_LEVEL).fit(values.reshape(-1, 1))

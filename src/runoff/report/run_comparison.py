@@ -6,8 +6,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from runoff.records.saved import case_record, run_record
-from runoff.records.schema import CaseRecord, RunRecord, SavedRun
+from runoff.records.schema import RunRecord, SavedRun
 from runoff.report.advice import Movement, movements
 from runoff.units import format_duration
 
@@ -27,7 +26,7 @@ def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
         What keeps the runs from being compared, if anything does; a table of the cases that both measured alike, the
         largest change first; what each lacks.
     """
-    old, new = _records(before), _records(now)
+    old, new = before[1].records, now[1].records
     moved = movements(new, old)
     lines = [f"baseline   {before[0].name}", f"candidate  {now[0].name}", *_doubts(before, now)]
     if moved:
@@ -54,14 +53,9 @@ def _listed(what: str, cases: Sequence[str]) -> list[str]:
     return lines + ([f"{what}: {len(cases) - _MOST_LISTED} more"] if len(cases) > _MOST_LISTED else [])
 
 
-def _records(saved: Saved) -> list[CaseRecord]:
-    path, run = saved
-    return [record for record in (case_record(benchmark, path) for benchmark in run.benchmarks) if record]
-
-
 def _doubts(before: Saved, now: Saved) -> list[str]:
     """Return why two runs should not be compared."""
-    old, new = run_record(before[1], before[0]), run_record(now[1], now[0])
+    old, new = before[1].runoff, now[1].runoff
     if old is None or new is None:
         return ["one of them was not saved by runoff: its machine and completeness are not known"]
     lines = [

@@ -1,0 +1,111 @@
+"""
+How fast saved runs are read: `runoff history` on folders of small, usual and large runs.
+
+Run from the repository root: python -m benchmarks.history [--runs 300] [--repeats 5]
+"""
+
+import argparse
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from benchmarks.numbers import machine_line
+from runoff.records.folder import RunFolder
+from runoff.report.history import change_points, collect_series, history_lines
+from tests.support.saved_runs import plain_run
+
+# Name to cases: one case by hand, the suite of benchmarks/gate_real.py, every backend at every batch size.
+SIZES = {"small": 1, "usual": 24, "large": 88}
+# What pytest-benchmark saves beside what readers need.
+OPTIONS = {"disable_gc": False, "timer": "perf_counter", "min_rounds": 5, "max_time": 1.0, "min_time": 5e-06}
+MORE_STATS = {"iqr_outliers": 0, "stddev_outliers": 3, "outliers": "3;0", "ld15iqr": 0.0028133425, "hd15iqr": 0.006834}
+MACHINE = {"flags": [f"flag_{number}" for number in range(120)], "node": "here", "machine": "x86_64"}
+FACTS = {
+    "service_address": "127.0.0.1:42669",
+    "service_backend": "onnxruntime-cpu",
+    "hidden_size": 256,
+    "service": True,
+}
+
+
+def make_run(cases: int, seed: int) -> dict[str, Any]:
+    """Return a saved run of so many cases, as large as a real one."""
+    draw = random.Random(seed)  # noqa: S311 - noise, no secret
+    run = plain_run()
+    (model,) = run["benchmarks"]
+    run["machine_info"] = MACHINE
+    run["benchmarks"] = [_make_benchmark(model, number, draw) for number in range(cases)]
+    return run
+
+
+def _make_benchmark(model: dict[str, Any], number: int, draw: random.Random) -> dict[str, Any]:
+    latency_s = (1 + number) * 1e-5 * draw.lognormvariate(0, 0.03)
+    case = f"onnxruntime-grpc-rps_h256_policy-b{number}"
+    record: dict[str, Any] = {
+        key: value * draw.uniform(0.99, 1.01) if isinstance(value, float) else value
+        for key, value in model["extra_info"]["runoff"].items()
+    }
+    record |= {"case": case, "latency_s_per_batch": latency_s, "facts": record["facts"] | FACTS}
+    return model | {
+        "name": f"test_predict[{case}]",
+        "fullname": f"tests/perf/test_predict.py::test_predict[{case}]",
+        "params": {"backend": "onnxruntime-grpc", "model": "rps_h256_policy", "batch_size": number},
+        "param": case,
+        "extra_info": {"runoff": record},
+        "options": OPTIONS,
+        "stats": model["stats"] | MORE_STATS | {"median": latency_s},
+    }
+
+
+def read_all(folder: Path) -> None:
+    """Read and check every run."""
+    found = RunFolder(folder)
+    assert sum(1 for _ in found.runs()) == len(found.files())
+
+
+def show_history(folder: Path) -> None:
+    """Do what `runoff history` does, short of printing."""
+    series = collect_series(RunFolder(folder).runs())
+    history_lines(series, {index: change_points(one) for index, one in enumerate(series)})
+
+
+def speeds(job: Callable[[Path], None], folder: Path, runs: int, repeats: int) -> str:
+    """Return the runs per second of a job: median, and the slowest and fastest repeat."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        job(folder)
+        found.append(runs / (time.perf_counter() - start))
+    found.sort()
+    return f"{found[len(found) // 2]:,.0f} ({found[0]:,.0f}–{found[-1]:,.0f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=300, help="saved runs of each size (default: 300)")
+    parser.add_argument("--repeats", type=int, default=5, help="how often they are read (default: 5)")
+    arguments = parser.parse_args()
+    rows = []
+    for name, cases in SIZES.items():
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "this-machine"
+            folder.mkdir()
+            for number in range(arguments.runs):
+                text = json.dumps(make_run(cases, number), indent=1)
+                (folder / f"{number + 1:04}_run.json").write_text(text, encoding="utf-8")
+            counts = (folder, arguments.runs, arguments.repeats)
+            rows.append(
+                (name, cases, f"{len(text) / 1e3:.0f}", speeds(read_all, *counts), speeds(show_history, *counts))
+            )
+    print(f"{machine_line()}; {arguments.runs} runs of each size, median (slowest–fastest) of {arguments.repeats}")
+    print(tabulate(rows, ("runs", "cases", "kB", "read, runs/s", "history, runs/s"), tablefmt="pipe"))
+
+
+if __name__ == "__main__":
+    main()
