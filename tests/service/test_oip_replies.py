@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+import grpc
 import numpy as np
 import pytest
 
-from runoff.backends.oip_backend import open_oip
+from runoff.backends.oip_backend import OipBackend, open_oip
 from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
-from runoff.errors import BackendUnavailable, RunoffError, ServiceError, ShapeError
+from runoff.errors import BackendUnavailable, OtherModelError, RunoffError, ServiceError, ShapeError
 from runoff.mlp import Float32Array, Kind
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, infer_reply, model_metadata, server_methods
@@ -254,3 +255,26 @@ def test_another_grpc_service_at_the_address() -> None:
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),
     ):
         open_oip("x-oip", address, MLP, "net")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda backend, batch: backend.predict(batch), id="predict"),
+        pytest.param(lambda backend, batch: backend.profile(batch, 1), id="profile"),
+    ],
+)
+def test_model_that_did_not_load_is_told_from_a_server_that_is_not_there(
+    call: Callable[[OipBackend, Float32Array], object],
+) -> None:
+    """Triton answers UNAVAILABLE for a model that it could not load, as gRPC does for an address with nobody."""
+
+    def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'net' is not found")
+
+    with (
+        foreign_service(server_methods(model_metadata(), refuse), SERVICE_NAME) as address,
+        open_oip("x-oip", address, MLP, "net") as backend,
+        pytest.raises(OtherModelError, match=f'{address} does not serve net: "Request for unknown model'),
+    ):
+        call(backend, np.ones((2, 5), np.float32))

@@ -3,7 +3,6 @@
 import grpc
 
 from runoff.backends.neural_grpc.contract import MAX_MESSAGE_BYTES, message_options
-from runoff.backends.service_times import METADATA_KEY
 from runoff.errors import BackendUnavailable, OtherModelError, RunoffError, ServiceError, ShapeError, quote
 
 
@@ -33,33 +32,6 @@ def within_limit(message: bytes, batch_size: int) -> bytes:
             f" {MAX_MESSAGE_BYTES}; about {fitting} samples fit into one call"
         )
     return message
-
-
-def call_with_times(
-    method: "grpc.UnaryUnaryMultiCallable[bytes, bytes]", message: bytes, address: str, timeout_s: float, service: str
-) -> tuple[bytes, str]:
-    """
-    Call, and read the metadata that comes behind the reply.
-
-    Args:
-        method: What to call.
-        message: The request.
-        address: Where it goes.
-        timeout_s: Its deadline.
-        service: The gRPC service that it is for.
-
-    Returns:
-        The reply, and what the service says about its times; empty if it says nothing.
-
-    Raises:
-        RunoffError: As `explained`.
-    """
-    try:
-        reply, call = method.with_call(message, timeout=timeout_s)
-    except grpc.RpcError as error:
-        raise explained(error, address, timeout_s, service) from None
-    told = dict(call.trailing_metadata() or ()).get(METADATA_KEY, "")
-    return reply, told if isinstance(told, str) else ""
 
 
 def explained(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:

@@ -1,21 +1,19 @@
 """The client of `neural.NeuralService`: a deadline on every call, every reply checked."""
 
-from typing import Self
-
 import grpc
 
 from runoff.backends.neural_grpc import reply_codec, request_codec
-from runoff.backends.neural_grpc.address import format_address, parse_address
-from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
+from runoff.backends.neural_grpc.channel import within_limit
 from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, SERVICE_NAME
 from runoff.backends.neural_grpc.model_info import ModelInfo, read_model_info
 from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest
+from runoff.backends.neural_grpc.service_client import Method, ServiceClient
 from runoff.backends.service_times import CallParts, take_apart
 from runoff.errors import ServiceError, ShapeError
 from runoff.mlp import Float32Array, Kind
 
 
-class NeuralClient:
+class NeuralClient(ServiceClient):
     """One channel to one service; a context manager."""
 
     def __init__(
@@ -37,9 +35,7 @@ class NeuralClient:
         Raises:
             UsageError: If the address is none.
         """
-        self.address = format_address(*parse_address(address))
-        self.timeout_s = timeout_s
-        self._channel = open_channel(self.address, credentials) if channel is None else channel
+        super().__init__(SERVICE_NAME, address, timeout_s, credentials, channel)
         self._predict = self._method("Predict")
         self._batch_predict = self._method("BatchPredict")
         self._model_info = self._method("GetModelInfo")
@@ -89,7 +85,7 @@ class NeuralClient:
 
         def call(message: bytes) -> tuple[bytes, str]:
             method = self._predict if len(batch) == 1 else self._batch_predict
-            return call_with_times(method, message, self.address, self.timeout_s, SERVICE_NAME)
+            return self._call_with_times(method, message)
 
         return take_apart(
             lambda: self._encode(batch, kind, model_name)[1],
@@ -111,22 +107,7 @@ class NeuralClient:
         reply = self._call(self._model_info, request.SerializeToString())
         return read_model_info(reply, self.address)
 
-    def close(self) -> None:
-        """Close the channel; a second call does nothing."""
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
-        return self._channel.unary_unary(f"/{SERVICE_NAME}/{name}", None, None)
-
-    def _encode(
-        self, batch: Float32Array, kind: Kind, model_name: str
-    ) -> tuple["grpc.UnaryUnaryMultiCallable[bytes, bytes]", bytes]:
+    def _encode(self, batch: Float32Array, kind: Kind, model_name: str) -> tuple[Method, bytes]:
         """Return the method and the message for a batch; ShapeError if it is too large."""
         if len(batch) > MAX_BATCH_SIZE:
             raise ShapeError(f"the batch has {len(batch)} samples, the limit of one call is {MAX_BATCH_SIZE}")
@@ -144,9 +125,3 @@ class NeuralClient:
         except ServiceError as error:
             raise ServiceError(f"{self.address}: {error}") from None
         return outputs
-
-    def _call(self, method: "grpc.UnaryUnaryMultiCallable[bytes, bytes]", message: bytes) -> bytes:
-        try:
-            return method(message, timeout=self.timeout_s)
-        except grpc.RpcError as error:
-            raise explained(error, self.address, self.timeout_s, SERVICE_NAME) from None

@@ -1,14 +1,14 @@
 """The client of the Open Inference Protocol: a deadline on every call, every reply checked."""
 
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from runoff.backends.neural_grpc.address import format_address, parse_address
-from runoff.backends.neural_grpc.channel import call_with_times, explained, open_channel, within_limit
+from runoff.backends.neural_grpc.channel import within_limit
 from runoff.backends.neural_grpc.model_info import METADATA_KEY, ModelInfo, read_model_info
+from runoff.backends.neural_grpc.service_client import ServiceClient
 from runoff.backends.oip_grpc import codec
 from runoff.backends.oip_grpc.contract import SERVICE_NAME
 from runoff.backends.oip_grpc.inference_pb2 import (
@@ -26,16 +26,13 @@ from runoff.mlp import Float32Array, Kind
 _Reply = TypeVar("_Reply", bound=Message)
 
 
-class OipClient:
+class OipClient(ServiceClient):
     """
     One channel to one model of one server; a context manager.
 
     Attributes:
-        address: `host:port` of the server.
-        timeout_s: Deadline of every call.
         model_name: The model.
         model_version: Its version; empty leaves it to the server.
-        channel: For other protocols of the same server.
     """
 
     def __init__(
@@ -59,11 +56,9 @@ class OipClient:
         Raises:
             UsageError: If the address is none.
         """
-        self.address = format_address(*parse_address(address))
-        self.timeout_s = timeout_s
+        super().__init__(SERVICE_NAME, address, timeout_s, credentials)
         self.model_name = model_name
         self.model_version = model_version
-        self.channel = open_channel(self.address, credentials)
         self._infer = self._method("ModelInfer")
 
     def server_metadata(self) -> ServerMetadataResponse:
@@ -107,11 +102,7 @@ class OipClient:
             BackendUnavailable: If nobody listens or no reply arrives within timeout_s.
             ServiceError: If the server refuses or its reply breaks the protocol.
         """
-        message = self._encode(batch, signature)
-        try:
-            reply = self._infer(message, timeout=self.timeout_s)
-        except grpc.RpcError as error:
-            raise self._explained(error) from None
+        reply = self._call(self._infer, self._encode(batch, signature))
         return self._decode(reply, signature, len(batch), kind)
 
     def profile(self, batch: Float32Array, signature: Signature, kind: Kind | None, calls: int) -> CallParts | None:
@@ -132,23 +123,10 @@ class OipClient:
         """
         return take_apart(
             lambda: self._encode(batch, signature),
-            lambda message: call_with_times(self._infer, message, self.address, self.timeout_s, SERVICE_NAME),
+            lambda message: self._call_with_times(self._infer, message),
             lambda reply: self._decode(reply, signature, len(batch), kind),
             calls,
         )
-
-    def close(self) -> None:
-        """Close the channel; a second call does nothing."""
-        self.channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _method(self, name: str) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
-        return self.channel.unary_unary(f"/{SERVICE_NAME}/{name}", None, None)
 
     def _encode(self, batch: Float32Array, signature: Signature) -> bytes:
         shape = signature.input_shape(len(batch))
@@ -166,12 +144,9 @@ class OipClient:
         self, method: str, request: Message, read: Callable[[bytes], _Reply]
     ) -> tuple[_Reply, dict[str, str | bytes]]:
         """Return a reply and the metadata behind it."""
+        reply, trailing = self._call_with_metadata(self._method(method), request.SerializeToString())
         try:
-            reply, call = self._method(method).with_call(request.SerializeToString(), timeout=self.timeout_s)
-        except grpc.RpcError as error:
-            raise self._explained(error) from None
-        try:
-            return read(reply), dict(call.trailing_metadata() or ())
+            return read(reply), trailing
         except DecodeError as error:
             raise ServiceError(f"{self.address}: the reply is no inference.{method}Response: {error}") from None
 
@@ -180,4 +155,4 @@ class OipClient:
         details = error.details() or ""
         if error.code() is grpc.StatusCode.UNAVAILABLE and f"'{self.model_name}'" in details:
             return OtherModelError(f"{self.address} does not serve {self.model_name}: {quote(details, 300)}")
-        return explained(error, self.address, self.timeout_s, SERVICE_NAME)
+        return super()._explained(error)
