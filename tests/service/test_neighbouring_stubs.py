@@ -10,6 +10,7 @@ import pytest
 import runoff
 from runoff.backends.neural_grpc import neural_pb2
 from tests.support.models import random_mlp
+from tests.support.protoc import run_protoc
 from tests.support.services import WatchedBackend, served
 
 CONTRACT = Path(neural_pb2.__file__).with_name("neural.proto").read_text()
@@ -45,9 +46,8 @@ CONTRACTS = {
 @pytest.mark.parametrize("order", ORDERS)
 def test_users_own_stubs_and_ours_work_in_one_process(contract: str, order: str, tmp_path: Path) -> None:
     """A test suite of the user's imports theirs, and runoff's plugin or client ours."""
-    protoc = pytest.importorskip("grpc_tools.protoc", reason="needs grpcio-tools")
     (tmp_path / "neural.proto").write_text(CONTRACTS[contract])
-    assert 0 == protoc.main(["protoc", f"-I{tmp_path}", f"--python_out={tmp_path}", "neural.proto"])
+    run_protoc(f"-I{tmp_path}", f"--python_out={tmp_path}", "neural.proto")
     own_folder = str(Path(runoff.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), own_folder))}
     with served({"m": WatchedBackend(random_mlp())}) as server:

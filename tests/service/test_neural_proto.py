@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 from google.protobuf import descriptor_pb2
 
 from runoff.backends.neural_grpc import neural_pb2
+from tests.support.protoc import run_protoc
 
 PROTO = Path(neural_pb2.__file__).with_name("neural.proto")
 FLOAT, STRING, INT32, MESSAGE = 2, 9, 5, 11
@@ -48,9 +48,7 @@ def test_original_fields_are_unchanged() -> None:
 
 def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
     """A contract changed without its compiled form, or the other way round, is two contracts."""
-    protoc = pytest.importorskip("grpc_tools.protoc", reason="needs grpcio-tools")
     out = tmp_path / "descriptors"
-    words = ["protoc", f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name]
-    assert 0 == protoc.main(words)
+    run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     assert descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file == [compiled()]
     assert (tmp_path / "neural_pb2.pyi").read_text() == PROTO.with_name("neural_pb2.pyi").read_text()

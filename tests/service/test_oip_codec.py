@@ -10,6 +10,7 @@ from runoff.backends.oip_grpc import codec, headers, inference_pb2
 from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelInferResponse
 from runoff.mlp import Float32Array
 from tests.support.oip import infer_reply, infer_request
+from tests.support.protoc import run_protoc
 
 PROTO = Path(inference_pb2.__file__).with_name("inference.proto")
 SHAPES = [(1, 1), (1, 31), (1, 32), (3, 81), (64, 81), (2, 5000)]
@@ -83,10 +84,8 @@ def test_long_headers_are_not_kept() -> None:
 
 def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
     """A contract changed without its compiled form, or the other way round, is two contracts."""
-    protoc = pytest.importorskip("grpc_tools.protoc", reason="needs grpcio-tools")
     out = tmp_path / "descriptors"
-    words = ["protoc", f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name]
-    assert 0 == protoc.main(words)
+    run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     found = descriptor_pb2.FileDescriptorProto()
     inference_pb2.DESCRIPTOR.CopyToProto(found)
     assert [found] == descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
