@@ -188,6 +188,7 @@ MILLIONS: list[tuple[str, str, Callable[[], bytes]]] = [
     ("features-mixed", BATCH_PREDICT, lambda: field(1, (b"\x0a\x04" + b"\x0d" + bytes(4)) * 2**21 + bytes(4))),
     ("groups-in-an-input", BATCH_PREDICT, lambda: field(1, b"\x7b\x7c" * 2**24)),
     ("unknown-in-an-input", BATCH_PREDICT, lambda: field(1, b"\x78\x01" * 2**24)),
+    ("unknown-behind-inputs", BATCH_PREDICT, lambda: field(1, field(1, bytes(20))) + b"\x78\x01" * 2**24),
     ("predict-features", "neural.NeuralService/Predict", lambda: b"\x0d\x00\x00\x80\x3f" * 2**22),
     ("predict-unknown", "neural.NeuralService/Predict", lambda: field(1, bytes(20)) + b"\x78\x01" * 2**24),
     ("tensors", MODEL_INFER, lambda: b"\x2a\x00" * 2**24),
@@ -219,7 +220,7 @@ def test_millions_of_small_fields_are_refused(service: RunningService, method: s
         )
 
 
-@pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff\xff\xff\xff\xff\x01"])
+@pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
 def test_large_message_that_breaks_off_is_none(service: RunningService, tail: bytes) -> None:
     """Counting must not end a call otherwise than parsing would have."""
     with grpc.insecure_channel(service.address) as channel:

@@ -1,6 +1,8 @@
 """Callers that open calls and send nothing: what they take from others, and when they are sent away."""
 
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -89,6 +91,49 @@ def assert_answers(address: str) -> None:
 
 def call_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "call"}
+
+
+def http2_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return struct.pack(">I", len(content))[1:] + struct.pack(">BBI", kind, flags, stream) + content
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """Return a header as HPACK writes it without its tables."""
+    return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+@contextmanager
+def deaf_callers(address: str, method: str, message: bytes, count: int) -> Iterator[None]:
+    """Call a method so often on a connection that grants replies not a single byte."""
+    host, port = address.rsplit(":", 1)
+    headers = {":method": "POST", ":scheme": "http", ":path": f"/{method}", ":authority": "x"}
+    headers |= {"te": "trailers", "content-type": "application/grpc"}
+    block = b"".join(literal(name.encode(), value.encode()) for name, value in headers.items())
+    with socket.create_connection((host, int(port))) as connection:
+        no_window = struct.pack(">HI", 4, 0)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, no_window))
+        time.sleep(0.2)
+        connection.sendall(http2_frame(4, 1, 0, b""))
+        data = struct.pack(">BI", 0, len(message)) + message
+        for stream in range(1, 2 * count, 2):
+            connection.sendall(http2_frame(1, 4, stream, block) + http2_frame(0, 0, stream, data))
+        time.sleep(0.2)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [pytest.param(WATCH, b"", id="Watch"), pytest.param(REFLECTION, b"\x3a\x00", id="ServerReflectionInfo")],
+)
+def test_clients_that_take_in_nothing_keep_nothing_from_others(method: str, message: bytes) -> None:
+    """One such watch has been seen to stop all of health, and the service from ending."""
+    with (
+        launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service,
+        deaf_callers(service.address, method, message, DEFAULT_WORKERS + 4),
+    ):
+        assert_answers(service.address)
+        service.process.send_signal(signal.SIGTERM)
+        assert 0 == service.process.wait(30)
 
 
 @pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])

@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 
 from runoff.service.crew import Crew
 
-# Open streams of one method: reflection holds a thread each, a watch of health some KB. Operators open a few, and a
-# client with client-side health checking one watch for its connection.
+# Open streams of one method, which hold a thread each. Operators open a few, and a client with client-side health
+# checking one watch for its connection.
 MAX_STREAMS = 64
 # grpc's stubs know neither handlers' functions, which may be absent, nor what non-blocking ones are given.
 _Handler: TypeAlias = Any
@@ -17,7 +18,7 @@ _Handler: TypeAlias = Any
 
 class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc's own class takes no arguments
     """
-    Wraps every method so that its messages are waited for by the crew.
+    Wraps every method so that the crew knows which threads wait for somebody else.
 
     On the wire a call of one message and a stream look alike, so a method of one message is handled as a stream whose
     first message is taken: gRPC would otherwise do the waiting by itself.
@@ -47,77 +48,61 @@ class Admission(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc's own 
             return grpc.stream_unary_rpc_method_handler(
                 self._one_answer(handler), response_serializer=handler.response_serializer
             )
-        if handler.unary_stream:
-            return grpc.stream_stream_rpc_method_handler(
-                self._watch(handler), response_serializer=handler.response_serializer
-            )
+        take_requests = self._request if handler.unary_stream else self._requests
         return grpc.stream_stream_rpc_method_handler(
-            self._conversation(handler), handler.request_deserializer, handler.response_serializer
+            self._stream(handler.unary_stream or handler.stream_stream, partial(take_requests, handler)),
+            response_serializer=handler.response_serializer,
         )
 
     def _one_answer(self, handler: _Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
         answer = handler.unary_unary
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-            request = self._request(handler, requests, context)
+            with self._crew.uncounted(context, at_once=False):
+                request = self._request(handler, requests, context)
             with self._crew.at_work:
                 return answer(request, context)
 
         return handle
 
-    def _watch(self, handler: _Handler) -> Callable[..., Any]:
-        """Wrap health's Watch, which answers by a callback and holds no thread while it is open."""
-        watch, open_streams = handler.unary_stream, _OpenStreams()
+    def _stream(
+        self, answers: Callable[..., Any], take_requests: Callable[..., Any]
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[Any]]:
+        open_streams = threading.Semaphore(MAX_STREAMS)
 
-        def handle(
-            requests: Iterator[bytes], context: grpc.ServicerContext, send_response_callback: Callable[[Any], None]
-        ) -> Any:
-            open_streams.admit(context)
-            request = self._request(handler, requests, context)
-            return watch(request, context, send_response_callback)
-
-        handle.experimental_non_blocking = True  # type: ignore[attr-defined] # how gRPC is told
-        return handle
-
-    def _conversation(self, handler: _Handler) -> Callable[[Iterator[Any], grpc.ServicerContext], Any]:
-        converse, open_streams = handler.stream_stream, _OpenStreams()
-
-        def received(requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            while (request := self._crew.receive(requests, context)) is not None:
-                yield request
-
-        def handle(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            open_streams.admit(context)
-            return converse(received(requests, context), context)
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+            if not open_streams.acquire(blocking=False):
+                words = f"{MAX_STREAMS} streams of this method are open, no more are taken"
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+            try:
+                # Health would answer from whatever thread sets it, holding its lock. A client that takes in nothing
+                # could keep that from everybody; here it keeps a thread that is not counted on.
+                with self._crew.uncounted(context):
+                    yield from answers(take_requests(requests, context), context)
+            finally:
+                open_streams.release()
 
         return handle
+
+    def _requests(self, handler: _Handler, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+        """Yield the messages of a call."""
+        for message in requests:
+            yield _parsed(handler, message, context)
 
     def _request(self, handler: _Handler, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
         """Return the one message of a call, as gRPC does for methods of one message."""
-        message = self._crew.receive(requests, context)
+        message = next(requests, None)
         if message is None:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call ended without a message, expected one")
-        if handler.request_deserializer is None:
-            return message
-        try:
-            return handler.request_deserializer(message)
-        except Exception:
-            # Whatever a parser raises, it is the message's fault.
-            context.abort(grpc.StatusCode.INTERNAL, f"the request's {len(message)} bytes are no message of this method")
+        return _parsed(handler, message, context)
 
 
-class _OpenStreams:
-    """Counts the open streams of one method."""
-
-    def __init__(self) -> None:
-        self._free = threading.Semaphore(MAX_STREAMS)
-
-    def admit(self, context: grpc.ServicerContext) -> None:
-        """Let a stream in until its end, or abort it with RESOURCE_EXHAUSTED."""
-        if not self._free.acquire(blocking=False):
-            context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_STREAMS} streams of this method are open, no more are taken"
-            )
-        if not context.add_callback(self._free.release):
-            # It has ended already, and gRPC calls nobody for that.
-            self._free.release()
+def _parsed(handler: _Handler, message: bytes, context: grpc.ServicerContext) -> Any:
+    """Return a message as its method wants it, or abort the call."""
+    if handler.request_deserializer is None:
+        return message
+    try:
+        return handler.request_deserializer(message)
+    except Exception:
+        # Whatever a parser raises, it is the message's fault.
+        context.abort(grpc.StatusCode.INTERNAL, f"the request's {len(message)} bytes are no message of this method")

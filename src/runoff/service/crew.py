@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
@@ -21,7 +22,7 @@ import grpc
 _PATIENCE_S = 0.2
 # Each step hires three for each thread that waits: 4 openers make 16 threads of 4, 300 are passed after three steps.
 _HIRED_PER_WAIT = 3
-# A waiting thread takes 10 KB of a process; the messages that callers send only in part are what takes memory.
+# A waiting thread and its call take some 50 KB, and what has come of its message. Streams are at most half of these.
 MAX_THREADS = 256
 # With MAX_THREADS all waiting, those are cut off whose message has not come for so long. It is not less, for a large
 # message over a slow line is no attack, and not more, for until then nobody else is answered.
@@ -75,19 +76,22 @@ class Crew(Executor):
         self._is_short.set()
         self._tasks.put(None)
 
-    def receive(self, requests: Iterator[_Result], context: grpc.ServicerContext) -> _Result | None:
+    @contextmanager
+    def uncounted(self, context: grpc.ServicerContext, *, at_once: bool = True) -> Iterator[None]:
         """
-        Wait for the next message of a call.
+        Mark this thread as one that waits for a caller and cannot be counted on for others.
 
-        Returns:
-            The message, or None if the caller sends no more.
-
-        Raises:
-            grpc.RpcError: If the call has ended, cut off here or otherwise; to be passed on to gRPC as it is.
+        Args:
+            context: The call that it waits for, which may be cut off when there are too many.
+            at_once: Hire another for it now, not when one is missed: the wait is known to be long.
         """
+        if at_once:
+            with self._lock:
+                if self._threads < MAX_THREADS:
+                    self._hire()
         self._waits[context] = time.monotonic()
         try:
-            return next(requests, None)
+            yield
         finally:
             del self._waits[context]
 
