@@ -26,7 +26,7 @@ def test_plan_that_could_never_fire_is_refused() -> None:
 
 def test_budget_without_room_for_one_second_look_is_refused() -> None:
     """After the first block it is known; the message says what would be enough."""
-    with pytest.raises(GateError, match=r"60s leaves no room.*72 s would"):
+    with pytest.raises(GateError, match=r"60s leaves no room.*would need 72 s"):
         Plan(budget_s=60).check_budget(spent_s=4, first_block_s=5, start_s=3, cheapest_case_s=1)
     Plan(budget_s=72).check_budget(spent_s=4, first_block_s=5, start_s=3, cheapest_case_s=1)
 

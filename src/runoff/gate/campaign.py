@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -81,6 +81,10 @@ class _Case:
         return statistics.median([block.cost_s for block in self.first]) if self.first else 0.0
 
 
+class _BudgetEndedError(GateError):
+    """The budget ended while children were starting."""
+
+
 class Campaign:
     """One gate from the first child to the last verdict."""
 
@@ -88,12 +92,13 @@ class Campaign:
         self._question = question
         self._plan = question.plan
         self._telling = telling
-        self._duel = Duel(question.rhythm, question.deadlines, on_case=self._on_case)
+        self._began = time.monotonic()
+        end = math.inf if self._plan.budget_s is None else self._began + self._plan.budget_s
+        self._duel = Duel(question.rhythm, question.deadlines, on_case=self._on_case, end=end)
         self._cases: dict[str, _Case] = {}
         self._published: dict[str, Published] = {}
         self._absent: list[Verdict] = []
         self._notes: list[str] = [question.cores.note] if question.cores.note else []
-        self._began = time.monotonic()
         self._start_s: list[float] = []
         self._where = ""
         self._last_block_s: dict[str, float] = {}
@@ -175,17 +180,22 @@ class Campaign:
     def _run_block(self, name: str, cases: Sequence[str], stage: str, trio: Trio | None = None) -> None:
         """Run one block; when a child is lost, the case it was at is out and a fresh trio does the rest."""
         start, left = time.monotonic(), list(cases)
-        while left:
+        while left and not self._duel.is_over():
             self._where = name
-            running = trio or self._start_trio(left)
+            try:
+                running = trio or self._start_trio(left)
+            except _BudgetEndedError:
+                break
             left = self._without_uncollected(left, running)
             done = self._duel.run_block(running, left)
-            if done and any(failure.kind == "lost" for failure in done[-1].failures):
-                # It may hang, and keep the core busy that the rest is timed on.
+            if (done and done[-1].lost) or self._duel.cut_short:
+                # It may hang, and keep the core busy that the rest is timed on, or the user waiting.
                 running.stop(grace_s=1.0)
             for block in done:
                 self._keep(block, stage)
             left, trio = left[len(done) :], None
+        if left:
+            self._notes.append(f"the budget of {self._plan.budget_s:.0f} s ended in {name}, before {_short(left[0])}")
         self._last_block_s[stage] = time.monotonic() - start
         self._telling.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
 
@@ -213,13 +223,17 @@ class Campaign:
         try:
             trio = self._relay.next(files)
         except (ChildLost, OSError) as error:
+            if self._duel.is_over():
+                raise _BudgetEndedError(self._plan.too_short("it ended while the sides were starting")) from None
             raise GateError(f"no comparison: {error}") from None
         self._start_s.append(time.monotonic() - start)
         return trio
 
     def _new_trio(self, files: list[str]) -> Trio:
         q = self._question
-        return Trio(q.candidate, q.baseline, q.cores, files, q.gate_options, q.deadlines)
+        left_s = max(0.0, self._duel.end - time.monotonic())
+        deadlines = replace(q.deadlines, collect_s=min(q.deadlines.collect_s, left_s))
+        return Trio(q.candidate, q.baseline, q.cores, files, q.gate_options, deadlines)
 
     def _on_case(self, case: str) -> None:
         self._telling.progress(f"{self._where}: {_short(case)}")
@@ -240,6 +254,10 @@ class Campaign:
             self._telling.line(self._question.cores.note)
 
     def _check_budget(self) -> None:
+        seen = sum(bool(case.first or case.failures) for case in self._cases.values())
+        if seen < len(self._cases):
+            why = f"it ended in the first block, after {seen} of {len(self._cases)} cases"
+            raise GateError(self._plan.too_short(why))
         costs = [case.cost_s for case in self._cases.values() if case.first]
         first_block_s = self._typical_start_s() + sum(costs)
         second_s = self._plan.second_blocks * (self._typical_start_s() + max(costs, default=0.0))

@@ -28,7 +28,6 @@ class Connection:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
     def send(self, **word: Any) -> None:
@@ -115,7 +114,9 @@ class Listener:
                 raise ChildLost(f"collected no tests within {deadline_s:g} s")
             if not select.select([self._socket], [], [], _POLL_S)[0]:
                 continue
-            connection = Connection(self._socket.accept()[0])
+            connected = self._socket.accept()[0]
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(connected)
             try:
                 word = connection.receive(5.0)
             except ChildLost:

@@ -102,6 +102,11 @@ class CaseBlock:
     calls: int = 1
     published: Published | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether a child was lost over it."""
+        return any(failure.kind == "lost" for failure in self.failures)
+
 
 @dataclass
 class Duel:
@@ -113,12 +118,20 @@ class Duel:
         deadlines: How long a child may keep us waiting.
         calls: Per case the calls in a round, fixed when it is first measured and the same on all sides.
         on_case: Called with each case before it is run.
+        end: Monotonic time at which measuring stops, whatever is going on.
+        cut_short: Whether it stopped in the midst of a case, in which children may hang.
     """
 
     rhythm: Rhythm = field(default_factory=Rhythm)
     deadlines: Deadlines = field(default_factory=Deadlines)
     calls: dict[str, int] = field(default_factory=dict)
     on_case: Callable[[str], None] = lambda _: None
+    end: float = math.inf
+    cut_short: bool = False
+
+    def is_over(self) -> bool:
+        """Return whether the time for measuring has ended."""
+        return time.monotonic() >= self.end
 
     def run_block(self, trio: Trio, cases: Sequence[str]) -> list[CaseBlock]:
         """
@@ -129,21 +142,33 @@ class Duel:
             cases: Test ids.
 
         Returns:
-            One entry per case, in order, up to and including the first that lost a child.
+            One entry per case, in order, up to and including the first that lost a child; or as many as could be
+            measured before the end.
         """
         trio.tell(do="begin", cases=list(cases))
         blocks = []
         for case in cases:
+            if self.is_over():
+                break
             self.on_case(case)
             start = time.monotonic()
-            blocks.append(self._run_case(trio, case, start))
-            if any(failure.kind == "lost" for failure in blocks[-1].failures):
+            block = self._run_case(trio, case, start)
+            if block.lost and self.is_over():
+                # Nobody waits longer for it: no fault of the case.
+                self.cut_short = True
+                break
+            blocks.append(block)
+            if block.lost:
                 break
         return blocks
 
+    def _patience_s(self, deadline_s: float) -> float:
+        """Return how long to wait: as long as is usual, not beyond the end."""
+        return max(0.0, min(deadline_s, self.end - time.monotonic()))
+
     def _run_case(self, trio: Trio, case: str, start: float) -> CaseBlock:
         trio.tell(do="run")
-        arrived = receive_all(trio.connections, self.deadlines.set_up_s)
+        arrived = receive_all(trio.connections, self._patience_s(self.deadlines.set_up_s))
         if not all(isinstance(word, dict) and word.get("at") == "ready" for word in arrived):
             return self._give_up(trio, case, arrived, start)
         side = CANDIDATE
@@ -162,7 +187,7 @@ class Duel:
             arrived = [ended.word if index == side else {"at": "ready"} for index in range(3)]
             return self._give_up(trio, case, arrived, start)
         trio.tell(do="publish")
-        finished = receive_all(trio.connections, self.deadlines.set_up_s)
+        finished = receive_all(trio.connections, self._patience_s(self.deadlines.set_up_s))
         failures = _failures(trio, finished)
         if failures:
             return CaseBlock(case, _since(start), failures)
@@ -176,19 +201,20 @@ class Duel:
             trio.connections[index].send(do="drop")
         for index in waiting:
             try:
-                words[index] = trio.receive(index, self.deadlines.set_up_s)
+                words[index] = trio.receive(index, self._patience_s(self.deadlines.set_up_s))
             except ChildLost as lost:
                 words[index] = lost
         return CaseBlock(case, _since(start), _failures(trio, words))
 
     def _warm_up(self, trio: Trio, side: int, longest_call_ns: float) -> float:
         trio.connections[side].send(do="warm", ns=self.rhythm.warm_ns)
-        word = trio.receive(side, self.deadlines.round_s + 20e-9 * (longest_call_ns + self.rhythm.warm_ns))
+        deadline_s = self.deadlines.round_s + 20e-9 * (longest_call_ns + self.rhythm.warm_ns)
+        word = trio.receive(side, self._patience_s(deadline_s))
         return _number(word, "call_ns")
 
     def _run_round(self, trio: Trio, side: int, calls: int, expected_ns: float) -> float:
         trio.connections[side].send(do="round", calls=calls)
-        return _number(trio.receive(side, self.deadlines.round_s + 20e-9 * expected_ns), "ns")
+        return _number(trio.receive(side, self._patience_s(self.deadlines.round_s + 20e-9 * expected_ns)), "ns")
 
 
 class _EndedEarlyError(Exception):

@@ -71,10 +71,14 @@ class Plan:
         needed_s = spent_s + first_block_s * (self.first_blocks - 1)
         needed_s += self.blocks_for(1) * (start_s + cheapest_case_s)
         if needed_s > self.budget_s:
-            raise GateError(
-                f"a plan that could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for a"
-                f" second look at one single case, {needed_s:.0f} s would; allow more time or choose fewer cases"
-            )
+            raise GateError(self.too_short(f"a second look at one single case would need {needed_s:.0f} s in all"))
+
+    def too_short(self, why: str) -> str:
+        """Return what to say of a budget within which no regression could be found."""
+        return (
+            f"a plan that could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for one:"
+            f" {why}; allow more time or choose fewer cases"
+        )
 
     def affordable(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
