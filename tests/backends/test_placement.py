@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -66,3 +67,22 @@ def test_onnxruntime_tells_where_nodes_are() -> None:
     assert {"CPUExecutionProvider"} == {part.ep_name for part in session.get_provider_graph_assignment_info()}
     with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
         check_placement("onnxruntime-cuda", session, "CUDAExecutionProvider")
+
+
+def test_onnxruntime_session_is_opened_without_a_way_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime is told to run nothing on the CPU, and asked afterwards where it runs all the same."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    from runoff.backends.onnxruntime_backend import open_session
+
+    wanted = "CUDAExecutionProvider"
+    given = []
+
+    def open_astray(_onnx: bytes, options: Any, providers: list[str]) -> SimpleNamespace:
+        given.append((options.get_session_config_entry("session.disable_cpu_ep_fallback"), providers))
+        return _session(wanted, "CPUExecutionProvider")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [wanted, "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_astray)
+    with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
+        open_session(b"", "onnxruntime-cuda", Settings())
+    assert [("1", [wanted])] == given

@@ -11,6 +11,7 @@ from runoff.backends.base import Device
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.neural_grpc.model_info import METADATA_KEY
 from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.backends.oip_backend import open_oip
 from runoff.backends.oip_grpc.inference_pb2 import ModelMetadataRequest
 from runoff.errors import ServiceError
 from runoff.mlp import Mlp
@@ -152,3 +153,13 @@ def test_record_says_which_start_of_which_service_it_was() -> None:
         facts[f"service_{fact}"] for fact in ("tells_identity", "pid", "nonce")
     )
     assert f"numpy {metadata.version('numpy')}" in str(facts["service_versions"])
+
+
+def test_record_says_the_device_that_the_service_found() -> None:
+    """Not the one that the backend's name or an option asks for."""
+    watched = WatchedBackend(MLP)
+    watched.device = Device("gpu", "a GPU")
+    with served({"net": watched}) as server:
+        for opened in (open_grpc("x-grpc", server.address, MLP), open_oip("x-oip", server.address, MLP, "net")):
+            with opened as backend:
+                assert Device("gpu", "a GPU") == backend.device

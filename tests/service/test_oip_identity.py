@@ -104,6 +104,8 @@ def test_foreign_server_has_no_identity_and_the_record_says_so() -> None:
         open_oip("x-oip", address, MLP, "net") as backend,
     ):
         assert backend.facts["service_tells_identity"] is False
+        # No CPU either: a guess is no finding.
+        assert "unknown" == backend.device.type
 
 
 @pytest.mark.parametrize(
