@@ -108,4 +108,68 @@ def test_environment_that_cannot_be_made_leaves_nothing_half_made(
     (suite / "requirements.txt").write_text("another-package\n")
     with pytest.raises(GateError, match=r"(?s)no environment for the baseline could be made.*CHECKOUT:PYTHON"):
         side_of(suite, "main")
-    assert [] == list((tmp_path / "cache" / "gate" / "environments").iterdir())
+    assert [] == [path for path in (tmp_path / "cache" / "gate" / "environments").iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that make environments, which are noted and do nothing."""
+    commands: list[list[str]] = []
+
+    def run(words: list[str], tree: Path, tell: object) -> None:
+        commands.append(words)
+        if "venv" in words:
+            Path(words[-1]).mkdir(parents=True)
+
+    monkeypatch.setattr("runoff.gate.environment._run", run)
+    return commands
+
+
+def _project(version: str) -> str:
+    return f"[project]\nname = 'thing'\nversion = '1'\ndependencies = ['dep=={version}']\n"
+
+
+def test_environment_of_other_pins_is_made_once_and_reused(suite: Path, made: list[list[str]]) -> None:
+    """Every run has its worktree elsewhere; minutes of installing must not come with it."""
+    (suite / "pyproject.toml").write_text(_project("1"))
+    (suite / "requirements.txt").write_text("another-package\n")
+    git(suite, "add", "--all")
+    git(suite, "commit", "--quiet", "--message=pins")
+    (suite / "pyproject.toml").write_text(_project("2"))
+    first, second = (side_of(suite, "main") for _ in range(2))
+    assert first.python == second.python != sys.executable
+    assert 2 == len(made), "one venv, one installation"
+    # What the environment knows of the project is the first worktree, which is gone.
+    assert str(second.invocation.tree) in second.python_path
+
+
+def test_pins_decide_which_environment(suite: Path, made: list[list[str]]) -> None:
+    """Other pins, another environment; the same as here, none."""
+    assert sys.executable == side_of(suite, "main").python
+    (suite / "constraints.txt").write_text("dep==1\n")
+    git(suite, "add", "--all")
+    git(suite, "commit", "--quiet", "--message=pins")
+    (suite / "constraints.txt").write_text("dep==2\n")
+    assert side_of(suite, "main").python != side_of(suite, "main~1").python
+    assert ["--constraint" in words for words in made] == [False, True, False, False]
+
+
+def test_half_made_environment_is_made_anew(suite: Path, tmp_path: Path, made: list[list[str]]) -> None:
+    """A killed installation leaves a folder that looks like one that is done."""
+    (suite / "requirements.txt").write_text("another-package\n")
+    python = Path(side_of(suite, "main").python)
+    (python.parents[1] / "runoff.done").unlink()
+    side_of(suite, "main")
+    assert 4 == len(made)
+
+
+def test_index_that_cannot_be_reached_is_said(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip ends with "no matching distribution", which sends the reader to look for a wrong pin."""
+    pip = tmp_path / "python"
+    retrying = "WARNING: Retrying (Retry(total=0)) after connection broken: /simple/dep/"
+    pip.write_text(f"#!/bin/sh\necho '{retrying}'\necho 'ERROR: No matching distribution found for dep'\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(pip))
+    (suite / "requirements.txt").write_text("another-package\n")
+    with pytest.raises(GateError, match="the package index cannot be reached; ERROR: No matching"):
+        side_of(suite, "main")

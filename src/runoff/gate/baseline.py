@@ -50,10 +50,12 @@ def baseline_side(
     with worktree.checked_out(call.tree, commit) as folder:
         same = environment.recipe(folder) == environment.recipe(call.tree)
         own = not same or environment.installed_apart(call.tree)
-        side = _elsewhere(call, folder, f"{against} ({commit[:12]})")
-        yield dataclasses.replace(
-            side, python=environment.build(folder, tell) if own else sys.executable, set_options=models
-        )
+        side = dataclasses.replace(_elsewhere(call, folder, f"{against} ({commit[:12]})"), set_options=models)
+        if own:
+            # Made for an earlier worktree, perhaps: what it has of the project is that one's, and gone.
+            on_path = dict.fromkeys((*side.python_path, str(folder)))
+            side = dataclasses.replace(side, python=environment.build(folder, tell), python_path=tuple(on_path))
+        yield side
 
 
 def _here(call: Invocation, label: str) -> Side:

@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -88,24 +90,40 @@ def build(tree: Path, tell: Callable[[str], None]) -> str:
         GateError: If it cannot be made; what was made of it is gone.
     """
     requirements = list(_requirements(tree))
-    key = json.dumps([recipe(tree), requirements, sys.version, sys.prefix], sort_keys=True)
+    # The tree lies elsewhere in every run; what it asks for decides, not where it lies.
+    asked = [word.replace(str(tree), ".") for word in requirements]
+    key = json.dumps([recipe(tree), asked, sys.version, sys.prefix], sort_keys=True)
     folder = cache_folder() / "environments" / hashlib.sha256(key.encode()).hexdigest()[:16]
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "runoff.done"
-    if done.exists():
-        return str(python)
-    tell(f"the baseline asks for other packages: making an environment for it in {folder}, once")
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _run([sys.executable, "-m", "venv", str(folder)], tree, tell)
-        pins = [word for path in sorted(tree.glob("constraints*.txt")) for word in ("--constraint", str(path))]
-        _run([str(python), "-m", "pip", "install", "--progress-bar=off", *pins, *requirements], tree, tell)
-        done.write_text(key, encoding="utf-8")
-    except BaseException:
+    with _locked(folder):
+        if done.exists():
+            return str(python)
+        tell(f"the baseline asks for other packages: making an environment for it in {folder}, once")
         shutil.rmtree(folder, ignore_errors=True)
-        raise
+        try:
+            _run([sys.executable, "-m", "venv", str(folder)], tree, tell)
+            pins = [word for path in sorted(tree.glob("constraints*.txt")) for word in ("--constraint", str(path))]
+            _run([str(python), "-m", "pip", "install", "--progress-bar=off", *pins, *requirements], tree, tell)
+            done.write_text(key, encoding="utf-8")
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     return str(python)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep another gate from making the same environment at the same time; where the system has such locks."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _requirements(tree: Path) -> Iterator[str]:
@@ -162,12 +180,23 @@ def _run(words: list[str], tree: Path, tell: Callable[[str], None]) -> None:
     ) as process:  # fmt: skip
         assert process.stdout is not None  # noqa: S101 - made with PIPE
         said: list[str] = []
-        for line in process.stdout:
-            said.append(line.rstrip())
-            if re.match(r"(Collecting|Installing|Building) ", line):
-                tell(f"  {said[-1][:100]}")
+        # One that hangs is ended, and so is one that nobody waits for any more: it would go on writing.
+        limit = threading.Timer(_INSTALL_TIMEOUT_S, process.kill)
+        limit.start()
+        try:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                if re.match(r"(Collecting|Downloading|Installing|Building) ", line.lstrip()):
+                    tell(f"  {said[-1].strip()[:100]}")
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            limit.cancel()
     if process.returncode:
+        telling = [line for line in said if not line.startswith("WARNING: Retrying")]
+        unanswered = "the package index cannot be reached; " if len(telling) < len(said) else ""
         raise GateError(
-            "no environment for the baseline could be made: " + "\n".join(said[-8:])
+            f"no environment for the baseline could be made: {unanswered}" + "\n".join(telling[-8:])
             + "\nmake one by hand and name it: --gate-against CHECKOUT:PYTHON"
         )  # fmt: skip
