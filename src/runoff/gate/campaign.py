@@ -6,22 +6,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from runoff.errors import GateError
-from runoff.gate import decision
+from runoff.gate import judging
 from runoff.gate.channel import ChildLost
-from runoff.gate.children import BASELINE, CANDIDATE, NULL, Deadlines, Trio
+from runoff.gate.children import BASELINE, CANDIDATE, Deadlines, Trio
 from runoff.gate.cores import Cores
-from runoff.gate.decision import Finding, Word
+from runoff.gate.decision import Word
 from runoff.gate.duel import CaseBlock, Duel, Failure, Published, Rhythm
+from runoff.gate.judging import CaseSoFar
 from runoff.gate.plan import Plan
 from runoff.gate.relay import Relay
 from runoff.gate.sides import Side
-from runoff.gate.signed_rank import Float64Array, hodges_lehmann
 from runoff.gate.verdict import GateResult, Verdict, by_urgency
-
-_OUT_OF_TIME = "the budget ended before it could be decided; allow more with --gate-budget"
 
 
 @dataclass(frozen=True)
@@ -68,19 +64,6 @@ class Question:
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
-@dataclass
-class _Case:
-    """What has been measured of a case so far."""
-
-    first: list[CaseBlock] = field(default_factory=list)
-    second: list[CaseBlock] = field(default_factory=list)
-    failures: tuple[Failure, ...] = ()
-
-    @property
-    def cost_s(self) -> float:
-        return statistics.median([block.cost_s for block in self.first]) if self.first else 0.0
-
-
 class _BudgetEndedError(GateError):
     """The budget ended while children were starting."""
 
@@ -95,7 +78,7 @@ class Campaign:
         self._began = time.monotonic()
         end = math.inf if self._plan.budget_s is None else self._began + self._plan.budget_s
         self._duel = Duel(question.rhythm, question.deadlines, on_case=self._on_case, end=end)
-        self._cases: dict[str, _Case] = {}
+        self._cases: dict[str, CaseSoFar] = {}
         self._published: dict[str, Published] = {}
         self._absent: list[Verdict] = []
         self._notes: list[str] = [question.cores.note] if question.cores.note else []
@@ -128,12 +111,12 @@ class Campaign:
         if not shared:
             against = self._question.against
             raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
-        self._cases = {case: _Case() for case in shared}
+        self._cases = {case: CaseSoFar() for case in shared}
         self._tell_plan(len(shared))
         self._run_block(f"first look, block 1 of {self._plan.first_blocks}", shared, "first", trio)
         self._check_budget()
         self._repeat("first look", self._plan.first_blocks, "first", 2)
-        suspects = self._suspects()
+        suspects = judging.suspects(self._cases, self._question.tolerances, self._plan)
         looked_at = suspects[: self._affordable(suspects)]
         if looked_at:
             blocks = self._plan.blocks_for(len(looked_at))
@@ -142,7 +125,8 @@ class Campaign:
                 f"{len(looked_at)} of {len(shared)} cases get a second look: {blocks} fresh blocks ({names})"
             )
             self._repeat("second look", blocks, "second", 1, looked_at)
-        return self._result([*self._judge(suspects, looked_at), *self._absent])
+        verdicts = judging.judge(self._cases, self._question.tolerances, self._plan, suspects, looked_at)
+        return self._result([*verdicts, *self._absent])
 
     def _match(self, trio: Trio) -> list[str]:
         """Return the cases to compare; what is on one side only is noted."""
@@ -267,53 +251,9 @@ class Campaign:
         )
         self._plan.check_budget(self._spent_s(), first_block_s, self._typical_start_s(), min(costs, default=0.0))
 
-    def _suspects(self) -> list[str]:
-        """Return the cases that need a second look, the most suspicious first."""
-        whole = [name for name, case in self._cases.items() if self._is_whole(case)]
-        if not whole:
-            return []
-        blocks, null = (np.array([_column(self._cases[name].first, key) for name in whole]) for key in _COLUMNS)
-        tolerance = np.array([self._question.tolerances[name] for name in whole])
-        mask = decision.goes_on(blocks, null, tolerance)
-        estimate = dict(zip(whole, hodges_lehmann(blocks).tolist(), strict=True))
-        return sorted((name for name, on in zip(whole, mask, strict=True) if on), key=lambda name: -estimate[name])
-
-    def _is_whole(self, case: _Case) -> bool:
-        return not case.failures and len(case.first) >= self._plan.first_blocks
-
     def _affordable(self, suspects: Sequence[str]) -> int:
         left_s = math.inf if self._plan.budget_s is None else self._plan.budget_s - self._spent_s()
         return self._plan.affordable([self._cases[name].cost_s for name in suspects], self._typical_start_s(), left_s)
-
-    def _judge(self, suspects: Sequence[str], looked_at: Sequence[str]) -> list[Verdict]:
-        """Return the verdict of every case that is in both."""
-        plan = self._plan
-        needed = math.ceil(math.log2(max(1, len(looked_at)) / plan.alpha))
-        decided = [n for n in looked_at if not self._cases[n].failures and len(self._cases[n].second) >= needed]
-        findings = decision.decide(
-            [_column(self._cases[name].second, "log_ratio") for name in decided],
-            [_column(self._cases[name].second, "null_log_ratio") for name in decided],
-            [self._question.tolerances[name] for name in decided],
-            # Cases that fell out count as asked all the same.
-            plan.alpha * (len(decided) / len(looked_at) if looked_at else 1.0),
-        )
-        by_name = dict(zip(decided, findings, strict=True))
-        return [
-            verdict
-            for name, case in self._cases.items()
-            if (verdict := self._verdict(name, case, by_name.get(name), name in suspects)) is not None
-        ]
-
-    def _verdict(self, name: str, case: _Case, finding: Finding | None, suspected: bool) -> Verdict | None:
-        tolerance = self._question.tolerances[name]
-        if case.failures:
-            return _verdict_of_failures(name, tolerance, case.failures)
-        if finding is not None:
-            return Verdict(name, finding.word, tolerance, "", finding, *_times(case.second, finding), second_stage=True)
-        if self._is_whole(case) and not suspected:
-            finding = decision.accept(_column(case.first, "log_ratio"), _column(case.first, "null_log_ratio"))
-            return Verdict(name, Word.OK, tolerance, "", finding, *_times(case.first, finding))
-        return Verdict(name, Word.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
 
     def _result(self, verdicts: Sequence[Verdict], refused: str = "") -> GateResult:
         failures = {name: case.failures for name, case in self._cases.items() if case.failures}
@@ -322,8 +262,8 @@ class Campaign:
             baseline=self._question.baseline.label,
             alpha=self._plan.alpha,
             verdicts=by_urgency(verdicts or self._absent),
-            failed={n: f.reason for n, all_of in failures.items() for f in all_of if _is_candidates(f)},
-            skipped={n: all_of[0].reason for n, all_of in failures.items() if _skipped_everywhere(all_of)},
+            failed={n: f.reason for n, all_of in failures.items() for f in all_of if judging.is_candidates(f)},
+            skipped={n: all_of[0].reason for n, all_of in failures.items() if judging.skipped_everywhere(all_of)},
             published=self._published,
             notes=tuple(self._notes),
             seconds=self._spent_s(),
@@ -335,47 +275,6 @@ class Campaign:
 
     def _typical_start_s(self) -> float:
         return statistics.median(self._start_s)
-
-
-_COLUMNS = ("log_ratio", "null_log_ratio")
-
-
-def _column(blocks: Sequence[CaseBlock], key: str) -> Float64Array:
-    return np.array([getattr(block, key) for block in blocks])
-
-
-def _times(blocks: Sequence[CaseBlock], finding: Finding) -> tuple[float, float]:
-    """
-    Return the seconds of a call: candidate, baseline.
-
-    The candidate's is the baseline's, changed by the estimate: the machine's speed wanders between blocks, and the
-    medians of the two sides might come from different ones.
-    """
-    baseline_s = statistics.median(block.baseline_call_s for block in blocks)
-    return baseline_s * (1.0 + finding.change), baseline_s
-
-
-def _is_candidates(failure: Failure) -> bool:
-    return failure.side == CANDIDATE and failure.kind in ("failed", "lost")
-
-
-def _skipped_everywhere(failures: Sequence[Failure]) -> bool:
-    sides = {failure.side for failure in failures if failure.kind in ("skipped", "unused")}
-    return len(sides) == len(failures) == 3
-
-
-def _verdict_of_failures(name: str, tolerance: float, failures: Sequence[Failure]) -> Verdict | None:
-    """Return the verdict of a case that could not be compared; None if it is skipped on both sides."""
-    if _skipped_everywhere(failures):
-        return None
-    sides = {failure.side: failure for failure in failures}
-    reason = "; ".join(dict.fromkeys(failure.reason for failure in failures))
-    if all(failure.kind == "skipped" for failure in failures):
-        if set(sides) == {CANDIDATE}:
-            return Verdict(name, Word.MISSING, tolerance, reason)
-        if set(sides) == {BASELINE, NULL}:
-            return Verdict(name, Word.NEW, tolerance, reason)
-    return Verdict(name, Word.INVALID, tolerance, reason)
 
 
 def _short(case: str) -> str:
