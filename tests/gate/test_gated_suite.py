@@ -219,9 +219,9 @@ IN_BASELINE = "trees" in os.getcwd()
 def after(calls, what):
     numbers = iter(range(10**9))
     return lambda: what() if IN_BASELINE and next(numbers) > calls else work(100)
-def test_dies(benchmark): benchmark(after(500, lambda: os._exit(3)))
+def test_dies(benchmark): benchmark(after(20, lambda: os._exit(3)))
 def test_hangs_before(benchmark): benchmark(after(-1, lambda: time.sleep(600)))
-def test_hangs_meanwhile(benchmark): benchmark(after(500, lambda: time.sleep(600)))
+def test_hangs_meanwhile(benchmark): benchmark(after(20, lambda: time.sleep(600)))
 """
     folder = make_suite(tmp_path / "suite", tests)
     done = gate(folder, "--gate-against", "HEAD", tuning={**QUICK, "set_up_s": 3, "round_s": 2})
