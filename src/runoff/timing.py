@@ -14,7 +14,7 @@ ROUND_NS = 4_000_000
 _WINDOW_NS = 20_000_000
 _STEADY_WITHIN = 0.05
 _FEWEST_WARM_CALLS = 5
-_LONGEST_WARM_UP_NS = 1_500_000_000
+LONGEST_WARM_UP_NS = 1_500_000_000
 
 Call = Callable[[], object]
 
@@ -41,13 +41,16 @@ class WarmCall:
         return max(1, math.ceil(round_ns / self.call_ns))
 
 
-def warm_up(call: Call, timer_ns: Callable[[], int] = time.perf_counter_ns) -> WarmCall:
+def warm_up(
+    call: Call, timer_ns: Callable[[], int] = time.perf_counter_ns, longest_ns: int = LONGEST_WARM_UP_NS
+) -> WarmCall:
     """
     Repeat a call until its time is steady.
 
     Args:
         call: What will be timed.
         timer_ns: A monotonic clock.
+        longest_ns: When to give up, with at least five calls made.
 
     Returns:
         What was found; the call is warm.
@@ -64,7 +67,7 @@ def warm_up(call: Call, timer_ns: Callable[[], int] = time.perf_counter_ns) -> W
             steady = True
             break
         before = now
-        if timer_ns() - start > _LONGEST_WARM_UP_NS and calls >= _FEWEST_WARM_CALLS:
+        if timer_ns() - start > longest_ns and calls >= _FEWEST_WARM_CALLS:
             break
     return WarmCall(first_call_ns, max(now, 1.0), calls, steady)
 

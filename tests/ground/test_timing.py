@@ -48,6 +48,12 @@ def test_call_that_never_settles_is_said_to_be_unsteady() -> None:
     assert not warm_up(clock.call, clock.read).steady
 
 
+def test_warm_up_gives_up_when_told_to() -> None:
+    """The gate warms its sides by itself; it waits for three of them in every block."""
+    clock = Clock(1_000_000 * (1 + n) for n in range(10_000))
+    assert 15 > warm_up(clock.call, clock.read, longest_ns=50_000_000).calls
+
+
 @pytest.mark.parametrize(("call_ns", "iterations"), [(4_000, 1_000), (3_000_000, 2), (50_000_000, 1)])
 def test_round_lasts_milliseconds(call_ns: int, iterations: int) -> None:
     """Shorter rounds drown in the timer, longer ones in the machine's changes of speed."""
