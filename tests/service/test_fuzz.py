@@ -204,6 +204,9 @@ MILLIONS: list[tuple[str, str, Callable[[], bytes]]] = [
     ("bool-contents", MODEL_INFER, lambda: infer_input(field(5, field(1, b"\x01" * 2**25)))),
     ("dimensions", MODEL_INFER, lambda: infer_input(field(3, b"\x01" * 2**25))),
     ("dimensions-one-by-one", MODEL_INFER, lambda: infer_input(b"\x18\x01" * 2**24)),
+    ("model-info", "neural.NeuralService/GetModelInfo", lambda: b"\x0a\x00\x78\x01" * 2**23),
+    ("model-metadata", "inference.GRPCInferenceService/ModelMetadata", lambda: b"\x0a\x00\x78\x01" * 2**23),
+    ("server-live", "inference.GRPCInferenceService/ServerLive", lambda: b"\x78\x01" * 2**24),
     ("requested-parameters", MODEL_INFER, lambda: field(6, b"\x12\x00" * 2**24)),
 ]
 
@@ -251,7 +254,7 @@ UNPACKED = (b"\x0d" + np.float32(1).tobytes()) * 5
             id="type-before-inputs",
         ),
         pytest.param(BATCH_PREDICT, wire.text_field(2, "policy") + field(1, UNPACKED) * 40_000, id="unpacked"),
-        pytest.param(MODEL_INFER, b"\x7b" + field(5, b"\xff") + b"\x7c" + typed_of(LARGEST), id="behind-a-group"),
+        pytest.param(MODEL_INFER, b"\x7b" + field(5, b"\xff" * 6) + b"\x7c" + typed_of(LARGEST), id="behind-a-group"),
     ],
 )
 def test_largest_legal_requests_of_any_spelling_are_answered(

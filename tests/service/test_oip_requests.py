@@ -252,6 +252,16 @@ def test_few_of_many_dimensions_and_parameters_are_looked_at(part: str) -> None:
     assert 16 == len(tensor.shape if part == "shape" else tensor.parameters)
 
 
+@pytest.mark.parametrize("part", ["inputs", "outputs"])
+def test_few_of_many_tensors_are_looked_at(part: str) -> None:
+    """Half a megabyte holds 100,000 of each, which take seconds to make Python objects of."""
+    request = infer_request(BATCH)
+    for _ in range(1000):
+        getattr(request, part).add()
+    header = codec.decode_request(request.SerializeToString()).header
+    assert 16 == len(header.tensors if part == "inputs" else header.requested)
+
+
 def test_reply_over_the_message_limit_is_refused_before_it_is_computed() -> None:
     """gRPC would refuse to send it, after everything was computed."""
     backend = WatchedBackend(random_mlp(input_size=1, output_size=2000))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import cast
 
 import grpc
 import numpy as np
@@ -147,6 +148,63 @@ def test_others_are_answered_whatever_is_left_open(service: RunningService, meth
         assert [] == openers.ended()
 
 
+def test_others_are_answered_while_openers_come_and_go(service: RunningService) -> None:
+    """Each that leaves makes room for one call of the queue, which is then another of theirs."""
+    with openers_at(service.address) as openers, ExitStack() as stack:
+        is_over = threading.Event()
+
+        def come_and_go() -> None:
+            for index in range(200):
+                openers.open(PREDICT, 1)
+                if is_over.wait(0.1):
+                    break
+                openers.calls[index].cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+
+        openers.open(PREDICT, 40)
+        goer = threading.Thread(target=come_and_go)
+        goer.start()
+        stack.callback(goer.join, 30)
+        stack.callback(is_over.set)
+        time.sleep(0.5)
+        for _ in range(3):
+            call(service.address, "Check", b"", timeout_s=2.0, service="grpc.health.v1.Health")
+
+
+def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container limits threads, too; whoever is missed then must not be missed for ever."""
+    start = threading.Thread.start
+    before = call_threads()
+
+    def start_some(thread: threading.Thread) -> None:
+        if thread.name == "call" and len(call_threads() - before) >= 2 * DEFAULT_WORKERS:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with served({"m": WatchedBackend(random_mlp())}) as server:
+        with openers_at(server.address) as openers:
+            openers.open(PREDICT, 5 * DEFAULT_WORKERS)
+            # All threads there can be wait, until the oldest waits are cut off.
+            assert_answers(server.address)
+            assert openers.ended()
+        with openers_at(server.address) as openers:
+            openers.open(PREDICT, DEFAULT_WORKERS + 1)
+            assert_answers(server.address)
+
+
+def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream that waits for its client has another thread hired."""
+    monkeypatch.setattr(crew, "MAX_THREADS", 3)
+    before = call_threads()
+    hands = crew.Crew(1)
+    with ExitStack() as stack:
+        stack.callback(hands.shutdown)
+        for _ in range(5):
+            # What it waits for is never looked at here.
+            stack.enter_context(hands.uncounted(cast("grpc.ServicerContext", object())))
+        assert 3 == len(call_threads() - before)
+
+
 def test_longest_waits_are_cut_off_when_there_are_too_many(service: RunningService) -> None:
     """No number of threads would be enough; somebody has to go, and that is not who has something to say."""
     with openers_at(service.address) as openers:
@@ -248,9 +306,10 @@ def test_as_many_callers_as_are_benchmarked_are_all_answered() -> None:
     [
         pytest.param(PREDICT, [], grpc.StatusCode.UNIMPLEMENTED, id="no-message"),
         pytest.param(CHECK, [b"\xff\xff\xff"], grpc.StatusCode.INTERNAL, id="no-protobuf"),
+        pytest.param(CHECK, [bytes(70_000)], grpc.StatusCode.RESOURCE_EXHAUSTED, id="too-long"),
     ],
 )
-def test_call_of_no_message_is_refused(
+def test_call_without_a_good_message_is_refused(
     service: RunningService, method: str, messages: list[bytes], status: grpc.StatusCode
 ) -> None:
     """As gRPC's own servers do it."""

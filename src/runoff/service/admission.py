@@ -12,6 +12,9 @@ from runoff.service.crew import Crew
 # Open streams of one method, which hold a thread each. Operators open a few, and a client with client-side health
 # checking one watch for its connection.
 MAX_STREAMS = 64
+# Messages that gRPC's own packages parse, of health and reflection, ask with a name. What hostile callers put into the
+# largest message takes the parser a second, with the interpreter lock held.
+_LONGEST_PARSED_BYTES = 65_536
 # grpc's stubs know neither handlers' functions, which may be absent, nor what non-blocking ones are given.
 _Handler: TypeAlias = Any
 
@@ -101,6 +104,9 @@ def _parsed(handler: _Handler, message: bytes, context: grpc.ServicerContext) ->
     """Return a message as its method wants it, or abort the call."""
     if handler.request_deserializer is None:
         return message
+    if len(message) > _LONGEST_PARSED_BYTES:
+        words = f"the request has {len(message)} bytes, the limit of this method is {_LONGEST_PARSED_BYTES}"
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
     try:
         return handler.request_deserializer(message)
     except Exception:

@@ -7,14 +7,15 @@ from typing import NoReturn, TypeVar
 
 import grpc
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from runoff.backends.neural_grpc.field_count import TooManyFieldsError
+from runoff.backends.neural_grpc.field_count import TooManyFieldsError, check_field_count
 from runoff.mlp import Float32Array
 from runoff.service.hosting import HostedModels, Refusal, refuse_abandoned
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
 _Decoded = TypeVar("_Decoded")
+_Message = TypeVar("_Message", bound=Message)
 _logger = logging.getLogger(__name__)
 
 
@@ -34,6 +35,16 @@ def decoded(name: str, decode: Callable[[bytes], _Decoded], message: bytes) -> _
         raise Refusal(grpc.StatusCode.INTERNAL, f"the request's {len(message)} bytes are no {name}") from None
     except TooManyFieldsError as error:
         raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from None
+
+
+def parsed(message_type: type[_Message], message: bytes) -> _Message:
+    """Return a request read from its bytes by protobuf; Refusal if they are none."""
+
+    def parse(message: bytes) -> _Message:
+        check_field_count(message, message_type)
+        return message_type.FromString(message)
+
+    return decoded(message_type.DESCRIPTOR.full_name, parse, message)
 
 
 def loaded(models: HostedModels | None) -> HostedModels:

@@ -8,19 +8,21 @@ message for long is not counted, others are hired, and at the most the longest w
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
 import grpc
 
-# A message comes with its call or a few ms behind it. If for so long no thread has taken up a call while calls queue,
-# threads wait for messages that do not come. Health checks commonly have a second: this leaves room for three steps.
+# A message comes with its call or a few ms behind it. If a call has queued for so long, threads may be waiting for
+# messages that do not come. Health checks commonly have a second: this leaves room for many steps.
 _PATIENCE_S = 0.2
-# Each step hires three for each thread that waits: 4 openers make 16 threads of 4, 300 are passed after three steps.
+_STEP_S = 0.05
+# Each step hires three for each thread that waits: 4 openers make 16 threads of 4, 250 are passed after three steps.
 _HIRED_PER_WAIT = 3
 # A waiting thread and its call take some 50 KB, and what has come of its message. Streams are at most half of these.
 MAX_THREADS = 256
@@ -36,6 +38,9 @@ class Crew(Executor):
     """
     The executor of a gRPC server: `workers` threads, and as many more as wait for messages.
 
+    Calls queue only while every thread has one, so each call that is done makes its thread take the next; what the
+    threads cannot do by themselves, because they wait, the watching thread does for them.
+
     Attributes:
         at_work: Held by whoever handles a message that has come, so no more than `workers` do.
     """
@@ -44,13 +49,14 @@ class Crew(Executor):
         self.at_work = threading.BoundedSemaphore(workers)
         self._workers = workers
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # Since when each call in that queue is there.
+        self._queued: deque[float] = deque()
         # The counts: threads, and calls that queue or are at a thread.
         self._lock = threading.Lock()
         self._threads = 0
         self._load = 0
         # Since when, oldest first.
         self._waits: dict[grpc.ServicerContext, float] = {}
-        self._has_moved = False
         self._is_short = threading.Event()
         self._is_over = threading.Event()
         threading.Thread(target=self._watch, name="crew", daemon=True).start()
@@ -60,14 +66,12 @@ class Crew(Executor):
     ) -> "Future[_Result]":
         """Queue a call."""
         future: Future[_Result] = Future()
+        self._queued.append(time.monotonic())
         self._tasks.put(partial(_settle, future, partial(function, *arguments, **named)))
         with self._lock:
             self._load += 1
-            if self._load > self._threads:
-                if self._threads < self._workers:
-                    self._hire()
-                else:
-                    self._is_short.set()
+            if self._load > self._threads and not (self._threads < self._workers and self._hire()):
+                self._is_short.set()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's signature
@@ -95,13 +99,19 @@ class Crew(Executor):
         finally:
             del self._waits[context]
 
-    def _hire(self) -> None:
+    def _hire(self) -> bool:
+        """Start a thread, with the lock held; return whether the system let us."""
+        try:
+            threading.Thread(target=self._work, name="call").start()
+        except RuntimeError:
+            # A limit of the container's, say. Whoever is missed is looked after once threads or calls have ended.
+            return False
         self._threads += 1
-        threading.Thread(target=self._work, name="call").start()
+        return True
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
-            self._has_moved = True
+            self._queued.popleft()
             task()
             del task  # what an idle thread kept of a call, its message above all, would stay in memory
             with self._lock:
@@ -116,20 +126,20 @@ class Crew(Executor):
         """Look after the threads while calls queue; asleep otherwise."""
         while self._is_short.wait() and not self._is_over.is_set():
             self._is_short.clear()
-            while self._load > self._threads and not self._is_over.is_set():
-                self._has_moved = False
-                self._is_over.wait(_PATIENCE_S)
-                if not self._has_moved:
-                    self._relieve()
+            while self._queued and not self._is_over.wait(_STEP_S):
+                with suppress(IndexError):  # taken up just now
+                    # The oldest one's age, and not whether anything moves: callers who come and go move a little.
+                    if time.monotonic() - self._queued[0] > _PATIENCE_S:
+                        self._relieve()
 
     def _relieve(self) -> None:
         """Hire for the threads that wait, or cut off what they wait for."""
         with self._lock:
             waits = list(self._waits.items())
             room = MAX_THREADS - self._threads
-            for _ in range(min(room, _HIRED_PER_WAIT * len(waits), self._load - self._threads)):
-                self._hire()
-        if not room:
+            missing = max(self._workers - self._threads, _HIRED_PER_WAIT * len(waits))
+            hired = [self._hire() for _ in range(min(room, missing, len(self._queued)))]
+        if not room or not all(hired):
             long_ago = time.monotonic() - _CUT_OFF_S
             for context, since in waits:
                 if since < long_ago:

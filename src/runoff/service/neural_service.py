@@ -63,7 +63,7 @@ class NeuralService:
 
     def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Answer GetModelInfo."""
-        request = calls.decoded("neural.ModelInfoRequest", ModelInfoRequest.FromString, message)
+        request = calls.parsed(ModelInfoRequest, message)
         model = calls.loaded(self.models).find(request.model_type, request.model_name)
         info = describe(model, self.nonce, self._max_batch_size)
         tell_identity(context, info)

@@ -87,17 +87,17 @@ class OipService:
 
     def server_live(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
         """Answer ServerLive."""
-        calls.decoded("inference.ServerLiveRequest", ServerLiveRequest.FromString, message)
+        calls.parsed(ServerLiveRequest, message)
         return ServerLiveResponse(live=True).SerializeToString()
 
     def server_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
         """Answer ServerReady: all models are loaded and warm."""
-        calls.decoded("inference.ServerReadyRequest", ServerReadyRequest.FromString, message)
+        calls.parsed(ServerReadyRequest, message)
         return ServerReadyResponse(ready=self._hosted_models() is not None).SerializeToString()
 
     def model_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
         """Answer ModelReady; a model that is not there is not ready, which is no error."""
-        request = calls.decoded("inference.ModelReadyRequest", ModelReadyRequest.FromString, message)
+        request = calls.parsed(ModelReadyRequest, message)
         try:
             self._find(request.name, request.version)
         except Refusal:
@@ -106,12 +106,12 @@ class OipService:
 
     def server_metadata(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
         """Answer ServerMetadata."""
-        calls.decoded("inference.ServerMetadataRequest", ServerMetadataRequest.FromString, message)
+        calls.parsed(ServerMetadataRequest, message)
         return ServerMetadataResponse(name=SERVER_NAME, version=_own_version()).SerializeToString()
 
     def model_metadata(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Answer ModelMetadata."""
-        request = calls.decoded("inference.ModelMetadataRequest", ModelMetadataRequest.FromString, message)
+        request = calls.parsed(ModelMetadataRequest, message)
         model = self._find(request.name, request.version)
         tell_identity(context, describe(model, self._nonce, self._max_batch_size))
         reply = ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.backend.name)

@@ -9,7 +9,7 @@ from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelInfer
 
 # Headers have some 60 bytes. Longer ones are made and parsed each time, so nobody fills the memory with them.
 LONGEST_KEPT_BYTES, _HEADERS_KEPT = 512, 256
-# Dimensions and parameters of a tensor. Two and none are legal; a hostile message holds 60 million.
+# Tensors, and dimensions and parameters of each. One, two and none are legal; a hostile message holds 100,000.
 _MOST_SHOWN = 16
 
 
@@ -87,15 +87,17 @@ def request_facts(request: ModelInferRequest) -> Header:
     """Return the header of a parsed request."""
     requested = tuple(
         Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, _MOST_SHOWN)))
-        for output in request.outputs
+        for output in islice(request.outputs, _MOST_SHOWN)
     )
-    tensors = tuple(map(_tensor_facts, request.inputs))
+    tensors = tuple(map(_tensor_facts, islice(request.inputs, _MOST_SHOWN)))
     return Header(request.model_name, request.model_version, request.id, tensors, requested)
 
 
 def reply_facts(reply: ModelInferResponse) -> Header:
     """Return the header of a parsed reply."""
-    return Header(reply.model_name, reply.model_version, reply.id, tuple(map(_tensor_facts, reply.outputs)))
+    return Header(
+        reply.model_name, reply.model_version, reply.id, tuple(map(_tensor_facts, islice(reply.outputs, _MOST_SHOWN)))
+    )
 
 
 @lru_cache(_HEADERS_KEPT)
