@@ -13,14 +13,16 @@ from runoff.gate.children import BASELINE, CANDIDATE, NAMES, NULL, Deadlines, Tr
 from runoff.gate.signed_rank import Float64Array
 
 # Each side first, in the middle and last equally often, and as often right after itself; each palindrome cancels what
-# drifts. 24 rounds of 2.5 ms: more change nothing, the spread comes from the processes.
+# drifts.
 _TURNS = (
     (CANDIDATE, BASELINE, NULL, NULL, BASELINE, CANDIDATE),
     (BASELINE, NULL, CANDIDATE, CANDIDATE, NULL, BASELINE),
     (NULL, CANDIDATE, BASELINE, BASELINE, CANDIDATE, NULL),
 )
-_MOST_TURNS = 12
-_FEW_CALLS = 8
+# Two rounds a side each. On a shared machine rounds of 0.3 ms differ from their neighbours as much as rounds of 8 ms do,
+# by tens of per cent: the spread of a block falls with the number of its rounds, not with their length. 24 rounds of
+# 2.5 ms had 5 %, 240 of a tenth of that 2 %. On a quiet one it comes from the processes, and neither matters.
+_MOST_TURNS = 120
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,17 @@ class Rhythm:
 
     Attributes:
         round_ns: A round lasts about as long.
-        longest_round_ns: A round may last as long to hold a few calls; beyond it, it holds one.
         warm_ns: Each side's warm-up right before its rounds.
         case_ns: All rounds of a case in a block, for calls that are longer than a round.
     """
 
-    round_ns: float = 2.5e6
-    longest_round_ns: float = 10e6
+    round_ns: float = 0.25e6
     warm_ns: float = 10e6
     case_ns: float = 0.6e9
 
     def calls(self, call_ns: float) -> int:
         """Return how many calls make a round."""
-        # Single calls to a server differ by tens of per cent.
-        few = min(_FEW_CALLS, int(self.longest_round_ns / call_ns))
-        return max(1, few, math.ceil(self.round_ns / call_ns))
+        return max(1, math.ceil(self.round_ns / call_ns))
 
     def turns(self, round_ns: float) -> int:
         """Return how often each side has its two rounds: a multiple of three, fewer for long rounds."""
