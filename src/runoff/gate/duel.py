@@ -19,7 +19,7 @@ _TURNS = (
     (BASELINE, NULL, CANDIDATE, CANDIDATE, NULL, BASELINE),
     (NULL, CANDIDATE, BASELINE, BASELINE, CANDIDATE, NULL),
 )
-# Two rounds a side each. On a shared machine rounds of 0.3 ms differ from their neighbours as much as rounds of 8 ms do,
+# Two rounds a side each. On a shared machine rounds of 0.3 ms differ from their neighbours as much as rounds of 8 ms,
 # by tens of per cent: the spread of a block falls with the number of its rounds, not with their length. 24 rounds of
 # 2.5 ms had 5 %, 240 of a tenth of that 2 %. On a quiet one it comes from the processes, and neither matters.
 _MOST_TURNS = 120
