@@ -1,5 +1,6 @@
 """What the user asks for is checked before anything runs, and means what it says."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,11 @@ def test_options_stand_in_the_help() -> None:
         "--rounds",
     ]
     assert [option for option in wanted if option not in text] == []
+
+
+def test_model_may_lie_in_another_checkout(tmp_path: Path) -> None:
+    """Models are trained wherever; pytest loads the conftest.py that stands above one."""
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    model = shutil.copy(ROOT / "fixtures" / "models" / "rps_h64_policy.model", tmp_path / "mine.model")
+    options = ("--backends", "numpy", "--batch-sizes", "1", "--model", str(model))
+    assert ["numpy-mine-b1"] == _ids(*options), collect(*options).stderr
