@@ -40,7 +40,8 @@ sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port"
 """
 
 # Waits for the end, and is told to end at the n-th line of Python that the waiting takes, for every n; whatever takes
-# fewer lines is told after a while. Exits with the number of waits that did not end.
+# fewer lines is told after a while, by a signal that interrupts another thread, as one that comes just before the main
+# thread falls asleep interrupts nobody. Exits with the number of waits that did not end.
 TOLD_AT_EVERY_LINE = """
 import os, signal, sys, threading
 from runoff.service.serving import _End
@@ -53,7 +54,7 @@ def wait(number):
         nonlocal lines
         if lines:
             lines = 0
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     def trace(frame, event, argument):
         nonlocal lines
         if event == "line" and lines > 1:
@@ -154,7 +155,7 @@ def test_second_signal_ends_at_once() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_signal_is_heard_at_any_step_of_the_wait() -> None:
-    """The handler runs inside the waiting thread: a lock that this thread holds just then would never come free."""
+    """Python's handler runs in the waiting thread: it must be woken for it, and hold no lock that it takes."""
     result = subprocess.run([sys.executable, "-c", TOLD_AT_EVERY_LINE], timeout=400, check=False)
     assert 0 == result.returncode
 

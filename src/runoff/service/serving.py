@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -58,28 +58,37 @@ class _End:
     def __init__(self) -> None:
         self.is_serving = False
         self._is_asked = False
-        # Signal handlers run between any two steps of the main thread, which waits here: an Event's lock may be held
-        # just then, by the very thread that the handler would make wait for it. This queue's put never waits.
-        self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._signals = 0
+        # Python only notes a signal and calls the handler between two steps of the main thread. One that comes just
+        # before that thread goes to sleep on a lock or a queue does not wake it; so it sleeps by reading this pipe,
+        # into which a byte is written at once, between no steps. A handler takes no lock, either: this thread may be
+        # holding it.
+        self._wake_end, write_end = os.pipe()
+        os.set_blocking(write_end, False)
+        signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+        self._write_end = write_end
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         parent.when_orphaned(self._ask)
 
     def wait(self) -> None:
         """Return when the end is asked for."""
-        self._requests.get()
+        while not self._is_asked:
+            os.read(self._wake_end, 1)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        if self._is_asked:
+        self._signals += 1
+        if self._signals > 1:
             end_process(128 + number)
-        self._is_asked = True
         self._ask()
 
     def _ask(self) -> None:
         if not self.is_serving:
             # Nothing is in flight while models are loaded, and an import cannot be asked to hurry.
             end_process(0)
-        self._requests.put(None)
+        self._is_asked = True
+        with suppress(BlockingIOError):  # so full that it wakes anyway
+            os.write(self._write_end, b"\0")
 
 
 def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
@@ -109,7 +118,9 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
         _logger.info("ending: calls in flight have %g s", GRACE_S)
     finally:
         drained = server.stop(GRACE_S if end.is_serving else 0.0)
-    drained.wait()
+    # By short waits, between which the second signal is heard.
+    while not drained.wait(0.1):
+        pass
     # The interpreter joins worker threads at exit; one that hangs in a backend would keep the process.
     end_process_after(_LAST_WAIT_S)
     return 0
