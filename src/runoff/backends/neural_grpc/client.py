@@ -23,18 +23,7 @@ class NeuralClient(ServiceClient):
         credentials: grpc.ChannelCredentials | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
-        """
-        Prepare a channel; the first call connects.
-
-        Args:
-            address: `host:port`.
-            timeout_s: Deadline of every call.
-            credentials: Whom to trust and what to show, for a service that speaks TLS.
-            channel: One to that address to share, if there is one already.
-
-        Raises:
-            UsageError: If the address is none.
-        """
+        """Prepare a channel; the first call connects. Arguments and errors are as ServiceClient's."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials, channel)
         self._predict = self._method("Predict")
         self._batch_predict = self._method("BatchPredict")
