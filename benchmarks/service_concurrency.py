@@ -56,9 +56,9 @@ class Setup:
 
 
 SETUPS = (
-    *(Setup("threads", workers) for workers in (1, 2, 4, 8, 16)),
+    *(Setup("threads", workers) for workers in (1, 2, 3, 4, 8, 16)),
     Setup("threads", 1, processes=2),
-    Setup("threads", 4, processes=2),
+    Setup("threads", 2, processes=2),
     Setup("asyncio", 1),
 )
 

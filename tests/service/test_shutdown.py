@@ -16,6 +16,7 @@ from runoff.backends.neural_grpc import request_codec
 from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.errors import RunoffError
 from runoff.mlp import Kind
+from tests.support.idle_callers import PREDICT, WATCH, openers_at
 from tests.support.services import call
 
 # `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5. Its words: the grace
@@ -151,6 +152,17 @@ def test_second_signal_ends_at_once() -> None:
             service.process.wait(0.5)
         service.process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == service.process.wait(30)
+
+
+def test_idle_callers_do_not_make_the_end_last_the_grace_period() -> None:
+    """The grace is for what is in flight; a balancer that watches health must not cost a restart all of it."""
+    with slow_service(600, 3) as service, openers_at(service.address) as openers:
+        for method in (PREDICT, WATCH):
+            openers.open(method, 1)
+        call(service.address, "Check", b"", service="grpc.health.v1.Health")
+        service.process.send_signal(signal.SIGTERM)
+        assert 0 == service.process.wait(30)
+    assert (3, 3) == service.outcome
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", default="1", help="threads of one forward pass (%(default)s)")
     parser.add_argument("--spinning", action="store_true", help="let idle worker threads spin")
-    parser.add_argument("--workers", default="4", help="threads that handle calls (%(default)s)")
+    parser.add_argument("--workers", default="2", help="threads that handle calls (%(default)s)")
     parser.add_argument("--ready-fd", help=argparse.SUPPRESS)
 
 

@@ -22,12 +22,12 @@ import grpc
 # messages that do not come. Health checks commonly have a second: this leaves room for many steps.
 _PATIENCE_S = 0.2
 _STEP_S = 0.05
-# Each step hires three for each thread that waits: 4 openers make 16 threads of 4, 250 are passed after three steps.
+# Each step hires three for each thread that waits: 2 openers make 8 threads of 2, 250 are passed after four steps.
 _HIRED_PER_WAIT = 3
 # A waiting thread and its call take some 50 KB, and what has come of its message. Streams are at most half of these.
 MAX_THREADS = 256
-# With MAX_THREADS all waiting, those are cut off whose message has not come for so long. It is not less, for a large
-# message over a slow line is no attack, and not more, for until then nobody else is answered.
+# With MAX_THREADS all waiting, or at the service's end, those are cut off whose message has not come for so long. It is
+# not less, for a large message over a slow line is no attack, and not more, for until then nobody else is answered.
 _CUT_OFF_S = 1.0
 
 _Arguments = ParamSpec("_Arguments")
@@ -99,6 +99,15 @@ class Crew(Executor):
         finally:
             del self._waits[context]
 
+    def cut_off(self) -> None:
+        """End the calls whose callers have been waited for too long."""
+        long_ago = time.monotonic() - _CUT_OFF_S
+        # Copied in one step, for waits begin and end meanwhile.
+        for context, since in list(self._waits.items()):
+            if since < long_ago:
+                # gRPC lets nobody but the waiting thread give a call another status than CANCELLED.
+                context.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+
     def _hire(self) -> bool:
         """Start a thread, with the lock held; return whether the system let us."""
         try:
@@ -135,16 +144,11 @@ class Crew(Executor):
     def _relieve(self) -> None:
         """Hire for the threads that wait, or cut off what they wait for."""
         with self._lock:
-            waits = list(self._waits.items())
             room = MAX_THREADS - self._threads
-            missing = max(self._workers - self._threads, _HIRED_PER_WAIT * len(waits))
+            missing = max(self._workers - self._threads, _HIRED_PER_WAIT * len(self._waits))
             hired = [self._hire() for _ in range(min(room, missing, len(self._queued)))]
         if not room or not all(hired):
-            long_ago = time.monotonic() - _CUT_OFF_S
-            for context, since in waits:
-                if since < long_ago:
-                    # gRPC lets nobody but the waiting thread give a call another status than CANCELLED.
-                    context.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+            self.cut_off()
 
 
 def _settle(future: "Future[_Result]", function: Callable[[], _Result]) -> None:

@@ -22,9 +22,11 @@ from runoff.service.hosting import HostedModels
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# Forward passes go one at a time; the other workers decode and encode meanwhile. On 2 cores, 2 and 4 answered most
-# calls a second of 1, 2, 4, 8 and 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
-DEFAULT_WORKERS = 4
+# Forward passes go one at a time; another worker decodes and encodes meanwhile. On 2 cores, 2 answered most calls a
+# second of 1, 2, 4, 8 and 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
+DEFAULT_WORKERS = 2
+# Between two looks at who holds the end up.
+_END_STEP_S = 0.25
 # Calls at a thread or queueing for one; gRPC refuses the next with RESOURCE_EXHAUSTED. While a call queues, gRPC takes
 # in little of its message, so large ones do not pile up. More than the crew's most threads: when all wait, some queue.
 MAX_CALLS = 1024
@@ -134,7 +136,9 @@ class Server:
 
     def _dismiss(self, drained: threading.Event) -> None:
         """Let the threads go, but not before the last call: gRPC may hand out some that came before the end."""
-        drained.wait()
+        while not drained.wait(_END_STEP_S):
+            # Nothing is in flight for callers who watch health or keep their message back: the end does not wait.
+            self._crew.cut_off()
         self._crew.shutdown()
 
     def _set_health(self, names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
