@@ -2,7 +2,7 @@
 Runs of the gate on noise: made up, or recorded on a shared machine. Everything is drawn from a seeded generator.
 
 A source draws blocks: for each of `rows` cases the log-ratios candidate / baseline and null / baseline of `blocks`
-sets of fresh processes, each the median over rounds, without any real change.
+sets of fresh processes, each as the gate makes it of rounds, without any real change.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from scipy import stats
 
 from runoff.gate import decision
 from runoff.gate.decision import Finding, Word
+from runoff.gate.duel import TURNS, typical_log_ratio
 from runoff.gate.plan import Plan
 
 Float64Array = NDArray[np.float64]
@@ -23,9 +24,16 @@ Source = Callable[[np.random.Generator, int, int], tuple[Float64Array, Float64Ar
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "noise"
 
 CASES, TOLERANCE = 24, 0.03
-ROUNDS = 24
-# Which side runs when: 0 candidate, 1 baseline, 2 the baseline's copy; three palindromes, as in duel.py.
-_TURNS = np.array((0, 1, 2, 2, 1, 0, 1, 2, 0, 0, 2, 1, 2, 0, 1, 1, 0, 2) * (ROUNDS // 6))
+ROUNDS = 48
+# Which side runs when: 0 candidate, 1 baseline, 2 the baseline's copy.
+_ORDER = np.array(TURNS).ravel().tolist() * (ROUNDS // 6)
+
+
+def _waits() -> Float64Array:
+    """Return how many rounds of others come before each round since the same side's last, shape (rounds,)."""
+    twice = _ORDER * 2
+    ends = range(len(_ORDER), len(twice))
+    return np.array([next(back for back in range(1, end) if twice[end - back] == twice[end]) - 1.0 for end in ends])
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Machine:
         switch: Chance of changing the speed.
         stall: Chance that a round takes up to twice as long.
         drift: Slope over a block.
+        cold: How much slower a round is for each round of others since the same side's last: caches.
     """
 
     process: float = 0.01
@@ -52,24 +61,25 @@ class Machine:
     switch: float = 0.02
     stall: float = 0.02
     drift: float = 0.1
+    cold: float = 0.0
 
     def rounds(self, rng: np.random.Generator, rows: int) -> Float64Array:
         """Return log-durations of the three sides' rounds, shape (rows, 3, ROUNDS)."""
-        steps = len(_TURNS)
+        steps = len(_ORDER)
         noise = rng.normal(0.0, self.round, (steps, rows))
         for step in range(1, steps):
             noise[step] = self.memory * noise[step - 1] + np.sqrt(1 - self.memory**2) * noise[step]
         speed = np.cumsum(rng.random((steps, rows)) < self.switch, axis=0) % 2 * self.slow
         stalls = (rng.random((steps, rows)) < self.stall) * rng.random((steps, rows)) * np.log(2.0)
         drift = np.linspace(0.0, 1.0, steps)[:, None] * rng.normal(0.0, self.drift, rows)
-        everything = noise + speed + stalls + drift
+        everything = noise + speed + stalls + drift + self.cold * _waits()[:, None]
         kept = rng.normal(0.0, self.process, (rows, 3)) + (rng.random((rows, 3)) < self.odd_process) * 0.1
-        return np.stack([everything[_TURNS == side].T for side in range(3)], axis=1) + kept[:, :, None]
+        return np.stack([everything[np.array(_ORDER) == side].T for side in range(3)], axis=1) + kept[:, :, None]
 
     def __call__(self, rng: np.random.Generator, rows: int, blocks: int) -> tuple[Float64Array, Float64Array]:
         """Draw blocks, each of shape (rows, blocks); a source."""
         rounds = self.rounds(rng, rows * blocks)
-        ratio, null = (np.median(rounds[:, side] - rounds[:, 1], axis=1) for side in (0, 2))
+        ratio, null = (typical_log_ratio(rounds[:, side], rounds[:, 1]) for side in (0, 2))
         return ratio.reshape(rows, blocks), null.reshape(rows, blocks)
 
 
@@ -77,6 +87,7 @@ MACHINES = {
     "quiet": Machine(process=0.004, odd_process=0.0, round=0.01, slow=0.0, stall=0.0, drift=0.0),
     "usual": Machine(),
     "noisy": Machine(process=0.018, round=0.08, switch=0.1, stall=0.1, drift=0.3),
+    "cold": Machine(process=0.004, odd_process=0.0, round=0.01, slow=0.0, stall=0.0, drift=0.0, cold=0.05),
 }
 
 
