@@ -18,6 +18,7 @@ import pytest
 
 from runoff.errors import GateError, RunoffError
 from runoff.gate_options import GATE_OPTIONS, MARKER, GateOptions, add_options, parse_options, tolerance_of
+from runoff.gate_replay import replay
 
 # Why a run with this gate's result must never be a baseline; whoever saves runs reads it.
 NO_BASELINE_BECAUSE = pytest.StashKey[str]()
@@ -90,14 +91,15 @@ class GatePlugin:
         self._result = self._compare(tolerances)
         self._config.stash[NO_BASELINE_BECAUSE] = self._result.no_baseline_because
         for item in benchmarks:
-            self._make_replayed(item)
+            replay(item, self._result)
         _run_items(session, benchmarks)
         return True
 
     def _compare(self, tolerances: Mapping[str, float]) -> Any:
         from runoff.gate.baseline import baseline_side
-        from runoff.gate.campaign import Campaign, Question
+        from runoff.gate.campaign import Campaign
         from runoff.gate.cores import choose
+        from runoff.gate.question import Question
         from runoff.gate.sides import candidate_side
         from runoff.gate.verdict import GateResult
 
@@ -124,7 +126,7 @@ class GatePlugin:
         """Yield who tells the user: lines in a log, and on a terminal what is going on right now."""
         from tqdm import tqdm
 
-        from runoff.gate.campaign import Telling
+        from runoff.gate.question import Telling
 
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         capture = self._config.pluginmanager.get_plugin("capturemanager")
@@ -142,47 +144,6 @@ class GatePlugin:
                         reporter.flush()
 
                 yield Telling(tell, status.set_description_str)
-
-    def _make_replayed(self, item: pytest.Item) -> None:
-        """Have a benchmark that the children ran report what became of it, instead of running it once more."""
-        case, result = item.nodeid, self._result
-        verdict = next((each for each in result.verdicts if each.case == case), None)
-        if verdict is not None:
-            from runoff.report.verdicts import properties
-
-            item.user_properties += properties(verdict)
-
-        def replay() -> None:
-            if case in result.failed:
-                pytest.fail(result.failed[case], pytrace=False)
-            if case in result.skipped:
-                pytest.skip(result.skipped[case])
-            if case not in result.published:
-                pytest.skip(f"gate: {verdict.reason if verdict and verdict.reason else 'not compared'}")
-            self._publish(item, result.published[case])
-
-        vars(item).update(setup=lambda: None, runtest=replay)
-
-    def _publish(self, item: pytest.Item, published: Any) -> None:
-        """Give the candidate's rounds to pytest-benchmark: its own `pedantic` with a timer that says what they took."""
-        from pytest_benchmark.fixture import BenchmarkFixture
-        from pytest_benchmark.utils import NameWrapper
-
-        session = self._config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
-        readings = iter([reading for duration_s in published.durations_s for reading in (0.0, duration_s)])
-        options = session.options | {"timer": NameWrapper(lambda: next(readings)), "cprofile": False}
-        fixture = BenchmarkFixture(
-            item,
-            add_stats=session.benchmarks.append,
-            logger=session.logger,
-            warner=item.warn,
-            disabled=False,
-            **options,
-        )
-        fixture.group = published.group
-        fixture.extra_info.update(published.extra_info)
-        fixture.pedantic(lambda: None, rounds=len(published.durations_s), iterations=published.calls)
-        assert next(readings, None) is None, "pytest-benchmark read its timer another number of times"  # noqa: S101
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
@@ -279,8 +240,8 @@ def _chooser(call: Any) -> Any:
 def _tuned(options: GateOptions) -> tuple[Any, Any, Any]:
     """Return the plan, the rhythm and the deadlines."""
     from runoff.gate.children import Deadlines
-    from runoff.gate.duel import Rhythm
     from runoff.gate.plan import Plan
+    from runoff.gate.turns import Rhythm
 
     found = json.loads(os.environ.get(_TUNING_VARIABLE) or "{}")
     given: dict[Any, dict[str, Any]] = {kind: {} for kind in (Plan, Rhythm, Deadlines)}

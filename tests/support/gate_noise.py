@@ -16,8 +16,8 @@ from scipy import stats
 
 from runoff.gate import decision
 from runoff.gate.decision import Finding, Word
-from runoff.gate.duel import TURNS, typical_log_ratio
 from runoff.gate.plan import Plan
+from runoff.gate.turns import TURNS, typical_log_ratio
 
 Float64Array = NDArray[np.float64]
 Source = Callable[[np.random.Generator, int, int], tuple[Float64Array, Float64Array]]

@@ -10,7 +10,11 @@ The gate: is the candidate slower than the baseline? Knows nothing of networks o
     cores.py         who runs on which core
     channel.py       words between the coordinator and the children
     children.py      three pytest processes of a block
-    duel.py          one block: rounds by turns
+    turns.py         whose round comes when, and what rounds come to
+    duel.py          one block: every case once
+    relay.py         one trio after the other
+    question.py      what is asked, and who is told
+    judging.py       what was measured -> second looks and verdicts
     campaign.py      blocks, stages, verdicts
     verdict.py       what is said in the end, and the exit code
     interrupts.py    Ctrl-C at the wrong moment

@@ -3,65 +3,19 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from runoff.errors import GateError
 from runoff.gate import judging
 from runoff.gate.channel import ChildLost
-from runoff.gate.children import BASELINE, CANDIDATE, Deadlines, Trio
-from runoff.gate.cores import Cores
+from runoff.gate.children import BASELINE, CANDIDATE, Trio
 from runoff.gate.decision import Word
-from runoff.gate.duel import CaseBlock, Duel, Failure, Published, Rhythm
+from runoff.gate.duel import CaseBlock, Duel, Failure, Published
 from runoff.gate.judging import CaseSoFar
-from runoff.gate.plan import Plan
+from runoff.gate.question import Question, Telling
 from runoff.gate.relay import Relay
-from runoff.gate.sides import Side
 from runoff.gate.verdict import GateResult, Verdict, by_urgency
-
-
-@dataclass(frozen=True)
-class Telling:
-    """
-    Who is told what happens.
-
-    Attributes:
-        line: A line for the log: the plan, the end of a block.
-        progress: Blocks done, blocks in all as far as known, the case that is run.
-    """
-
-    line: Callable[[str], None]
-    progress: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Question:
-    """
-    What is asked.
-
-    Attributes:
-        against: What the user called the baseline.
-        candidate: The side that is judged.
-        baseline: The side it is held against.
-        tolerances: Case to tolerance, of the candidate's cases in their order.
-        chosen: Whether a test id is one that the user asked for.
-        plan: Blocks and time.
-        cores: Who runs where.
-        gate_options: The gate's option flags, which children must bear: flag to `flag`, `one` or `many`.
-        rhythm: How long rounds are.
-        deadlines: How long a child may keep us waiting.
-    """
-
-    against: str
-    candidate: Side
-    baseline: Side
-    tolerances: Mapping[str, float]
-    chosen: Callable[[str], bool]
-    plan: Plan
-    cores: Cores
-    gate_options: Mapping[str, str]
-    rhythm: Rhythm = field(default_factory=Rhythm)
-    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 class _BudgetEndedError(GateError):

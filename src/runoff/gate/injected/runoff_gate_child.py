@@ -16,24 +16,20 @@ within a benchmark it runs rounds when told to, so that the sides take turns.
 
 from __future__ import annotations
 
-import functools
-import gc
 import itertools
 import json
 import os
 import signal
 import socket
-import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
+from runoff_gate_benchmark import InLockstep, OverridingBenchmark, warm_up
+from runoff_gate_cores import Cores, descendants
 
 # Taken out of the environment: a pytest run that a test starts is no child of the gate.
 SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_CHILD", "{}"))
@@ -82,78 +78,6 @@ class Channel:
         pytest.exit("the gate's coordinator is gone", returncode=_EXIT_CODE)
 
 
-class Cores:
-    """Where this process and those that it starts run; does nothing where cores cannot be chosen."""
-
-    def __init__(self) -> None:
-        self._home, self._duel, self._others, self._all = (
-            set(SETTINGS.get(key) or ()) for key in ("home_cores", "duel_cores", "other_cores", "all_cores")
-        )
-        self.pinned = bool(self._duel) and hasattr(os, "sched_setaffinity")
-        if self.pinned:
-            # Libraries size their pools by the cores they see when they are loaded: one, as in the duel.
-            os.sched_setaffinity(0, self._home)
-            self._let_new_processes_choose()
-
-    def _let_new_processes_choose(self) -> None:
-        """Start other processes (servers) with all cores; they are moved off the duel's core before it begins."""
-        start = subprocess.Popen.__init__
-        cores = self
-
-        @functools.wraps(start)
-        def start_unpinned(self: Any, *args: Any, **kwargs: Any) -> None:
-            before = os.sched_getaffinity(0)
-            os.sched_setaffinity(0, cores._all)
-            try:
-                start(self, *args, **kwargs)
-            finally:
-                os.sched_setaffinity(0, before)
-
-        subprocess.Popen.__init__ = start_unpinned  # type: ignore[method-assign]  # there is no hook for it
-        os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, cores._all))
-
-    @contextmanager
-    def in_duel(self) -> Iterator[None]:
-        """Be on the duel's core with every thread, and have every descendant on the others."""
-        if not self.pinned:
-            yield
-            return
-        started = descendants(os.getpid())
-        pin(os.getpid(), self._duel)
-        for pid in started:
-            pin(pid, self._others)
-        try:
-            yield
-        finally:
-            pin(os.getpid(), self._home)
-            # What comes now is not timed, and three servers on one core would wait for each other.
-            for pid in started:
-                pin(pid, self._all)
-
-
-def pin(pid: int, cores: set[int]) -> None:
-    """Bind every thread of a process to cores; one that ends meanwhile needs none."""
-    with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError):
-                os.sched_setaffinity(int(thread), cores)
-
-
-def descendants(root: int) -> list[int]:
-    """Return the ids of all processes that a process started, directly or not; empty where /proc does not tell."""
-    children: dict[int, list[int]] = {}
-    with suppress(OSError):
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            with suppress(OSError, ValueError, IndexError):
-                # The name in parentheses may hold anything; what follows the last one is state and parent.
-                parent = int(Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(name))
-    found = list(children.get(root, ()))
-    for pid in found:
-        found += children.get(pid, ())
-    return found
-
-
 def die_with_the_coordinator() -> None:
     """End this process and what it started if the coordinator is gone, even in the midst of the suite's own code."""
 
@@ -170,127 +94,12 @@ def die_with_the_coordinator() -> None:
     threading.Thread(target=watch, name="runoff-gate-lifeline", daemon=True).start()
 
 
-_AnyFixture: Any = object
-
-
-class InLockstep(_AnyFixture):  # type: ignore[misc]  # whichever pytest-benchmark is installed
-    """Mixed into the class of pytest-benchmark's fixture: rounds are run when the coordinator says so."""
-
-    plugin: ChildPlugin
-    _mode: str | None
-
-    def __call__(self, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if self._mode:
-            return super().__call__(function_to_benchmark, *args, **kwargs)
-        self._mode = "benchmark(...)"
-        return self._duel(function_to_benchmark, lambda: (args, kwargs), setup=None, teardown=None)
-
-    def pedantic(
-        self,
-        target: Callable[..., Any],
-        args: Any = (),
-        kwargs: Any = None,
-        setup: Any = None,
-        teardown: Any = None,
-        rounds: int = 1,
-        warmup_rounds: int = 0,
-        iterations: int = 1,
-    ) -> Any:
-        if self._mode or (setup and iterations > 1):
-            return super().pedantic(target, args, kwargs, setup, teardown, rounds, warmup_rounds, iterations)
-        self._mode = "benchmark.pedantic(...)"
-
-        def arguments() -> Any:
-            made = setup() if setup else None
-            if made and (args or kwargs):
-                raise TypeError("Can't use `args` or `kwargs` if `setup` returns the arguments.")
-            return made or (args, kwargs or {})
-
-        return self._duel(target, arguments, setup=setup, teardown=teardown)
-
-    def _duel(self, target: Callable[..., Any], arguments: Callable[[], Any], setup: Any, teardown: Any) -> Any:
-        plugin = InLockstep.plugin
-        timer = getattr(self, "_timer", time.perf_counter)
-        collect = getattr(self, "_disable_gc", False)
-
-        def one_by_one(calls: int) -> float:
-            total = 0.0
-            for _ in range(calls):
-                args, kwargs = arguments()
-                start = timer()
-                target(*args, **kwargs)
-                total += timer() - start
-                if teardown is not None:
-                    teardown(*args, **kwargs)
-            return float(total)
-
-        def in_a_row(calls: int) -> float:
-            args, kwargs = arguments()
-            times = itertools.repeat(None, calls)
-            start = timer()
-            for _ in times:
-                target(*args, **kwargs)
-            return float(timer() - start)
-
-        run = one_by_one if setup or teardown else in_a_row
-        durations, calls = plugin.take_turns(functools.partial(untraced, run, no_gc=collect))
-        if durations:
-            self._publish(durations, calls)
-        args, kwargs = arguments()
-        result = target(*args, **kwargs)
-        if teardown is not None:
-            teardown(*args, **kwargs)
-        return result
-
-    def _publish(self, durations: list[float], calls: int) -> None:
-        """Give the rounds to pytest-benchmark: its own `pedantic` with a timer that says what was measured."""
-        readings = iter([reading for duration in durations for reading in (0.0, duration)])
-        self._mode, self._timer, self.cprofile = None, lambda: next(readings), False
-        # A suite may have put a runner of its own into the fixture; there is nothing to run here.
-        self.__dict__.pop("_make_runner", None)
-        super().pedantic(lambda: None, rounds=len(durations), iterations=calls)
-        assert next(readings, None) is None, "pytest-benchmark read its timer another number of times"  # noqa: S101
-
-
-@functools.cache
-def lockstep_class(kind: Any) -> Any:
-    """Return a subclass of the installed pytest-benchmark's fixture class, whichever version that is."""
-    return type("BenchmarkInLockstep", (InLockstep, kind), {})
-
-
-def untraced(run: Callable[[int], float], calls: int, no_gc: bool) -> float:
-    """Run a round without coverage's or a debugger's hooks."""
-    tracer, profiler, collecting = sys.gettrace(), sys.getprofile(), gc.isenabled()
-    sys.settrace(None)
-    sys.setprofile(None)
-    if no_gc:
-        gc.disable()
-    try:
-        return run(calls)
-    finally:
-        sys.settrace(tracer)
-        sys.setprofile(profiler)
-        if collecting:
-            gc.enable()
-
-
-class OverridingBenchmark:
-    """Registered late, so that its fixture stands before pytest-benchmark's own and is given that one."""
-
-    @pytest.fixture
-    def benchmark(self, benchmark: Any) -> Any:
-        """pytest-benchmark's fixture, whose rounds are run by turns."""
-        kind: Any = type(benchmark)
-        benchmark.__class__ = lockstep_class(kind)
-        return benchmark
-
-
 class ChildPlugin:
     """Runs the cases that the coordinator names, in its order."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._cores = Cores()
+        self._cores = Cores(SETTINGS)
         self._channel: Any = None
         self._problems: list[str] = []
         self._reports: list[pytest.TestReport] = []
@@ -377,21 +186,6 @@ class ChildPlugin:
         return durations, calls
 
 
-def warm_up(run: Callable[[int], float], for_ns: float) -> float:
-    """Call for some time, at least once; return the nanoseconds of one call, the median of the later half."""
-    found: list[float] = []
-    total_ns, calls = 0.0, 1
-    while total_ns < for_ns or len(found) < 2:
-        duration_ns = run(calls) * 1e9
-        found.append(duration_ns / calls)
-        total_ns += max(duration_ns, 1.0)
-        if duration_ns < for_ns / 16:
-            calls *= 2
-        if total_ns > for_ns and duration_ns > for_ns:
-            break
-    return max(statistics.median(found[len(found) // 2 :]), 1.0)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Know the gate's options, which stand among the arguments, whether or not this environment's runoff does."""
     for flag, takes in SETTINGS.get("gate_options", {}).items():
@@ -411,12 +205,14 @@ def pytest_configure(config: pytest.Config) -> None:
         if hasattr(config.option, name):
             setattr(config.option, name, value)
     die_with_the_coordinator()
-    InLockstep.plugin = ChildPlugin(config)
+    child = ChildPlugin(config)
+    InLockstep.take_turns = staticmethod(child.take_turns)
     # Later than pytest-benchmark's module, so its fixture wins; a fixture of this very module would not.
     config.pluginmanager.register(OverridingBenchmark(), "runoff-gate-benchmark")
-    config.pluginmanager.register(InLockstep.plugin, "runoff-gate-child")
+    config.pluginmanager.register(child, "runoff-gate-child")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Take the place of pytest's own loop. Stands in the module, which is registered early, to come after conftests."""
-    return InLockstep.plugin.run_loop(session) if SETTINGS else None
+    child = session.config.pluginmanager.get_plugin("runoff-gate-child")
+    return child.run_loop(session) if isinstance(child, ChildPlugin) else None
