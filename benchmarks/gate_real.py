@@ -229,7 +229,9 @@ def conclusions(runs: Sequence[dict[str, Any]]) -> list[str]:
 
     gate = [{case for case, verdict in run["gate"].items() if verdict["word"] == "regression"} for run in runs]
     usual = [(f"`{name}:{LIMIT:.0%}`", [compare_fail_named(run, name) for run in runs]) for name in STATISTICS]
-    return [summary(name, named) for name, named in [("the gate", gate), *usual]]
+    seconds = {kind: [run["seconds"] for run in runs if run["kind"] == kind] for kind in KINDS}
+    took = [f"`{kind}` runs took {min(each):.0f} to {max(each):.0f} s" for kind, each in seconds.items() if each]
+    return [*(summary(name, named) for name, named in [("the gate", gate), *usual]), f"- {'; '.join(took)}"]
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, mos
         first = method.future(message, timeout=30)
         assert backend.entered.wait(10)
         given_up = [method.future(message, timeout=2 if ending == "expired" else 30) for _ in range(40)]
-        wait_until(lambda: len(backend.contexts) > 2)
+        wait_until(lambda: len(backend.contexts) >= DEFAULT_WORKERS)
         if ending == "cancelled":
             for future in given_up:
                 future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out

@@ -2,7 +2,7 @@
 Runs of the gate on noise: made up, or recorded on a shared machine. Everything is drawn from a seeded generator.
 
 A source draws blocks: for each of `rows` cases the log-ratios candidate / baseline and null / baseline of `blocks`
-sets of fresh processes, each as the gate makes it of rounds, without any real change.
+sets of fresh processes, without any real change; made-up rounds are summed up as the gate does it.
 """
 
 from collections.abc import Callable, Sequence
@@ -95,7 +95,7 @@ MACHINES = {
 def _recorded_blocks(file: str, batch: str) -> Float64Array:
     """Return one log-ratio per recorded pair of processes; shape (pairs,)."""
     with np.load(RECORDED / f"{file}.npz") as arrays:
-        # All of the 200 rounds: they were far shorter than the gate's milliseconds.
+        # The two took strict turns (ABBA), without a third: no kinds of pairs, so the median of all of them.
         return np.asarray(np.median(np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"]), axis=1), dtype=np.float64)
 
 

@@ -43,12 +43,13 @@ class Rhythm:
 
 def typical_log_ratio(log_times: Float64Array, reference: Float64Array) -> Float64Array:
     """
-    Return how two sides' rounds compare, each beside the other side's nearest.
+    Return how two sides' rounds compare, the first with the first, the second with the second, and so on.
 
     The pairs of a cycle are six kinds, by the waits before their rounds. Per kind the median over cycles is taken, then
     the mean of the six, in which the waits cancel. In the median of all pairs they would not: in four of the six kinds
-    one side waits longer. Of large messages, for which caches count, that made 4 % between two copies of the same code,
-    the same in every block.
+    the same side waits longer. Of large messages, for which caches count, that made 4 % between two copies of the same
+    code, the same in every block. With fewer than three cycles it is that median after all: rounds are then so long
+    that no cache matters, and one stall would spoil the mean.
 
     Args:
         log_times: Logarithms of one side's rounds in the order they were run, whole cycles; shape (…, rounds).
@@ -57,5 +58,8 @@ def typical_log_ratio(log_times: Float64Array, reference: Float64Array) -> Float
     Returns:
         The log-ratio, shape (…).
     """
-    cycles = (log_times - reference).reshape(*log_times.shape[:-1], -1, 2 * len(TURNS))
+    pairs = log_times - reference
+    cycles = pairs.reshape(*pairs.shape[:-1], -1, 2 * len(TURNS))
+    if cycles.shape[-2] < 3:
+        return np.asarray(np.median(pairs, axis=-1), dtype=np.float64)
     return np.asarray(np.median(cycles, axis=-2).mean(axis=-1), dtype=np.float64)

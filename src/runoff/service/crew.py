@@ -86,7 +86,7 @@ class Crew(Executor):
         Mark this thread as one that waits for a caller and cannot be counted on for others.
 
         Args:
-            context: The call that it waits for, which may be cut off when there are too many.
+            context: The call that it waits for, which may be cut off when there are too many, or at the end.
             at_once: Hire another for it now, not when one is missed: the wait is known to be long.
         """
         if at_once:

@@ -22,8 +22,8 @@ from runoff.service.hosting import HostedModels
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# Forward passes go one at a time; another worker decodes and encodes meanwhile. On 2 cores, 2 answered most calls a
-# second of 1, 2, 4, 8 and 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
+# Forward passes go one at a time; another worker decodes and encodes meanwhile. On 2 quiet cores, 2 answered most calls
+# a second of 1 to 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 2
 # Between two looks at who holds the end up.
 _END_STEP_S = 0.25
@@ -137,7 +137,7 @@ class Server:
     def _dismiss(self, drained: threading.Event) -> None:
         """Let the threads go, but not before the last call: gRPC may hand out some that came before the end."""
         while not drained.wait(_END_STEP_S):
-            # Nothing is in flight for callers who watch health or keep their message back: the end does not wait.
+            # The end does not wait for callers who watch health, or whose message has been coming for long.
             self._crew.cut_off()
         self._crew.shutdown()
 
