@@ -6,7 +6,7 @@ sets of fresh processes, without any real change; made-up rounds are summed up a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -26,14 +26,11 @@ RECORDED = Path(__file__).resolve().parents[3] / "shared" / "noise"
 CASES, TOLERANCE = 24, 0.03
 ROUNDS = 48
 # Which side runs when: 0 candidate, 1 baseline, 2 the baseline's copy.
-_ORDER = np.array(TURNS).ravel().tolist() * (ROUNDS // 6)
-
-
-def _waits() -> Float64Array:
-    """Return how many rounds of others come before each round since the same side's last, shape (rounds,)."""
-    twice = _ORDER * 2
-    ends = range(len(_ORDER), len(twice))
-    return np.array([next(back for back in range(1, end) if twice[end - back] == twice[end]) - 1.0 for end in ends])
+_ORDER = np.tile(np.ravel(TURNS), ROUNDS // 6)
+# How many rounds of others come before each since the same side's last, as if the order had always gone on.
+_WAITS = np.empty(len(_ORDER))
+for _steps in (np.flatnonzero(_ORDER == _side) for _side in range(3)):
+    _WAITS[_steps] = np.diff(_steps, prepend=_steps[-1] - len(_ORDER)) - 1
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,9 @@ class Machine:
         speed = np.cumsum(rng.random((steps, rows)) < self.switch, axis=0) % 2 * self.slow
         stalls = (rng.random((steps, rows)) < self.stall) * rng.random((steps, rows)) * np.log(2.0)
         drift = np.linspace(0.0, 1.0, steps)[:, None] * rng.normal(0.0, self.drift, rows)
-        everything = noise + speed + stalls + drift + self.cold * _waits()[:, None]
+        everything = noise + speed + stalls + drift + self.cold * _WAITS[:, None]
         kept = rng.normal(0.0, self.process, (rows, 3)) + (rng.random((rows, 3)) < self.odd_process) * 0.1
-        return np.stack([everything[np.array(_ORDER) == side].T for side in range(3)], axis=1) + kept[:, :, None]
+        return np.stack([everything[_ORDER == side].T for side in range(3)], axis=1) + kept[:, :, None]
 
     def __call__(self, rng: np.random.Generator, rows: int, blocks: int) -> tuple[Float64Array, Float64Array]:
         """Draw blocks, each of shape (rows, blocks); a source."""
@@ -87,8 +84,8 @@ MACHINES = {
     "quiet": Machine(process=0.004, odd_process=0.0, round=0.01, slow=0.0, stall=0.0, drift=0.0),
     "usual": Machine(),
     "noisy": Machine(process=0.018, round=0.08, switch=0.1, stall=0.1, drift=0.3),
-    "cold": Machine(process=0.004, odd_process=0.0, round=0.01, slow=0.0, stall=0.0, drift=0.0, cold=0.05),
 }
+MACHINES["cold"] = replace(MACHINES["quiet"], cold=0.05)
 
 
 @cache
