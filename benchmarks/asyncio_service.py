@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 
-from runoff import go_json
 from runoff.backends.base import Settings
-from runoff.backends.neural_grpc import reply_codec, request_codec
+from runoff.models import go_json
+from runoff.rpc.neural import reply_codec, request_codec
 from runoff.service import loading
 
 

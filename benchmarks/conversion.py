@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from runoff import go_json
-from runoff.mlp import Kind, Mlp
+from runoff.models import go_json
+from runoff.models.mlp import Kind, Mlp
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = (ROOT.parent / "shared" / "models", ROOT / "fixtures" / "models")

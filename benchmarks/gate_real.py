@@ -23,8 +23,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from runoff.gate.worktree import checked_out, commit_of
-from runoff.machine import processor_name, usable_cores
+from runoff.gate.baseline.worktree import checked_out, commit_of
+from runoff.measurement.machine import processor_name, usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "reports" / "gate_real.jsonl"

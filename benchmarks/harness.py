@@ -16,11 +16,11 @@ from benchmarks.pairs import paired_ratio, pin_to_one_core
 from fixtures.input_batches import make_batch
 from fixtures.measurement import Predict, time_rounds
 from fixtures.suite_options import FIXTURE_MODELS
-from runoff import go_json
 from runoff.backends.registry import open_in_process
 from runoff.conversion import ConversionCache, convert
-from runoff.mlp import Float32Array
-from runoff.timing import warm_up
+from runoff.measurement.warm_up import warm_up
+from runoff.models import go_json
+from runoff.models.mlp import Float32Array
 
 
 def benchmark_fixture() -> BenchmarkFixture:

@@ -11,9 +11,9 @@ import grpc
 
 from benchmarks.service_speed import MODEL
 from fixtures.input_batches import make_batch
-from runoff import go_json
-from runoff.backends.neural_grpc.channel import open_channel
-from runoff.backends.neural_grpc.request_codec import encode_batch_predict, encode_predict
+from runoff.models import go_json
+from runoff.rpc.channel import open_channel
+from runoff.rpc.neural.request_codec import encode_batch_predict, encode_predict
 
 _WARM_UP_CALLS = 20
 _TIMEOUT_S = 30.0

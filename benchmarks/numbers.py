@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runoff.machine import load_average, processor_name
-from runoff.yardstick import measure_yardstick
+from runoff.measurement.machine import load_average, processor_name
+from runoff.measurement.yardstick import measure_yardstick
 
 
 def machine_line() -> str:

@@ -15,12 +15,12 @@ import numpy as np
 from benchmarks.pairs import paired_ratio, pin_to_one_core
 from fixtures.input_batches import make_batch
 from fixtures.suite_options import FIXTURE_MODELS
-from runoff import go_json
 from runoff.backends.base import Settings
 from runoff.backends.onnxruntime_backend import open_session
 from runoff.backends.registry import open_in_process
 from runoff.conversion import ConversionCache, convert
-from runoff.mlp import Float32Array
+from runoff.models import go_json
+from runoff.models.mlp import Float32Array
 
 Predict = Callable[[Float32Array], object]
 

@@ -19,8 +19,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from runoff import go_json
-from runoff.backends.neural_grpc.neural_pb2 import (
+from runoff.models import go_json
+from runoff.models.mlp import Float32Array, Kind, Mlp
+from runoff.rpc.neural.neural_pb2 import (
     BatchPredictRequest,
     BatchPredictResponse,
     ModelInfoRequest,
@@ -28,7 +29,6 @@ from runoff.backends.neural_grpc.neural_pb2 import (
     PredictRequest,
     PredictResponse,
 )
-from runoff.mlp import Float32Array, Kind, Mlp
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from runoff.intervals import Interval, median_interval
+from runoff.measurement.intervals import Interval, median_interval
 
 Round = Callable[[], float]
 

@@ -24,14 +24,14 @@ from tqdm import tqdm
 from benchmarks.numbers import machine_line
 from benchmarks.service_speed import MODEL
 from fixtures.input_batches import make_batch
-from runoff import accuracy, go_json
 from runoff.backends.base import Backend
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc.channel import open_channel
-from runoff.backends.neural_grpc.request_codec import encode_batch_predict
 from runoff.backends.oip_backend import open_oip
 from runoff.errors import ParityError, RunoffError
-from runoff.mlp import Float32Array
+from runoff.models import accuracy, go_json
+from runoff.models.mlp import Float32Array
+from runoff.rpc.channel import open_channel
+from runoff.rpc.neural.request_codec import encode_batch_predict
 from runoff.service.launcher import launch
 
 BATCH_SIZES = (1, 1, 1, 1, 8, 8, 64, 64, 256, 1024)

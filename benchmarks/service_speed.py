@@ -21,14 +21,14 @@ from benchmarks.numbers import machine_line, write_numbers
 from benchmarks.original_service import original_service
 from fixtures.input_batches import make_batch
 from fixtures.suite_options import FIXTURE_MODELS
-from runoff import accuracy, go_json
 from runoff.backends.base import Backend
 from runoff.backends.grpc_backend import open_grpc
 from runoff.backends.registry import SERVICES
-from runoff.intervals import Interval, median_interval
-from runoff.mlp import Float32Array, Float64Array, Mlp
+from runoff.measurement.intervals import Interval, median_interval
+from runoff.measurement.warm_up import warm_up
+from runoff.models import accuracy, go_json
+from runoff.models.mlp import Float32Array, Float64Array, Mlp
 from runoff.service.launcher import launch
-from runoff.timing import warm_up
 from runoff.units import format_duration, format_ratio
 
 MODEL = FIXTURE_MODELS / "rps_h64_policy.model"

@@ -2,6 +2,6 @@
 
 import sys
 
-from runoff.cli import main
+from runoff.cli.main import main
 
 sys.exit(main())

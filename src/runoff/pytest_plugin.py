@@ -11,7 +11,7 @@ import pytest
 
 from runoff.errors import RecordError
 
-pytest_plugins = ("runoff.gate_plugin",)
+pytest_plugins = ("runoff.gate.plugin",)
 
 _DEFAULT_STORAGE = "file://./.benchmarks"
 
@@ -106,7 +106,7 @@ class SavedRuns:
             return "an internal error"
         if self._failed:
             return f"{self._failed} tests failed"
-        from runoff.gate_plugin import NO_BASELINE_BECAUSE
+        from runoff.gate.plugin import NO_BASELINE_BECAUSE
 
         stopped = str(session.shouldstop or session.shouldfail or "")
         return stopped or self._config.stash.get(NO_BASELINE_BECAUSE, "")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from runoff import accuracy
 from runoff.backends.base import Backend, Settings
 from runoff.backends.onnxruntime_backend import open_session
 from runoff.backends.registry import (
@@ -21,7 +20,8 @@ from runoff.backends.registry import (
 )
 from runoff.conversion import ConversionCache, convert
 from runoff.errors import BackendError, BackendUnavailable, ModelError, ShapeError, UsageError
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.models import accuracy
+from runoff.models.mlp import Float32Array, Kind, Mlp
 from tests.support.models import random_mlp
 
 BATCH_SIZES = (1, 2, 64, 1000)

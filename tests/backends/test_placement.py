@@ -10,7 +10,7 @@ import pytest
 
 from runoff.backends.base import Settings
 from runoff.errors import BackendUnavailable
-from runoff.machine import has_nvidia_gpu
+from runoff.measurement.machine import has_nvidia_gpu
 from tests.support.models import random_mlp
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runoff.machine import processor_name
+from runoff.measurement.machine import processor_name
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs tensorflow")
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, 
 PROBE = """
 import json, sys
 import numpy as np
-from runoff import accuracy
+from runoff.models import accuracy
 from runoff.backends.base import Settings
 from runoff.backends.registry import open_in_process
 from runoff.errors import RunoffError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 found = {}

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from runoff import accuracy
 from runoff.backends.base import Settings
 from runoff.backends.registry import open_in_process
 from runoff.errors import BackendUnavailable, ShapeError
-from runoff.machine import processor_name
-from runoff.mlp import Kind
+from runoff.measurement.machine import processor_name
+from runoff.models import accuracy
+from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 torch = pytest.importorskip("torch", reason="needs torch")

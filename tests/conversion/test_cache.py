@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from runoff import go_json
 from runoff.conversion import DEFAULT_OPSET, ConversionCache, OnnxModel, convert, convert_file
 from runoff.conversion.cache import default_folder
-from runoff.mlp import Mlp
+from runoff.models import go_json
+from runoff.models.mlp import Mlp
 from tests.support.models import random_mlp
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,10 @@ from pathlib import Path
 import onnx
 import pytest
 
-from runoff import go_json
-from runoff.cli import main
+from runoff.cli.main import main
 from runoff.conversion import DEFAULT_OPSET, convert
-from runoff.mlp import Kind, Mlp
+from runoff.models import go_json
+from runoff.models.mlp import Kind, Mlp
 from tests.support.models import random_mlp
 
 

@@ -11,7 +11,7 @@ from runoff.conversion import convert
 from runoff.conversion.parity import check_answers, verify
 from runoff.conversion.probes import float32_shift, probe_samples
 from runoff.errors import ParityError
-from runoff.mlp import Kind, Mlp, apply_head
+from runoff.models.mlp import Kind, Mlp, apply_head
 from tests.support.graphs import edited, with_operator, with_tensor
 from tests.support.models import random_mlp
 

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import pytest
 
-from runoff import accuracy, go_json
 from runoff.conversion import DEFAULT_OPSET, convert, convert_file, export, graph, pipeline
 from runoff.conversion.session import open_session
 from runoff.errors import ConversionError, ModelError, UsageError
-from runoff.mlp import Kind
+from runoff.models import accuracy, go_json
+from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 SIZES = [

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runoff import go_json
 from runoff.conversion import convert
+from runoff.models import go_json
 
 REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 PATHS = sorted(REAL_MODELS.glob("*.model"))

@@ -25,7 +25,7 @@ def test_skipped(benchmark): benchmark(work, 500)
 def test_tolerated(benchmark): benchmark(work, 1000)
 def test_contaminated(benchmark):
     # The second copy of the baseline is slower for no reason.
-    copy = sys.modules["runoff_gate_child"].SETTINGS["side"] == 2
+    copy = sys.modules["runoff_gate_worker"].SETTINGS["side"] == 2
     benchmark(work, 2000 if copy else 500)
 def test_never_measures(benchmark): pass
 """

@@ -37,7 +37,7 @@ def children_of(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if "runoff_gate_child" in process.cmdline() and process.cwd().startswith(str(folder)):
+            if "runoff_gate_worker" in process.cmdline() and process.cwd().startswith(str(folder)):
                 found.append(process)
     return found
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from runoff import accuracy
 from runoff.errors import ParityError, ShapeError
-from runoff.mlp import Float32Array
+from runoff.models import accuracy
+from runoff.models.mlp import Float32Array
 from tests.support.models import random_mlp
 
 MLP = random_mlp()

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runoff import go_json
 from runoff.errors import ModelError
-from runoff.mlp import Kind
+from runoff.models import go_json
+from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"

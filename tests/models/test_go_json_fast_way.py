@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runoff.go_json import _parse_object, _parse_plain
+from runoff.models.go_json import _parse_object, _parse_plain
 
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**70), 2**70)
 _DOCUMENTS = st.dictionaries(st.text(max_size=5), st.lists(st.lists(_NUMBERS, max_size=3), max_size=3), max_size=4)

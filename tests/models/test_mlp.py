@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runoff.errors import ModelError, ShapeError
-from runoff.mlp import Float32Array, Kind, Mlp, apply_head
+from runoff.models.mlp import Float32Array, Kind, Mlp, apply_head
 from tests.support.models import random_mlp
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runoff.errors import ModelError
-from runoff.model_files import find, name_of
+from runoff.models.model_files import find, name_of
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from fixtures.measurement import PROFILED_CALLS, case_record, check_answers, lab
 from fixtures.open_backends import OpenBackend, WatchService, open_or_skip
 from fixtures.plain_failures import plain_failures
 from fixtures.suite_options import SuiteOptions
+from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 from runoff.records.saved import to_plain
-from runoff.timing import LONGEST_WARM_UP_NS, warm_up
 
 # The gate's sides are set up all at once, on one core, where no call is steady for long; each is warmed again alone.
 WARM_UP_IN_GATE_NS = 50_000_000

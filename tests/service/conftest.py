@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runoff import go_json
-from runoff.mlp import Kind
+from runoff.models import go_json
+from runoff.models.mlp import Kind
 from runoff.service.launcher import RunningService, launch
 from tests.support.models import random_mlp
 

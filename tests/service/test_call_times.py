@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc.neural_pb2 import PredictResponse
-from runoff.backends.service_times import CallParts, ServiceTimes, format_times, read_times, take_apart
-from runoff.mlp import Float32Array
+from runoff.models.mlp import Float32Array
+from runoff.rpc.call_times import CallParts, ServiceTimes, format_times, read_times, take_apart
+from runoff.rpc.neural.neural_pb2 import PredictResponse
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
 
@@ -42,7 +42,7 @@ def test_every_prediction_tells_its_times(batch_size: int, monkeypatch: pytest.M
     """Each part in its place: the second that the forward pass takes is compute and nothing else."""
     clock = Clock()
     monkeypatch.setattr("runoff.service.stopwatch.time", clock)
-    monkeypatch.setattr("runoff.backends.service_times.time", clock)
+    monkeypatch.setattr("runoff.rpc.call_times.time", clock)
     with served({"net": SlowBackend(clock)}) as server, open_grpc("x", server.address, MLP) as backend:
         parts = backend.profile(np.ones((batch_size, MLP.input_size), np.float32), 3)
     assert parts is not None
@@ -93,7 +93,7 @@ class Calls:
 
 def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> CallParts | None:
     """Take calls apart by their own clock."""
-    monkeypatch.setattr("runoff.backends.service_times.time", calls)
+    monkeypatch.setattr("runoff.rpc.call_times.time", calls)
     return take_apart(lambda: b"", calls.call, lambda reply: reply, count)
 
 

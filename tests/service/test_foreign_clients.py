@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runoff.backends.neural_grpc import contract
+from runoff.rpc.neural import contract
 from runoff.service.launcher import RunningService, launch
 from tests.support.foreign_packages import node_modules, python_packages
 from tests.support.models import random_mlp

@@ -9,11 +9,12 @@ import psutil
 import pytest
 from google.protobuf.message import DecodeError
 
-from runoff.backends.neural_grpc import request_codec, wire
-from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE
-from runoff.backends.neural_grpc.neural_pb2 import BatchPredictRequest, PredictRequest
-from runoff.backends.oip_grpc import codec, headers
-from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest
+from runoff.rpc import wire
+from runoff.rpc.limits import MAX_BATCH_SIZE
+from runoff.rpc.neural import request_codec
+from runoff.rpc.neural.neural_pb2 import BatchPredictRequest, PredictRequest
+from runoff.rpc.oip import codec, headers
+from runoff.rpc.oip.inference_pb2 import ModelInferRequest
 from runoff.service.launcher import RunningService, launch
 from tests.support.fuzz import hostile_messages
 

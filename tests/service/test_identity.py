@@ -7,14 +7,14 @@ from importlib import metadata
 import grpc
 import pytest
 
-from runoff.backends.base import Device
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc.model_info import METADATA_KEY
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest, ModelInfoResponse
 from runoff.backends.oip_backend import open_oip
-from runoff.backends.oip_grpc.inference_pb2 import ModelMetadataRequest
 from runoff.errors import ServiceError
-from runoff.mlp import Mlp
+from runoff.measurement.machine import Device
+from runoff.models.mlp import Mlp
+from runoff.rpc.model_info import METADATA_KEY
+from runoff.rpc.neural.neural_pb2 import ModelInfoRequest, ModelInfoResponse
+from runoff.rpc.oip.inference_pb2 import ModelMetadataRequest
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
 

@@ -10,7 +10,7 @@ import pytest
 
 from runoff.backends.grpc_backend import open_grpc
 from runoff.errors import BackendUnavailable, ServiceError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
 from runoff.service.launcher import RunningService, launch
 from tests.support.models import random_mlp
 

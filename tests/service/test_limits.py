@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc import request_codec
-from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.errors import ShapeError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
+from runoff.rpc.neural import request_codec
+from runoff.rpc.neural.client import NeuralClient
 from runoff.service.server import DEFAULT_WORKERS
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, call, refusal, served, wait_until

@@ -2,11 +2,12 @@
 
 import pytest
 
-from runoff.backends.base import Backend, Device, Settings
-from runoff.backends.fake_backend import FakeBackend
+from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendUnavailable
-from runoff.mlp import Mlp
+from runoff.measurement.machine import Device
+from runoff.models.mlp import Mlp
 from runoff.service import loading
+from tests.support.fake_backend import FakeBackend
 from tests.support.models import random_mlp
 
 

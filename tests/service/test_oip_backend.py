@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
-from runoff import accuracy, go_json
 from runoff.backends.oip_backend import open_oip
-from runoff.backends.oip_grpc.inference_pb2 import ServerMetadataResponse
 from runoff.errors import BackendUnavailable, OtherModelError, ServiceError, ShapeError
-from runoff.mlp import Kind, Mlp
+from runoff.models import accuracy, go_json
+from runoff.models.mlp import Kind, Mlp
+from runoff.rpc.oip.inference_pb2 import ServerMetadataResponse
 from runoff.service.launcher import RunningService
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, model_metadata, server_methods

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
-from runoff.backends.oip_grpc import codec, headers, inference_pb2
-from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelInferResponse
-from runoff.mlp import Float32Array
+from runoff.models.mlp import Float32Array
+from runoff.rpc.oip import codec, headers, inference_pb2
+from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 from tests.support.oip import infer_reply, infer_request
 from tests.support.protoc import run_protoc
 

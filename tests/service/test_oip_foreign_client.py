@@ -92,6 +92,6 @@ def test_foreign_stubs_and_ours_work_in_one_process(
     tritonclient_python: Path, server: Server, ours_first: bool
 ) -> None:
     """Two sets of stubs of package `inference` in one descriptor pool are a duplicate symbol, whoever comes second."""
-    order = ["runoff.backends.oip_grpc.inference_pb2", "tritonclient.grpc"]
+    order = ["runoff.rpc.oip.inference_pb2", "tritonclient.grpc"]
     words = order if ours_first else order[::-1]
     assert "True" == _run(tritonclient_python, "both_stubs.py", server.address, "m", *words)

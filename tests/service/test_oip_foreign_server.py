@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runoff import accuracy
 from runoff.backends.oip_backend import open_oip
-from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelReadyRequest, ModelReadyResponse
 from runoff.errors import OtherModelError, ParityError, ServiceError, ShapeError
-from runoff.mlp import Float32Array, Kind
+from runoff.models import accuracy
+from runoff.models.mlp import Float32Array, Kind
+from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelReadyRequest, ModelReadyResponse
 from tests.support.models import random_mlp
 from tests.support.oip import call, infer_request, numbers
 from tests.support.perf_runs import PerfRun

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from runoff.backends.neural_grpc.model_info import METADATA_KEY
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoResponse
 from runoff.backends.oip_backend import open_oip
 from runoff.errors import OtherModelError, ServiceError
+from runoff.rpc.model_info import METADATA_KEY
+from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, model_metadata, server_methods
 from tests.support.services import WatchedBackend, foreign_service, served

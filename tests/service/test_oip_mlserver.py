@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runoff import accuracy
 from runoff.backends.oip_backend import open_oip
 from runoff.errors import OtherModelError
-from runoff.mlp import Float32Array, Kind
+from runoff.models import accuracy
+from runoff.models.mlp import Float32Array, Kind
 from tests.support.foreign_environments import foreign_python
 from tests.support.foreign_servers import running_server, save_weights
 from tests.support.models import random_mlp

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from runoff.backends.oip_backend import OipBackend, open_oip
-from runoff.backends.oip_grpc.inference_pb2 import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
 from runoff.errors import BackendUnavailable, OtherModelError, RunoffError, ServiceError, ShapeError
-from runoff.mlp import Float32Array, Kind
+from runoff.models.mlp import Float32Array, Kind
+from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, infer_reply, model_metadata, server_methods
 from tests.support.services import foreign_service, free_port, listener

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from runoff.backends.oip_grpc import codec
-from runoff.backends.oip_grpc.inference_pb2 import (
+from runoff.models.mlp import Kind
+from runoff.rpc.oip import codec
+from runoff.rpc.oip.inference_pb2 import (
     ModelInferRequest,
     ModelInferResponse,
     ModelMetadataRequest,
@@ -17,7 +18,6 @@ from runoff.backends.oip_grpc.inference_pb2 import (
     ServerMetadataResponse,
     ServerReadyResponse,
 )
-from runoff.mlp import Kind
 from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.oip import call, infer_request, numbers, refusal

@@ -9,8 +9,9 @@ import grpc
 import numpy as np
 import pytest
 
-from runoff.backends.neural_grpc import request_codec
-from runoff.backends.neural_grpc.neural_pb2 import (
+from runoff.models.mlp import Kind
+from runoff.rpc.neural import request_codec
+from runoff.rpc.neural.neural_pb2 import (
     BatchPredictRequest,
     BatchPredictResponse,
     InputFeatures,
@@ -19,7 +20,6 @@ from runoff.backends.neural_grpc.neural_pb2 import (
     PredictRequest,
     PredictResponse,
 )
-from runoff.mlp import Kind
 from runoff.service import calls
 from runoff.service.server import Server
 from tests.support.models import random_mlp

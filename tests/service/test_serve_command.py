@@ -15,11 +15,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc.address import parse_address
-from runoff.backends.neural_grpc.client import NeuralClient
-from runoff.commands import serve
+from runoff.cli import serve
 from runoff.errors import ServiceError, UsageError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
+from runoff.rpc.address import parse_address
+from runoff.rpc.neural.client import NeuralClient
 from runoff.service import server as server_module
 from runoff.service.hosting import HostedModel, HostedModels
 from runoff.service.launcher import RunningService
@@ -230,7 +230,7 @@ def test_calls_in_flight_finish_and_new_ones_are_refused() -> None:
 def test_engine_serves_the_model_itself(engine: str, package: str, framework: str, model_path: Path) -> None:
     """Whatever computes, the answers are the model's; the device is the one that was found."""
     pytest.importorskip(package, reason=f"needs {package}")
-    from runoff import accuracy
+    from runoff.models import accuracy
     from runoff.service.launcher import launch
 
     mlp = random_mlp()

@@ -12,10 +12,10 @@ import grpc
 import numpy as np
 import pytest
 
-from runoff.backends.neural_grpc import request_codec
-from runoff.backends.neural_grpc.client import NeuralClient
 from runoff.errors import RunoffError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
+from runoff.rpc.neural import request_codec
+from runoff.rpc.neural.client import NeuralClient
 from tests.support.idle_callers import PREDICT, WATCH, openers_at
 from tests.support.services import call
 
@@ -26,7 +26,7 @@ import sys, time
 from runoff.service import parent
 if sys.argv[2:]:
     parent.watch(int(sys.argv[2]))
-from runoff import cli
+from runoff.cli import main as cli
 from runoff.backends.null_backend import NullBackend
 from runoff.service import serving
 serving.GRACE_S, serving._LAST_WAIT_S = float(sys.argv[1]), 0.2

@@ -23,7 +23,7 @@ from tests.support.services import WatchedBackend, call, refusal, served, wait_u
 # `runoff serve` that gives calls in flight a moment only.
 IMPATIENT_SERVE = """
 import sys
-from runoff import cli
+from runoff.cli import main as cli
 from runoff.service import serving
 serving.GRACE_S = 0.2
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from runoff.backends.grpc_backend import open_grpc
-from runoff.backends.neural_grpc.tls import read_client_tls, read_server_tls
 from runoff.errors import RunoffError, ServiceError, UsageError
+from runoff.rpc.tls import read_client_tls, read_server_tls
 from tests.support.certificates import make_certificates
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, served

@@ -11,8 +11,8 @@ import grpc
 import numpy as np
 import pytest
 
-from runoff.backends.oip_grpc.inference_pb2 import ServerReadyResponse
-from runoff.mlp import Mlp
+from runoff.models.mlp import Mlp
+from runoff.rpc.oip.inference_pb2 import ServerReadyResponse
 from tests.support.oip import call
 
 _START_TIMEOUT_S = 60

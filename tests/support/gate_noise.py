@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from runoff.gate import decision
-from runoff.gate.decision import Finding, Word
-from runoff.gate.plan import Plan
-from runoff.gate.turns import TURNS, typical_log_ratio
+from runoff.gate.run.schedule import TURNS, typical_log_ratio
+from runoff.gate.statistics import decision
+from runoff.gate.statistics.decision import Finding, Verdict
+from runoff.gate.statistics.plan import Plan
 
 Float64Array = NDArray[np.float64]
 Source = Callable[[np.random.Generator, int, int], tuple[Float64Array, Float64Array]]
@@ -155,21 +155,21 @@ def run_gates(source: Source, runs: int, *, slowdown: float = 0.0, slowed: int =
     effect[np.linspace(0, CASES - 1, slowed).astype(int)] = np.log1p(slowdown)
     for _ in range(runs):
         second, words = _run_gate(rng, source, plan, effect)
-        called = effect[second][[word is Word.REGRESSION for word in words]]
+        called = effect[second][[word is Verdict.REGRESSION for word in words]]
         alarms += bool(np.any(called == 0.0))
         found += int(np.count_nonzero(called))
-        invalid += Word.INVALID in words
+        invalid += Verdict.INVALID in words
         second_looks += int(np.count_nonzero(effect[second] == 0.0))
     return Outcome(runs, alarms, invalid, runs * slowed, found, second_looks)
 
 
 def _run_gate(
     rng: np.random.Generator, source: Source, plan: Plan, effect: Float64Array
-) -> tuple[NDArray[np.intp], list[Word]]:
+) -> tuple[NDArray[np.intp], list[Verdict]]:
     """Return the cases of the second stage and their verdicts."""
     tolerance = np.full(CASES, TOLERANCE)
     first, first_null = source(rng, CASES, plan.first_blocks)
-    second = np.flatnonzero(decision.goes_on(first + effect[:, None], first_null, tolerance))
+    second = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))
     if not len(second):
         return second, []
     # A case keeps its workload: draw for all cases, take those that go on.
@@ -177,7 +177,7 @@ def _run_gate(
     findings: Sequence[Finding] = decision.decide(
         list((blocks + effect[:, None])[second]), list(null[second]), tolerance[second].tolist(), plan.alpha
     )
-    return second, [finding.word for finding in findings]
+    return second, [finding.verdict for finding in findings]
 
 
 def upper_confidence(count: int, of: int, level: float = 0.95) -> float:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import grpc
 import numpy as np
 
-from runoff.backends.neural_grpc import request_codec
+from runoff.rpc.neural import request_codec
 
 MESSAGE = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
 PREDICT, CHECK, WATCH = "neural.NeuralService/Predict", "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"

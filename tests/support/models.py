@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runoff.mlp import Kind, Mlp
+from runoff.models.mlp import Kind, Mlp
 
 
 def random_mlp(

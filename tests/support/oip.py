@@ -6,13 +6,13 @@ from functools import partial
 import grpc
 import numpy as np
 
-from runoff.backends.oip_grpc.inference_pb2 import (
+from runoff.models.mlp import Float32Array
+from runoff.rpc.oip.inference_pb2 import (
     ModelInferRequest,
     ModelInferResponse,
     ModelMetadataResponse,
     ServerMetadataResponse,
 )
-from runoff.mlp import Float32Array
 from tests.support import services
 
 # Fixed bytes, or a function of the request.

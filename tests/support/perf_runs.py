@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runoff import go_json
-from runoff.mlp import Kind
+from runoff.models import go_json
+from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 ROOT = Path(__file__).parents[2]

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import grpc
 import numpy as np
 
-from runoff.backends.base import Backend, Device
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoResponse
-from runoff.backends.neural_grpc.tls import ServerTls
-from runoff.mlp import Float32Array, Mlp
+from runoff.backends.base import Backend
+from runoff.measurement.machine import Device
+from runoff.models.mlp import Float32Array, Mlp
+from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
+from runoff.rpc.tls import ServerTls
 from runoff.service.hosting import HostedModel, HostedModels
 from runoff.service.server import Server
 from runoff.service.stopwatch import Stopwatch

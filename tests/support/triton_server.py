@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runoff.mlp import Mlp
+from runoff.models.mlp import Mlp
 from tests.support.foreign_environments import foreign_python
 from tests.support.foreign_servers import running_server, save_weights
 from tests.support.services import free_port

@@ -6,23 +6,10 @@ from typing import Self
 
 import numpy as np
 
-from runoff.backends.service_times import CallParts
 from runoff.errors import ShapeError
-from runoff.mlp import Float32Array
-
-
-@dataclass(frozen=True)
-class Device:
-    """
-    Where a backend's arithmetic really happens, as found after opening it, never as asked for.
-
-    Attributes:
-        type: `cpu` or `gpu`.
-        name: The processor's or GPU's own name.
-    """
-
-    type: str
-    name: str = ""
+from runoff.measurement.machine import Device
+from runoff.models.mlp import Float32Array
+from runoff.rpc.call_times import CallParts
 
 
 @dataclass(frozen=True)

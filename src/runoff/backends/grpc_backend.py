@@ -1,13 +1,13 @@
 """A model behind a service, in the original messages, with the contract of any other backend."""
 
 from runoff.backends.base import Backend
-from runoff.backends.neural_grpc import identity
-from runoff.backends.neural_grpc.client import NeuralClient
-from runoff.backends.neural_grpc.model_info import ModelInfo
-from runoff.backends.neural_grpc.tls import ClientTls
-from runoff.backends.service_times import CallParts
 from runoff.errors import OtherModelError, quote
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.models.mlp import Float32Array, Kind, Mlp
+from runoff.rpc import identity
+from runoff.rpc.call_times import CallParts
+from runoff.rpc.model_info import ModelInfo
+from runoff.rpc.neural.client import NeuralClient
+from runoff.rpc.tls import ClientTls
 
 
 class GrpcBackend(Backend):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from runoff.backends.base import Backend, Device, Settings
-from runoff.machine import processor_name
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.backends.base import Backend, Settings
+from runoff.measurement.machine import Device, processor_name
+from runoff.models.mlp import Float32Array, Kind, Mlp
 
 
 class NullBackend(Backend):

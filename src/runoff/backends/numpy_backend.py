@@ -3,9 +3,9 @@
 import numpy as np
 import threadpoolctl
 
-from runoff.backends.base import Backend, Device, Settings
-from runoff.machine import processor_name
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.backends.base import Backend, Settings
+from runoff.measurement.machine import Device, processor_name
+from runoff.models.mlp import Float32Array, Kind, Mlp
 
 
 class NumpyBackend(Backend):

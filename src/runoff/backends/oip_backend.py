@@ -1,17 +1,18 @@
 """A model behind the Open Inference Protocol, on a service of ours or any other server."""
 
-from runoff.backends.base import Backend, Device
-from runoff.backends.neural_grpc import identity
-from runoff.backends.neural_grpc.client import NeuralClient
-from runoff.backends.neural_grpc.model_info import ModelInfo
-from runoff.backends.neural_grpc.tls import ClientTls
-from runoff.backends.oip_grpc.client import OipClient
-from runoff.backends.oip_grpc.contract import SERVER_NAME
-from runoff.backends.oip_grpc.inference_pb2 import ModelMetadataResponse, ServerMetadataResponse
-from runoff.backends.oip_grpc.signature import read_signature
-from runoff.backends.service_times import CallParts
+from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, ServiceError
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.measurement.machine import Device
+from runoff.models.mlp import Float32Array, Kind, Mlp
+from runoff.rpc import identity
+from runoff.rpc.call_times import CallParts
+from runoff.rpc.model_info import ModelInfo
+from runoff.rpc.neural.client import NeuralClient
+from runoff.rpc.oip.client import OipClient
+from runoff.rpc.oip.contract import SERVER_NAME
+from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse, ServerMetadataResponse
+from runoff.rpc.oip.signature import read_signature
+from runoff.rpc.tls import ClientTls
 
 
 class OipBackend(Backend):

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from runoff.backends.base import Backend, Device, Settings
+from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendUnavailable, ModelError, ShapeError
-from runoff.machine import processor_name
-from runoff.mlp import Float32Array, Mlp
+from runoff.measurement.machine import Device, processor_name
+from runoff.models.mlp import Float32Array, Mlp
 
 _FLOAT32 = np.dtype(np.float32)
 # A small batch is copied into memory bound once, which saves `run` about 1 µs of bookkeeping; from some 32 kB on the

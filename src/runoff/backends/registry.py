@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendError, BackendUnavailable, UsageError
-from runoff.mlp import Mlp
+from runoff.models.mlp import Mlp
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from functools import partial
 
 import numpy as np
 
-from runoff.backends.base import Backend, Device, Settings
+from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendError, BackendUnavailable
-from runoff.machine import processor_name
-from runoff.mlp import Float32Array, Float64Array, Kind, Mlp
+from runoff.measurement.machine import Device, processor_name
+from runoff.models.mlp import Float32Array, Float64Array, Kind, Mlp
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 import torch
 
-from runoff.backends.base import Backend, Device, Settings
+from runoff.backends.base import Backend, Settings
 from runoff.conversion.module import MlpModule
 from runoff.errors import BackendUnavailable
-from runoff.machine import processor_name
-from runoff.mlp import Float32Array, Mlp
+from runoff.measurement.machine import Device, processor_name
+from runoff.models.mlp import Float32Array, Mlp
 
 
 class TorchBackend(Backend):

@@ -11,7 +11,7 @@ import platformdirs
 from runoff.conversion import toolchain
 from runoff.conversion.onnx_model import OnnxModel, ParityReport
 from runoff.conversion.sealed_store import Key, SealedStore
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
 
 CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
 

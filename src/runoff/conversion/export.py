@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from runoff.conversion.onnx_model import BATCH_NAME, INPUT_NAME, OUTPUT_NAME
 from runoff.errors import ConversionError
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
 
 
 def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:

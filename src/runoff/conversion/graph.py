@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 
 from runoff.errors import ConversionError
-from runoff.mlp import Float32Array, Mlp
+from runoff.models.mlp import Float32Array, Mlp
 
 # Initializer in the graph (the torch module's parameter names) to attribute of Mlp.
 WEIGHT_NAMES = {

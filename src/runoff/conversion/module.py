@@ -2,7 +2,7 @@
 
 import torch
 
-from runoff.mlp import Kind
+from runoff.models.mlp import Kind
 
 
 class MlpModule(torch.nn.Module):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runoff.conversion.onnx_model import OnnxModel
 from runoff.errors import ModelError
-from runoff.untrusted_file import read_bytes
+from runoff.files.untrusted_file import read_bytes
 
 # Protobuf's own limit is 2 GiB; the networks meant here have less than one MiB.
 MAX_ONNX_BYTES = 256 * 2**20

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from runoff.accuracy import ILL_CONDITIONED
-from runoff.mlp import Kind, Mlp
+from runoff.models.accuracy import ILL_CONDITIONED
+from runoff.models.mlp import Kind, Mlp
 
 INPUT_NAME, OUTPUT_NAME, BATCH_NAME = "input", "output", "batch"
 

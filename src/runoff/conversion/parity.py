@@ -9,13 +9,13 @@ import numpy.typing as npt
 import onnx
 import threadpoolctl
 
-from runoff import accuracy
 from runoff.conversion import graph
 from runoff.conversion.onnx_model import INPUT_NAME, OUTPUT_NAME, ParityReport
 from runoff.conversion.probes import BATCH_SIZES, float32_shift, probe_samples
 from runoff.conversion.session import open_session
 from runoff.errors import ParityError, ShapeError
-from runoff.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Float64Array, Mlp, apply_head
+from runoff.models import accuracy
+from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Float64Array, Mlp, apply_head
 
 # Beyond this a head saturates and answers 0 or 1 whatever it computes: then tanh passes for a sigmoid.
 SATURATING_LOGIT = 8.0

@@ -5,12 +5,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runoff import go_json
 from runoff.conversion.cache import ConversionCache
 from runoff.conversion.onnx_model import OnnxModel
 from runoff.errors import ConversionError, ModelError, RunoffError, UsageError
-from runoff.mlp import Kind, Mlp
-from runoff.untrusted_file import read_bytes
+from runoff.files.untrusted_file import read_bytes
+from runoff.models import go_json
+from runoff.models.mlp import Kind, Mlp
 
 if TYPE_CHECKING:
     import onnx

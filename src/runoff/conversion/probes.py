@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from runoff.mlp import Float32Array, Float64Array, Kind, apply_head
+from runoff.models.mlp import Float32Array, Float64Array, Kind, apply_head
 
 # One, the smallest batch, a usual one and one that fills no vector register evenly.
 BATCH_SIZES = (1, 2, 64, 257)

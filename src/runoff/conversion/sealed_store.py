@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from runoff.atomic_file import write_atomically
 from runoff.errors import ModelError
-from runoff.untrusted_file import read_bytes
+from runoff.files.atomic_file import write_atomically
+from runoff.files.untrusted_file import read_bytes
 
 _LOGGER = logging.getLogger("runoff.conversion")
 _MAGIC = b"runoff-cache-1"

@@ -2,7 +2,7 @@
 
 import platform
 
-from runoff import machine
+from runoff.measurement import machine
 from runoff.records.schema import RunRecord
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from runoff.errors import ModelError, RecordError
+from runoff.files.untrusted_file import read_bytes
 from runoff.records.schema import SCHEMA_VERSION, CaseRecord, RunRecord, SavedRun
-from runoff.untrusted_file import read_bytes
 
 # A run of 1,000 cases with all its rounds stays under 100 MB.
 MAX_FILE_BYTES = 256 * 2**20

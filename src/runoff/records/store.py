@@ -19,8 +19,8 @@ from pytest_benchmark.logger import Logger
 from pytest_benchmark.storage.file import FileStorage
 from pytest_benchmark.utils import safe_dumps
 
-from runoff.atomic_file import write_atomically
 from runoff.errors import RecordError
+from runoff.files.atomic_file import write_atomically
 from runoff.records.folder import run_number
 from runoff.records.saved import read_run
 from runoff.records.schema import SavedRun

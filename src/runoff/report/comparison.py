@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from runoff.intervals import Interval, ratio_interval
+from runoff.measurement.intervals import Interval, ratio_interval
 from runoff.records.schema import OTHER_MODEL
 from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, is_taken_apart, missing_cases_lines
 from runoff.report.measured import MeasuredCase, answers_label, device_label, other_model_suffix

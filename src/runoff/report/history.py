@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from runoff.mlp import Float64Array
+from runoff.models.mlp import Float64Array
 from runoff.records.schema import RunRecord, SavedRun
 from runoff.report.advice import likeness
 from runoff.units import format_duration

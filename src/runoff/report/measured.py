@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from runoff.accuracy import ILL_CONDITIONED
-from runoff.mlp import Float64Array
+from runoff.models.accuracy import ILL_CONDITIONED
+from runoff.models.mlp import Float64Array
 from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, VERIFIED, CaseRecord
 
 

@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
-from runoff.backends.neural_grpc.field_count import TooManyFieldsError, check_field_count
-from runoff.mlp import Float32Array
+from runoff.models.mlp import Float32Array
+from runoff.rpc.field_count import TooManyFieldsError, check_field_count
 from runoff.service.hosting import HostedModels, Refusal, refuse_abandoned
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]

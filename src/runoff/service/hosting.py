@@ -8,7 +8,7 @@ import numpy as np
 
 from runoff.backends.base import Backend
 from runoff.errors import ServiceError, quote
-from runoff.mlp import Float32Array, Kind, Mlp
+from runoff.models.mlp import Float32Array, Kind, Mlp
 from runoff.service.stopwatch import Stopwatch
 
 # 1 goes another way than a batch in most runtimes, and 64 is past the sizes that kernels treat one by one.

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Self
 
 import runoff
-from runoff.backends.neural_grpc.address import format_address
 from runoff.errors import BackendUnavailable, ServiceError
+from runoff.rpc.address import format_address
 from runoff.service.parent import command_that_ends_with_parent
 
 # Importing TensorFlow takes 6 s on an idle core and has been seen to take 40 on a busy machine.

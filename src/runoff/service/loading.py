@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from runoff import go_json
 from runoff.backends.base import Backend, Settings
 from runoff.backends.registry import ENGINES, open_in_process
 from runoff.errors import BackendUnavailable, UsageError, quote
-from runoff.mlp import Kind, Mlp
+from runoff.models import go_json
+from runoff.models.mlp import Kind, Mlp
 from runoff.service.hosting import HostedModel, HostedModels
 
 _logger = logging.getLogger(__name__)

@@ -4,13 +4,14 @@ import secrets
 
 import grpc
 
-from runoff.backends.neural_grpc import reply_codec, request_codec
-from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, SERVICE_NAME
-from runoff.backends.neural_grpc.neural_pb2 import ModelInfoRequest
-from runoff.backends.neural_grpc.request_codec import Request
+from runoff.rpc.limits import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES
+from runoff.rpc.neural import reply_codec, request_codec
+from runoff.rpc.neural.contract import SERVICE_NAME
+from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
+from runoff.rpc.neural.request_codec import Request
 from runoff.service import calls
 from runoff.service.hosting import HostedModels, Refusal
-from runoff.service.identity import describe, tell_identity
+from runoff.service.model_description import describe, tell_identity
 from runoff.service.stopwatch import Stopwatch
 
 

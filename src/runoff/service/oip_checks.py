@@ -4,12 +4,12 @@ from typing import NoReturn
 
 import grpc
 
-from runoff.backends.oip_grpc import codec
-from runoff.backends.oip_grpc.codec import Infer
-from runoff.backends.oip_grpc.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
-from runoff.backends.oip_grpc.headers import Header, Tensor
 from runoff.errors import quote
-from runoff.mlp import Float32Array
+from runoff.models.mlp import Float32Array
+from runoff.rpc.oip import codec
+from runoff.rpc.oip.codec import Infer
+from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
+from runoff.rpc.oip.headers import Header, Tensor
 from runoff.service.hosting import Refusal
 
 # Parameters that ask for something else than the output's numbers. The others are hints, to be taken or left.

@@ -5,9 +5,11 @@ from importlib import metadata
 
 import grpc
 
-from runoff.backends.oip_grpc import codec
-from runoff.backends.oip_grpc.codec import Infer
-from runoff.backends.oip_grpc.contract import (
+from runoff.errors import quote
+from runoff.models.mlp import Float32Array
+from runoff.rpc.oip import codec
+from runoff.rpc.oip.codec import Infer
+from runoff.rpc.oip.contract import (
     DATATYPE,
     INPUT_NAME,
     MODEL_VERSION,
@@ -15,7 +17,7 @@ from runoff.backends.oip_grpc.contract import (
     SERVER_NAME,
     SERVICE_NAME,
 )
-from runoff.backends.oip_grpc.inference_pb2 import (
+from runoff.rpc.oip.inference_pb2 import (
     ModelMetadataRequest,
     ModelMetadataResponse,
     ModelReadyRequest,
@@ -27,11 +29,9 @@ from runoff.backends.oip_grpc.inference_pb2 import (
     ServerReadyRequest,
     ServerReadyResponse,
 )
-from runoff.errors import quote
-from runoff.mlp import Float32Array
 from runoff.service import calls
 from runoff.service.hosting import HostedModel, HostedModels, Refusal
-from runoff.service.identity import describe, tell_identity
+from runoff.service.model_description import describe, tell_identity
 from runoff.service.oip_checks import check_header, check_numbers
 from runoff.service.stopwatch import Stopwatch
 

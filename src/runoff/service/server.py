@@ -9,13 +9,14 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from runoff.backends.neural_grpc import neural_pb2
-from runoff.backends.neural_grpc.address import format_address
-from runoff.backends.neural_grpc.contract import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, SERVICE_NAME, message_options
-from runoff.backends.neural_grpc.tls import ServerTls
-from runoff.backends.oip_grpc import inference_pb2
-from runoff.backends.oip_grpc.contract import SERVICE_NAME as OIP_SERVICE_NAME
 from runoff.errors import ServiceError
+from runoff.rpc.address import format_address
+from runoff.rpc.limits import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, message_options
+from runoff.rpc.neural import neural_pb2
+from runoff.rpc.neural.contract import SERVICE_NAME
+from runoff.rpc.oip import inference_pb2
+from runoff.rpc.oip.contract import SERVICE_NAME as OIP_SERVICE_NAME
+from runoff.rpc.tls import ServerTls
 from runoff.service.admission import Admission
 from runoff.service.crew import Crew
 from runoff.service.hosting import HostedModels

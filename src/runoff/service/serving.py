@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from runoff.backends.base import Settings
-from runoff.backends.neural_grpc.tls import ServerTls
-from runoff.mlp import Mlp
+from runoff.models.mlp import Mlp
+from runoff.rpc.tls import ServerTls
 from runoff.service import loading, parent
 from runoff.service.hosting import HostedModels
 from runoff.service.server import Server

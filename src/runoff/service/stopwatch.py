@@ -4,7 +4,7 @@ import time
 
 import grpc
 
-from runoff.backends.service_times import METADATA_KEY, ServiceTimes, format_times
+from runoff.rpc.call_times import METADATA_KEY, ServiceTimes, format_times
 
 
 class Stopwatch:

@@ -12,8 +12,8 @@ for module in order:
 
 import tritonclient.grpc as triton  # noqa: E402
 
-from runoff.backends.oip_grpc.client import OipClient  # noqa: E402
-from runoff.backends.oip_grpc.signature import read_signature  # noqa: E402
+from runoff.rpc.oip.client import OipClient  # noqa: E402
+from runoff.rpc.oip.signature import read_signature  # noqa: E402
 
 batch = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
 tensor = triton.InferInput("input", [2, 5], "FP32")

@@ -1,0 +1,1 @@
+"""The `runoff` command, one module per subcommand."""

@@ -1,1 +1,0 @@
-"""The subcommands of `runoff`, one file each: `add_arguments(parser)` and `run(arguments) -> exit code`."""

@@ -1,0 +1,1 @@
+"""From the baseline that the user named to a side that can be run."""

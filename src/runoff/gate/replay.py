@@ -1,0 +1,49 @@
+"""A benchmark that the gate's children ran, reported as the test that it is: in tables, saved runs and JUnit."""
+
+from typing import Any
+
+import pytest
+
+
+def replay(item: pytest.Item, result: Any) -> None:
+    """
+    Have a benchmark report what became of it, instead of running it once more.
+
+    Args:
+        item: The benchmark.
+        result: The gate's `GateResult`.
+    """
+    case = item.nodeid
+    verdict = next((each for each in result.verdicts if each.case == case), None)
+    if verdict is not None:
+        from runoff.gate.report import properties
+
+        item.user_properties += properties(verdict)
+
+    def run() -> None:
+        if case in result.failed:
+            pytest.fail(result.failed[case], pytrace=False)
+        if case in result.skipped:
+            pytest.skip(result.skipped[case])
+        if case not in result.published:
+            pytest.skip(f"gate: {verdict.reason if verdict and verdict.reason else 'not compared'}")
+        _publish(item, result.published[case])
+
+    vars(item).update(setup=lambda: None, runtest=run)
+
+
+def _publish(item: pytest.Item, published: Any) -> None:
+    """Give the candidate's rounds to pytest-benchmark: its own `pedantic` with a timer that says what they took."""
+    from pytest_benchmark.fixture import BenchmarkFixture
+    from pytest_benchmark.utils import NameWrapper
+
+    session = item.config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
+    readings = iter([reading for duration_s in published.durations_s for reading in (0.0, duration_s)])
+    options = session.options | {"timer": NameWrapper(lambda: next(readings)), "cprofile": False}
+    fixture = BenchmarkFixture(
+        item, add_stats=session.benchmarks.append, logger=session.logger, warner=item.warn, disabled=False, **options
+    )
+    fixture.group = published.group
+    fixture.extra_info.update(published.extra_info)
+    fixture.pedantic(lambda: None, rounds=len(published.durations_s), iterations=published.calls)
+    assert next(readings, None) is None, "pytest-benchmark read its timer another number of times"  # noqa: S101

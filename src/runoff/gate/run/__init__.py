@@ -1,0 +1,1 @@
+"""Running a gate: schedule, blocks, worker processes and the result."""

@@ -1,0 +1,1 @@
+"""Exact tests, plans and decisions; pure functions."""

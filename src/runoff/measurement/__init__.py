@@ -1,0 +1,1 @@
+"""Warm-up, confidence intervals, the yardstick and facts about the machine."""

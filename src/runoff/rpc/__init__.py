@@ -1,0 +1,1 @@
+"""What gRPC clients and the service share; one folder per protocol."""

@@ -1,0 +1,12 @@
+"""
+The messages of neural.proto. The types are generated, in this folder:
+
+    python -m grpc_tools.protoc -I. --pyi_out=. --descriptor_set_out=neural.binpb neural.proto
+"""
+
+from pathlib import Path
+
+from runoff.rpc.descriptors import load_messages
+
+DESCRIPTOR, _messages = load_messages(Path(__file__).with_name("neural.binpb"))
+globals().update(_messages)

@@ -1,0 +1,106 @@
+"""What a model of a foreign server takes and gives, read from its metadata."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runoff.errors import OtherModelError, ServiceError, ShapeError, quote
+from runoff.rpc.oip.contract import DATATYPE, OUTPUT_NAME
+from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse
+
+_ANY = -1
+
+
+@dataclass(frozen=True)
+class Signature:
+    """
+    One float32 matrix in, one out.
+
+    Attributes:
+        input_name: As the server calls it.
+        output_name: Likewise.
+        input_size: Features of one sample.
+        output_size: Outputs of one sample.
+        batch_size: The one batch size that the model takes; None if it takes any.
+        has_batch_dimension: Whether shapes begin with the batch size; without it a call is of one sample.
+    """
+
+    input_name: str
+    output_name: str
+    input_size: int
+    output_size: int
+    batch_size: int | None = None
+    has_batch_dimension: bool = True
+
+    def input_shape(self, batch_size: int) -> tuple[int, ...]:
+        """Return the shape to send a batch in; ShapeError if the model takes none of that size."""
+        if self.batch_size not in (None, batch_size):
+            raise ShapeError(f"the batch has {batch_size} samples, the model takes {self.batch_size} in one call")
+        return (batch_size, self.input_size) if self.has_batch_dimension else (self.input_size,)
+
+    def is_output_shape(self, shape: tuple[int, ...], batch_size: int) -> bool:
+        """Return whether a reply to a batch may have this shape; a single output needs no dimension of its own."""
+        batch = (batch_size,) if self.has_batch_dimension else ()
+        return shape == (*batch, self.output_size) or (self.output_size == 1 and shape == batch)
+
+
+def read_signature(metadata: ModelMetadataResponse, input_size: int, output_size: int) -> Signature:
+    """
+    Read a model's metadata.
+
+    Args:
+        metadata: As the server sent it.
+        input_size: What is expected, for a model that announces any number.
+        output_size: Likewise.
+
+    Returns:
+        The signature, in the sizes announced.
+
+    Raises:
+        OtherModelError: If it is no model from one float32 matrix to one.
+    """
+    name = quote(metadata.name)
+    [found_input] = _only("inputs", name, list(metadata.inputs))
+    outputs = list(metadata.outputs)
+    named = [tensor for tensor in outputs if tensor.name == OUTPUT_NAME]
+    [found_output] = _only("outputs", name, outputs if len(outputs) == 1 else named or outputs)
+    for tensor in (found_input, found_output):
+        if tensor.datatype != DATATYPE:
+            raise OtherModelError(
+                f"{name}: the datatype of {quote(tensor.name)} is {quote(tensor.datatype)}, expected {DATATYPE!r};"
+                " other datatypes are not sent"
+            )
+    batch, features = _split(name, found_input)
+    # A value network may leave the dimension of its one output out.
+    is_flat = len(batch) == 1 and len(found_output.shape) == 1
+    outputs_of_one = 1 if is_flat else _split(name, found_output)[1]
+    return Signature(
+        input_name=found_input.name,
+        output_name=found_output.name,
+        input_size=input_size if features == _ANY else features,
+        output_size=output_size if outputs_of_one == _ANY else outputs_of_one,
+        batch_size=1 if not batch else None if batch[0] == _ANY else batch[0],
+        has_batch_dimension=bool(batch),
+    )
+
+
+def _only(
+    what: str, name: str, tensors: list[ModelMetadataResponse.TensorMetadata]
+) -> list[ModelMetadataResponse.TensorMetadata]:
+    if len(tensors) == 1:
+        return tensors
+    if not tensors:
+        raise ServiceError(
+            f"{name}: the server announces no {what}, so their names and shapes are not known; add them to its"
+            " configuration of the model"
+        )
+    found = quote([tensor.name for tensor in tensors], 200)
+    raise OtherModelError(f"{name}: the model has {len(tensors)} {what}, {found}, expected one")
+
+
+def _split(name: str, tensor: ModelMetadataResponse.TensorMetadata) -> tuple[Sequence[int], int]:
+    """Return the batch dimension of a tensor, if it has one, and what one sample has."""
+    shape = list(tensor.shape)
+    if 1 <= len(shape) <= 2 and all(size == _ANY or size >= 1 for size in shape):
+        return shape[:-1], shape[-1]
+    found, wanted = quote(shape), "[batch size, features] or [features], -1 for any"
+    raise OtherModelError(f"{name}: the shape of {quote(tensor.name)} is {found}, expected {wanted}")

@@ -1,0 +1,43 @@
+"""What our clients' channels do that gRPC's default ones do not."""
+
+import grpc
+import numpy as np
+import pytest
+
+from runoff.errors import RunoffError
+from runoff.models.mlp import Kind
+from runoff.rpc.neural.client import NeuralClient
+from tests.support.models import random_mlp
+from tests.support.refusing_server import refusing_server
+from tests.support.services import foreign_info, foreign_service
+
+
+def test_refused_call_is_sent_once() -> None:
+    """A second attempt, which gRPC makes silently, would be timed as one slow call."""
+    with (
+        refusing_server() as (address, refused),
+        NeuralClient(address, timeout_s=5) as client,
+        pytest.raises(RunoffError, match=address),
+    ):
+        client.predict(np.ones((1, 5), np.float32), Kind.POLICY)
+    assert 1 == len(refused)
+
+
+def test_each_client_has_a_connection_of_its_own() -> None:
+    """On one that is shared, a client's calls wait for another's, and its failures delay the other's connecting."""
+    info = foreign_info(random_mlp())
+    peers: list[str] = []
+
+    def tell(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        peers.append(context.peer())
+        return info
+
+    with (
+        foreign_service({"GetModelInfo": tell}) as address,
+        NeuralClient(address) as first,
+        NeuralClient(address) as second,
+    ):
+        for client in (first, second, first):
+            client.model_info(Kind.POLICY)
+    assert peers[0] == peers[2]
+    assert peers[0] != peers[1]

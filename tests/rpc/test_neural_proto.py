@@ -1,0 +1,54 @@
+"""The contract file and the generated code beside it."""
+
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+
+from runoff.rpc.neural import neural_pb2
+from tests.support.protoc import run_protoc
+
+PROTO = Path(neural_pb2.__file__).with_name("neural.proto")
+FLOAT, STRING, INT32, MESSAGE = 2, 9, 5, 11
+# Message to (number, name, type, repeated): what existing clients speak.
+ORIGINAL = {
+    "PredictRequest": [(1, "features", FLOAT, True), (2, "model_type", STRING, False)],
+    "PredictResponse": [(1, "probabilities", FLOAT, True), (2, "value", FLOAT, False), (3, "best_move", INT32, False)],
+    "InputFeatures": [(1, "features", FLOAT, True)],
+    "BatchPredictRequest": [(1, "inputs", MESSAGE, True), (2, "model_type", STRING, False)],
+    "BatchPredictResponse": [(1, "outputs", MESSAGE, True)],
+    "ModelInfoRequest": [(1, "model_type", STRING, False)],
+    "ModelInfoResponse": [
+        (1, "input_size", INT32, False),
+        (2, "hidden_size", INT32, False),
+        (3, "output_size", INT32, False),
+        (4, "device", STRING, False),
+        (5, "framework", STRING, False),
+    ],
+}
+
+
+def compiled() -> descriptor_pb2.FileDescriptorProto:
+    found = descriptor_pb2.FileDescriptorProto()
+    neural_pb2.DESCRIPTOR.CopyToProto(found)
+    return found
+
+
+def test_original_fields_are_unchanged() -> None:
+    """Clients in other languages were compiled against them."""
+    found = {
+        message.name: [
+            (field.number, field.name, field.type, field.label == field.LABEL_REPEATED)
+            for field in message.field
+            if field.number < 16
+        ]
+        for message in compiled().message_type
+    }
+    assert ORIGINAL == found
+
+
+def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
+    """A contract changed without its compiled form, or the other way round, is two contracts."""
+    out = tmp_path / "descriptors"
+    run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
+    assert descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file == [compiled()]
+    assert (tmp_path / "neural_pb2.pyi").read_text() == PROTO.with_name("neural_pb2.pyi").read_text()

@@ -1,0 +1,170 @@
+"""The card game's rules, one by one."""
+
+import numpy as np
+import pytest
+
+from training.rps_game import (
+    NO_CARD,
+    NOBODY,
+    PAPER,
+    PLAYER_1,
+    PLAYER_2,
+    ROCK,
+    SCISSORS,
+    Games,
+    captures,
+    features,
+    finished,
+    greediest_cards,
+    legal_squares,
+    play,
+    start,
+    winner,
+)
+
+KIND_OF_LETTER = {"r": ROCK, "p": PAPER, "s": SCISSORS}
+CENTRE = 4
+
+
+def draw(board: str, to_move: int = PLAYER_1, hand: str = "rrpps") -> Games:
+    """Return one game; nine letters for its squares, upper case player 1's, lower case player 2's, a dot empty."""
+    letters = board.replace(" ", "")
+    cards = [KIND_OF_LETTER.get(letter.lower(), NO_CARD) for letter in letters]
+    owners = [NOBODY if letter == "." else PLAYER_1 if letter.isupper() else PLAYER_2 for letter in letters]
+    return Games(
+        cards=np.array([cards], dtype=np.int8),
+        owners=np.array([owners], dtype=np.int8),
+        hands=np.array([[[hand.count(letter) for letter in "rps"]] * 2], dtype=np.int8),
+        to_move=np.array([to_move], dtype=np.int8),
+    )
+
+
+def move(games: Games, card: int, square: int = CENTRE) -> Games:
+    """Make one move in one game."""
+    return play(games, np.array([square]), np.array([card]))
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        pytest.param(ROCK, "srp SR. rps", id="rock-takes-scissors"),
+        pytest.param(PAPER, "sRp sP. rps", id="paper-takes-rock"),
+        pytest.param(SCISSORS, "srp sS. rPs", id="scissors-takes-paper"),
+    ],
+)
+def test_card_takes_the_adjacent_enemies_it_beats(card: int, expected: str) -> None:
+    """The capture rule of each kind: what ties or wins stays the enemy's, and so does what it beats diagonally."""
+    found, wanted = move(draw("srp s.. rps"), card), draw(expected)
+    assert (wanted.owners.tolist(), wanted.cards.tolist()) == (found.owners.tolist(), found.cards.tolist())
+
+
+@pytest.mark.parametrize(("to_move", "mine", "enemy"), [(PLAYER_1, "S", "s"), (PLAYER_2, "s", "S")])
+def test_only_enemy_cards_are_taken(to_move: int, mine: str, enemy: str) -> None:
+    """Either player takes the other's; a card of one's own that is beaten is not counted as taken."""
+    games = draw(f".{mine}. {enemy}.. ...", to_move)
+    assert [[1, 0, 0]] == captures(games, np.array([CENTRE])).tolist()
+
+
+def test_captures_do_not_reach_across_the_edge_of_a_row() -> None:
+    """Squares 2 and 3 are neighbours in memory, not on the board."""
+    assert draw("..s R.. ...").owners.tolist() == move(draw("..s ... ..."), ROCK, square=3).owners.tolist()
+
+
+def test_taken_card_takes_nothing() -> None:
+    """One move, one ring of captures: the scissors that the rock takes leaves the paper beyond it alone."""
+    assert draw("... RSp ...").owners.tolist() == move(draw("... .sp ..."), ROCK, square=3).owners.tolist()
+
+
+def test_move_passes_the_turn_and_uses_the_card() -> None:
+    """Each card is played once, and only the mover's hand shrinks."""
+    games = move(draw(". . . . . . . . ."), SCISSORS)
+    assert [PLAYER_2] == games.to_move.tolist()
+    assert [[[2, 2, 0], [2, 2, 1]]] == games.hands.tolist()
+
+
+def test_move_leaves_the_state_before_it_alone() -> None:
+    """The search plays many moves from one state."""
+    games = draw(".s. ... ...")
+    move(games, ROCK)
+    assert draw(".s. ... ...").owners.tolist() == games.owners.tolist()
+    assert [[[2, 2, 1]] * 2] == games.hands.tolist()
+
+
+def test_taken_square_is_refused() -> None:
+    """A policy that ignores the board must not overwrite a card."""
+    with pytest.raises(ValueError, match="game 0: the square 4 is taken"):
+        move(draw("... .s. ..."), ROCK)
+
+
+def test_card_that_is_not_held_is_refused() -> None:
+    """A hand has five cards, not any card."""
+    with pytest.raises(ValueError, match="game 0: the card 2 is not in the hand"):
+        move(draw("... ... ...", hand="rrrpp"), SCISSORS)
+
+
+def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
+    """Both hands come from one deck, so no kind is dealt more than seven times."""
+    hands = start(40_000, np.random.default_rng(0)).hands
+    assert (hands.sum(axis=2) == 5).all()
+    # Seven of a kind lie in 3 deals of 1,000; of a deck with eight, eight would in 2 of 10,000.
+    assert 7 == hands.sum(axis=1).max()
+    # A third of 5 cards each; the standard error of such a mean is about 0.005.
+    assert np.abs(hands.mean(axis=0) - 5 / 3).max() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("drawing", "expected", "over"),
+    [
+        pytest.param("RRRRR ssss", PLAYER_1, True, id="player-1-by-one"),
+        pytest.param("RRRR sssss", PLAYER_2, True, id="player-2-by-one"),
+        pytest.param("RRRR ssss.", NOBODY, False, id="level-before-the-end"),
+    ],
+)
+def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool) -> None:
+    """The end of the game and who has won it."""
+    games = draw(drawing)
+    assert ([expected], [over]) == (winner(games).tolist(), finished(games).tolist())
+
+
+def test_empty_squares_are_legal() -> None:
+    """Squares are numbered row by row."""
+    assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
+
+
+def test_greediest_card_takes_most_and_is_held() -> None:
+    """Scissors would take two and rock one; without scissors in hand it is rock."""
+    games = draw(".p. p.s ...", hand="rssss"), draw(".p. p.s ...", hand="rpppp")
+    assert [[SCISSORS], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
+
+
+def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
+    """The documented tie rule: most copies first, then rock, paper, scissors."""
+    games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
+    assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
+
+
+@pytest.mark.parametrize(
+    ("square", "expected"),
+    [
+        pytest.param(0, [1, 0, 0, 0, 1, 0, 0, 1, 0], id="rock-of-player-1"),
+        pytest.param(1, [0, 1, 0, 0, 0, 1, 0, 1, 0], id="paper-of-player-2"),
+        pytest.param(5, [0, 0, 1, 0, 1, 0, 0, 1, 0], id="scissors-of-player-1"),
+        pytest.param(8, [0, 0, 0, 1, 0, 0, 0, 1, 0], id="empty"),
+    ],
+)
+def test_features_of_a_square(square: int, expected: list[int]) -> None:
+    """The layout the Go trainer's networks read, player 2 to move."""
+    seen = features(draw("Rp. ..S ...", PLAYER_2))
+    assert expected == seen.reshape(9, 9)[square].tolist()
+
+
+def test_every_square_says_who_is_to_move() -> None:
+    """The two to-move bits stand in each square's nine numbers, empty or not."""
+    seen = features(draw("Rp. ..S ...", PLAYER_1)).reshape(9, 9)
+    assert [[1, 0, 0]] * 9 == seen[:, 6:].tolist()
+
+
+def test_features_are_a_batch_for_a_backend() -> None:
+    """Backends take C-contiguous float32."""
+    seen = features(start(3, np.random.default_rng(0)))
+    assert ((3, 81), np.dtype(np.float32), True) == (seen.shape, seen.dtype, seen.flags.c_contiguous)

@@ -1,0 +1,1 @@
+"""The card game and the training of the networks in fixtures/models."""
