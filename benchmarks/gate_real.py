@@ -23,7 +23,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from runoff.gate.baseline.worktree import checked_out, commit_of
+from runoff.gate.baseline.worktree import checkout, resolve_commit
 from runoff.measurement.machine import processor_name, usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--only", choices=KINDS, help="one kind only")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where each run is appended")
     arguments = parser.parse_args()
-    commit = commit_of(ROOT, arguments.commit)
+    commit = resolve_commit(ROOT, arguments.commit)
     if commit is None:
         parser.error(f"no revision {arguments.commit}")
     arguments.results.parent.mkdir(exist_ok=True)
@@ -105,7 +105,7 @@ def main() -> None:
 @contextmanager
 def trees(commit: str, kind: str) -> Iterator[tuple[Path, Path]]:
     """Yield a baseline's and a candidate's checkout; the candidate's has its slowdowns."""
-    with checked_out(ROOT, commit) as baseline, checked_out(ROOT, commit) as candidate:
+    with checkout(ROOT, commit) as baseline, checkout(ROOT, commit) as candidate:
         if kind == "slow":
             text = SLOWING_CONFTEST.format(slowed=SLOWED)
             (candidate / "tests" / "perf" / "conftest.py").write_text(text, encoding="utf-8")

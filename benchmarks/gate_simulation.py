@@ -1,8 +1,8 @@
 """
-How often the gate is wrong, and what it finds: thousands of simulated gates on made-up and on recorded noise.
+Simulate thousands of gate runs: how often does the gate report a false alarm, and how many slowdowns does it find?
 
-Writes the tables to benchmarks/reports/gate_simulation.md. Everything is drawn from fixed seeds; on one machine the
-same numbers come out each time.
+The noise is synthetic or recorded. All seeds are fixed, so the same machine always gives the same numbers. They replace
+the two tables of benchmarks/reports/gate_simulation.md.
 
     python -m benchmarks.gate_simulation [--runs 2000]
 """
@@ -13,22 +13,24 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
+from benchmarks.numbers import write_numbers
 from tests.support.gate_noise import (
     CASES,
     MACHINES,
-    RECORDED,
-    TOLERANCE,
-    Outcome,
+    RECORDINGS_FOLDER,
+    BlockSource,
     Recording,
-    Source,
+    SimulationCounts,
+    count_naive_alarms,
     lower_confidence,
-    naive_alarms,
-    run_gates,
+    simulate_gates,
     upper_confidence,
 )
 
 REPORT = Path(__file__).parent / "reports" / "gate_simulation.md"
 SLOWDOWNS = (0.03, 0.05, 0.10)
+SLOWED_CASES = 3
+NAIVE_RUNS = 200
 RECORDINGS = {
     "recorded, pinned, both cores": Recording(("lockstep_pinned_core0", "lockstep_pinned_core1")),
     "recorded, pinned, the worst (core 0, batch 1)": Recording(("lockstep_pinned_core0",), ("b1",)),
@@ -38,67 +40,62 @@ RECORDINGS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=2000, help="simulated gates per row")
+    parser.add_argument("--runs", type=int, default=2000, help="simulated runs per row of the table of false alarms")
     runs = parser.parse_args().runs
-    sources: dict[str, Source] = {f"made up, {name}": machine for name, machine in MACHINES.items()}
-    if RECORDED.is_dir():
+    sources: dict[str, BlockSource] = {f"synthetic, {name}": machine for name, machine in MACHINES.items()}
+    if RECORDINGS_FOLDER.is_dir():
         sources |= RECORDINGS
-    alarms, power = [], []
+    alarm_rows, power_rows = [], []
     for name, source in tqdm(sources.items()):
-        alarms.append(alarm_row(name, run_gates(source, runs)))
-        outcomes = [run_gates(source, runs // 4, slowdown=slowdown, slowed=3) for slowdown in SLOWDOWNS]
-        power.append((name, *(power_cell(outcome) for outcome in outcomes)))
-    naive = naive_alarms(MACHINES["usual"], 200)
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(report(runs, alarms, power, naive), encoding="utf-8")
+        alarm_rows.append(alarm_row(name, simulate_gates(source, runs)))
+        power_rows.append((name, *(power_cell(source, runs // 4, slowdown) for slowdown in SLOWDOWNS)))
+    write_numbers(REPORT, "false alarms", alarm_lines(runs, alarm_rows))
+    write_numbers(REPORT, "power", power_lines(runs // 4, power_rows))
     print(REPORT.read_text(encoding="utf-8"))
 
 
-def alarm_row(name: str, outcome: Outcome) -> tuple[str, ...]:
+def alarm_row(name: str, counts: SimulationCounts) -> tuple[str, ...]:
     return (
         name,
-        f"{outcome.false_alarms} of {outcome.runs}",
-        f"{upper_confidence(outcome.false_alarms, outcome.runs):.2%}",
-        f"{outcome.invalid / outcome.runs:.2%}",
-        f"{outcome.second_looks / outcome.runs:.1f}",
+        f"{counts.false_alarm_runs} of {counts.runs}",
+        f"{upper_confidence(counts.false_alarm_runs, counts.runs):.2%}",
+        f"{counts.invalid_runs / counts.runs:.2%}",
+        f"{counts.second_stage_cases / counts.runs:.1f}",
     )
 
 
-def power_cell(outcome: Outcome) -> str:
-    return f"{outcome.found / outcome.slowed:.1%} (≥ {lower_confidence(outcome.found, outcome.slowed):.1%})"
+def power_cell(source: BlockSource, runs: int, slowdown: float) -> str:
+    counts = simulate_gates(source, runs, slowdown=slowdown, slowed=SLOWED_CASES)
+    lowest = lower_confidence(counts.found_cases, counts.slowed_cases)
+    return f"{counts.found_cases / counts.slowed_cases:.1%} (≥ {lowest:.1%})"
 
 
-def report(runs: int, alarms: list[tuple[str, ...]], power: list[tuple[str, ...]], naive: int) -> str:
-    first = tabulate(
-        alarms,
-        ("noise", "runs with a false alarm", "at most (95 %)", "runs with an invalid case", "second looks per run"),
-        tablefmt="pipe",
-        disable_numparse=True,
+def alarm_lines(runs: int, rows: list[tuple[str, ...]]) -> list[str]:
+    headers = (
+        "noise",
+        "runs with a false alarm",
+        "true rate at most (95 %)",
+        "runs with an invalid case",
+        "cases in the second stage, per run",
     )
-    second = tabulate(
-        power,
-        ("noise", *(f"+{slowdown:.0%} found (at least, 95 %)" for slowdown in SLOWDOWNS)),
-        tablefmt="pipe",
-        disable_numparse=True,
-    )
-    return f"""# The gate, simulated
+    naive_alarms = count_naive_alarms(MACHINES["usual"], NAIVE_RUNS)
+    return [
+        f"{runs} runs for each kind of noise, the same code on both sides:",
+        "",
+        *tabulate(rows, headers, tablefmt="pipe", disable_numparse=True).splitlines(),
+        "",
+        f"The naive comparison gives a false alarm in {naive_alarms} of {NAIVE_RUNS} runs on the noise"
+        ' "synthetic, usual".',
+    ]
 
-{CASES} cases a run, tolerance {TOLERANCE:.0%}, α = 1 %, 5 blocks and 12 fresh ones. Written by
-`benchmarks/gate_simulation.py`.
 
-## False alarms: the same code on both sides, {runs} runs
-
-{first}
-
-Rounds of both sides measured apart, pooled and tested as if each were independent, on the "usual" noise above: a false
-alarm in {naive} of 200 runs.
-
-## Power: 3 of {CASES} cases slower, {runs // 4} runs
-
-{second}
-
-A slowdown of exactly the tolerance is a toss-up by construction: the estimate falls on either side of it.
-"""
+def power_lines(runs: int, rows: list[tuple[str, ...]]) -> list[str]:
+    headers = ("noise", *(f"+{slowdown:.0%} found (true rate at least, 95 %)" for slowdown in SLOWDOWNS))
+    return [
+        f"{runs} runs for each cell; {SLOWED_CASES} of the {CASES} cases are slower:",
+        "",
+        *tabulate(rows, headers, tablefmt="pipe", disable_numparse=True).splitlines(),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """
-Runs of the gate on noise: made up, or recorded on a shared machine. Everything is drawn from a seeded generator.
+Simulate whole gate runs on synthetic noise, or on noise recorded on a shared machine. All randomness is seeded.
 
-A source draws blocks: for each of `rows` cases the log-ratios candidate / baseline and null / baseline of `blocks`
-sets of fresh processes, without any real change; made-up rounds are summed up as the gate does it.
+A block source is a function `source(rng, cases, blocks)`. It returns two arrays of shape (cases, blocks), the log-ratios
+candidate / baseline and null / baseline, as the gate would measure them for a change that costs nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,193 +15,225 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runoff.gate.run.schedule import TURNS, typical_log_ratio
+from runoff.gate.run.workers import BASELINE, CANDIDATE, NULL
 from runoff.gate.statistics import decision
-from runoff.gate.statistics.decision import Finding, Verdict
+from runoff.gate.statistics.decision import Verdict
 from runoff.gate.statistics.plan import Plan
 
 Float64Array = NDArray[np.float64]
-Source = Callable[[np.random.Generator, int, int], tuple[Float64Array, Float64Array]]
-RECORDED = Path(__file__).resolve().parents[3] / "shared" / "noise"
+BlockSource = Callable[[np.random.Generator, int, int], tuple[Float64Array, Float64Array]]
+RECORDINGS_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "noise"
 
 CASES, TOLERANCE = 24, 0.03
-ROUNDS = 48
-# Which side runs when: 0 candidate, 1 baseline, 2 the baseline's copy.
-_ORDER = np.tile(np.ravel(TURNS), ROUNDS // 6)
-# How many rounds of others come before each since the same side's last, as if the order had always gone on.
-_WAITS = np.empty(len(_ORDER))
-for _steps in (np.flatnonzero(_ORDER == _side) for _side in range(3)):
-    _WAITS[_steps] = np.diff(_steps, prepend=_steps[-1] - len(_ORDER)) - 1
+ROUNDS_PER_SIDE = 48
+# The side that runs in each turn of a block.
+_SIDES_BY_TURN = np.tile(np.ravel(TURNS), ROUNDS_PER_SIDE // 6)
+# For each turn, the number of other sides' rounds since this side's previous round. The first turns are treated as if
+# the sequence had been running before, so that no round has an unusually short wait.
+_WAITS_BY_TURN = np.empty(len(_SIDES_BY_TURN))
+for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, BASELINE, NULL)):
+    _WAITS_BY_TURN[_turns] = np.diff(_turns, prepend=_turns[-1] - len(_SIDES_BY_TURN)) - 1
 
 
 @dataclass(frozen=True)
-class Machine:
+class SyntheticMachine:
     """
-    What disturbs a round; all in log-units, chances per round.
+    A machine whose timing noise is generated; usable as a block source.
+
+    Spreads are standard deviations of log-durations, so 0.01 is about 1 %. Probabilities are per round.
 
     Attributes:
-        process: Spread of what a process keeps for its life: layout, hash seeds.
-        odd_process: Chance that a process is 10 % slower for no reason.
-        round: Spread of single rounds.
-        memory: Autocorrelation of neighbouring rounds.
-        slow: How much slower the second speed is.
-        switch: Chance of changing the speed.
-        stall: Chance that a round takes up to twice as long.
-        drift: Slope over a block.
-        cold: How much slower a round is for each round of others since the same side's last: caches.
+        process_spread: Differences that a process keeps for its lifetime, such as memory layout and hash seeds.
+        slow_process_probability: Probability that a whole process is 10 % slower.
+        round_spread: Differences between single rounds.
+        autocorrelation: Correlation of one round's noise with the next round's.
+        second_speed: Log-ratio of the slow processor speed to the fast one.
+        speed_change_probability: Probability that the processor changes to its other speed.
+        stall_probability: Probability that a stall makes a round up to twice as long.
+        drift_spread: Steady slowdown or speed-up from the first to the last round of a block.
+        cold_cache_cost: Slowdown of a round for each round of another side since this side's previous round.
     """
 
-    process: float = 0.01
-    odd_process: float = 0.005
-    round: float = 0.03
-    memory: float = 0.7
-    slow: float = 0.55
-    switch: float = 0.02
-    stall: float = 0.02
-    drift: float = 0.1
-    cold: float = 0.0
+    process_spread: float = 0.01
+    slow_process_probability: float = 0.005
+    round_spread: float = 0.03
+    autocorrelation: float = 0.7
+    second_speed: float = 0.55
+    speed_change_probability: float = 0.02
+    stall_probability: float = 0.02
+    drift_spread: float = 0.1
+    cold_cache_cost: float = 0.0
 
-    def rounds(self, rng: np.random.Generator, rows: int) -> Float64Array:
-        """Return log-durations of the three sides' rounds, shape (rows, 3, ROUNDS)."""
-        steps = len(_ORDER)
-        noise = rng.normal(0.0, self.round, (steps, rows))
-        for step in range(1, steps):
-            noise[step] = self.memory * noise[step - 1] + np.sqrt(1 - self.memory**2) * noise[step]
-        speed = np.cumsum(rng.random((steps, rows)) < self.switch, axis=0) % 2 * self.slow
-        stalls = (rng.random((steps, rows)) < self.stall) * rng.random((steps, rows)) * np.log(2.0)
-        drift = np.linspace(0.0, 1.0, steps)[:, None] * rng.normal(0.0, self.drift, rows)
-        everything = noise + speed + stalls + drift + self.cold * _WAITS[:, None]
-        kept = rng.normal(0.0, self.process, (rows, 3)) + (rng.random((rows, 3)) < self.odd_process) * 0.1
-        return np.stack([everything[_ORDER == side].T for side in range(3)], axis=1) + kept[:, :, None]
+    def draw_rounds(self, rng: np.random.Generator, rows: int) -> Float64Array:
+        """Return log-durations of every side's rounds, shape (rows, 3, ROUNDS_PER_SIDE); a row is one case's block."""
+        turns = len(_SIDES_BY_TURN)
+        noise = rng.normal(0.0, self.round_spread, (turns, rows))
+        for turn in range(1, turns):
+            fresh = np.sqrt(1 - self.autocorrelation**2) * noise[turn]
+            noise[turn] = self.autocorrelation * noise[turn - 1] + fresh
+        speed_changes = rng.random((turns, rows)) < self.speed_change_probability
+        speed = np.cumsum(speed_changes, axis=0) % 2 * self.second_speed
+        stalls = (rng.random((turns, rows)) < self.stall_probability) * rng.random((turns, rows)) * np.log(2.0)
+        drift = np.linspace(0.0, 1.0, turns)[:, None] * rng.normal(0.0, self.drift_spread, rows)
+        by_turn = noise + speed + stalls + drift + self.cold_cache_cost * _WAITS_BY_TURN[:, None]
+        by_process = rng.normal(0.0, self.process_spread, (rows, 3))
+        by_process += (rng.random((rows, 3)) < self.slow_process_probability) * 0.1
+        by_side = np.stack([by_turn[_SIDES_BY_TURN == side].T for side in (CANDIDATE, BASELINE, NULL)], axis=1)
+        return by_side + by_process[:, :, None]
 
-    def __call__(self, rng: np.random.Generator, rows: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw blocks, each of shape (rows, blocks); a source."""
-        rounds = self.rounds(rng, rows * blocks)
-        ratio, null = (typical_log_ratio(rounds[:, side], rounds[:, 1]) for side in (0, 2))
-        return ratio.reshape(rows, blocks), null.reshape(rows, blocks)
+    def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
+        """Draw blocks as every block source does, from rounds reduced by the gate's own `typical_log_ratio`."""
+        rounds = self.draw_rounds(rng, cases * blocks)
+        log_ratio, null_log_ratio = (
+            typical_log_ratio(rounds[:, side], rounds[:, BASELINE]) for side in (CANDIDATE, NULL)
+        )
+        return log_ratio.reshape(cases, blocks), null_log_ratio.reshape(cases, blocks)
 
 
+_QUIET = SyntheticMachine(
+    process_spread=0.004, slow_process_probability=0.0, round_spread=0.01, second_speed=0.0, stall_probability=0.0,
+    drift_spread=0.0,
+)  # fmt: skip
 MACHINES = {
-    "quiet": Machine(process=0.004, odd_process=0.0, round=0.01, slow=0.0, stall=0.0, drift=0.0),
-    "usual": Machine(),
-    "noisy": Machine(process=0.018, round=0.08, switch=0.1, stall=0.1, drift=0.3),
+    "quiet": _QUIET,
+    "usual": SyntheticMachine(),
+    "noisy": SyntheticMachine(
+        process_spread=0.018, round_spread=0.08, speed_change_probability=0.1, stall_probability=0.1, drift_spread=0.3
+    ),
+    "cold": replace(_QUIET, cold_cache_cost=0.05),
 }
-MACHINES["cold"] = replace(MACHINES["quiet"], cold=0.05)
 
 
 @cache
-def _recorded_blocks(file: str, batch: str) -> Float64Array:
-    """Return one log-ratio per recorded pair of processes; shape (pairs,)."""
-    with np.load(RECORDED / f"{file}.npz") as arrays:
-        # The two took strict turns (ABBA), without a third: no kinds of pairs, so the median of all of them.
-        return np.asarray(np.median(np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"]), axis=1), dtype=np.float64)
+def _recorded_log_ratios(file: str, batch: str) -> Float64Array:
+    """Return the log-ratio of each recorded pair of processes, shape (pairs,); both processes ran the same code."""
+    with np.load(RECORDINGS_FOLDER / f"{file}.npz") as arrays:
+        # The recorded pairs alternated in the order ABBA without a third process, so `typical_log_ratio`, which expects
+        # three sides, does not apply; the median over rounds is unbiased in this order.
+        log_ratios = np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"])
+        return np.asarray(np.median(log_ratios, axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A source that draws from recorded pairs of processes; rows take the workloads in turn."""
+    """
+    A block source that draws from recorded pairs of processes.
+
+    Attributes:
+        files: Names of recordings in RECORDINGS_FOLDER, without their suffix.
+        batches: The recorded batch sizes; the cases of a run take all combinations of file and batch by turns.
+    """
 
     files: tuple[str, ...]
     batches: tuple[str, ...] = ("b1", "b64", "b1024")
 
-    def __call__(self, rng: np.random.Generator, rows: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw blocks; which of a pair is called the candidate is drawn too, both ran the same code."""
-        tables = [_recorded_blocks(file, batch) for file in self.files for batch in self.batches]
-        drawn = np.empty((2, rows, blocks))
-        for kind, table in enumerate(tables):
-            shape = drawn[:, kind :: len(tables)].shape
-            drawn[:, kind :: len(tables)] = rng.choice(table, shape) * rng.choice((-1.0, 1.0), shape)
+    def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
+        """Draw blocks as every block source does; the sign of each is random, because either process may be first."""
+        tables = [_recorded_log_ratios(file, batch) for file in self.files for batch in self.batches]
+        drawn = np.empty((2, cases, blocks))
+        for index, table in enumerate(tables):
+            shape = drawn[:, index :: len(tables)].shape
+            drawn[:, index :: len(tables)] = rng.choice(table, shape) * rng.choice((-1.0, 1.0), shape)
         return drawn[0], drawn[1]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulationCounts:
     """
-    What many simulated runs gave.
+    Counts over many simulated gate runs; "unchanged" and "slowed" cases are those without and with a slowdown.
 
     Attributes:
-        runs: How many.
-        false_alarms: Runs in which a case without a slowdown was called a regression.
-        invalid: Runs in which a case was called invalid.
-        slowed: Cases with a slowdown, over all runs.
-        found: Those of them that were called a regression.
-        second_looks: Cases without a slowdown that needed the second stage, over all runs.
+        runs: Simulated gate runs.
+        false_alarm_runs: Runs in which an unchanged case was called a regression.
+        invalid_runs: Runs in which a case was called invalid.
+        slowed_cases: Slowed cases in all runs together.
+        found_cases: Slowed cases that were called a regression.
+        second_stage_cases: Unchanged cases that needed the second stage, in all runs together.
     """
 
     runs: int
-    false_alarms: int
-    invalid: int
-    slowed: int
-    found: int
-    second_looks: int
+    false_alarm_runs: int
+    invalid_runs: int
+    slowed_cases: int
+    found_cases: int
+    second_stage_cases: int
 
 
-def run_gates(source: Source, runs: int, *, slowdown: float = 0.0, slowed: int = 0, seed: int = 1) -> Outcome:
+def simulate_gates(
+    source: BlockSource, runs: int, *, slowdown: float = 0.0, slowed: int = 0, seed: int = 1
+) -> SimulationCounts:
     """
-    Gate many times.
+    Simulate gate runs of CASES cases.
 
     Args:
-        source: Where blocks come from.
-        runs: Gates.
-        slowdown: Relative slowdown of some cases of the candidate.
-        slowed: How many cases of each run have it; they are spread over the workloads.
-        seed: Of everything that is drawn.
+        source: Where the blocks come from.
+        runs: Number of runs.
+        slowdown: Relative slowdown of the slowed cases.
+        slowed: Number of slowed cases in each run, spread evenly over the cases.
+        seed: Seed of the random generator.
 
     Returns:
-        What came out.
+        Counts over all runs.
     """
     rng, plan = np.random.default_rng(seed), Plan()
-    alarms = invalid = found = second_looks = 0
+    false_alarm_runs = invalid_runs = found_cases = second_stage_cases = 0
     effect = np.zeros(CASES)
     effect[np.linspace(0, CASES - 1, slowed).astype(int)] = np.log1p(slowdown)
     for _ in range(runs):
-        second, words = _run_gate(rng, source, plan, effect)
-        called = effect[second][[word is Verdict.REGRESSION for word in words]]
-        alarms += bool(np.any(called == 0.0))
-        found += int(np.count_nonzero(called))
-        invalid += Verdict.INVALID in words
-        second_looks += int(np.count_nonzero(effect[second] == 0.0))
-    return Outcome(runs, alarms, invalid, runs * slowed, found, second_looks)
+        in_second_stage, verdicts = _simulate_gate(rng, source, plan, effect)
+        regression_effects = effect[in_second_stage][[verdict is Verdict.REGRESSION for verdict in verdicts]]
+        false_alarm_runs += bool(np.any(regression_effects == 0.0))
+        found_cases += int(np.count_nonzero(regression_effects))
+        invalid_runs += Verdict.INVALID in verdicts
+        second_stage_cases += int(np.count_nonzero(effect[in_second_stage] == 0.0))
+    return SimulationCounts(runs, false_alarm_runs, invalid_runs, runs * slowed, found_cases, second_stage_cases)
 
 
-def _run_gate(
-    rng: np.random.Generator, source: Source, plan: Plan, effect: Float64Array
+def _simulate_gate(
+    rng: np.random.Generator, source: BlockSource, plan: Plan, effect: Float64Array
 ) -> tuple[NDArray[np.intp], list[Verdict]]:
-    """Return the cases of the second stage and their verdicts."""
+    """Return the indices of the cases that needed the second stage, and their verdicts."""
     tolerance = np.full(CASES, TOLERANCE)
     first, first_null = source(rng, CASES, plan.first_blocks)
-    second = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))
-    if not len(second):
-        return second, []
-    # A case keeps its workload: draw for all cases, take those that go on.
-    blocks, null = source(rng, CASES, plan.blocks_for(len(second)))
-    findings: Sequence[Finding] = decision.decide(
-        list((blocks + effect[:, None])[second]), list(null[second]), tolerance[second].tolist(), plan.alpha
+    chosen = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))
+    if not len(chosen):
+        return chosen, []
+    # Draw blocks for all cases and select afterwards: a Recording assigns its batch sizes by the index of the case.
+    blocks, null_blocks = source(rng, CASES, plan.blocks_for(len(chosen)))
+    findings = decision.decide(
+        list((blocks + effect[:, None])[chosen]), list(null_blocks[chosen]), tolerance[chosen].tolist(), plan.alpha
     )
-    return second, [finding.verdict for finding in findings]
+    return chosen, [finding.verdict for finding in findings]
 
 
-def upper_confidence(count: int, of: int, level: float = 0.95) -> float:
-    """Return the upper confidence bound of a rate (Clopper and Pearson, 1934)."""
-    return 1.0 if count == of else float(stats.beta.ppf(level, count + 1, of - count))
+def upper_confidence(count: int, total: int, level: float = 0.95) -> float:
+    """Return the one-sided upper confidence bound of the rate count / total (Clopper and Pearson, 1934)."""
+    return 1.0 if count == total else float(stats.beta.ppf(level, count + 1, total - count))
 
 
-def lower_confidence(count: int, of: int, level: float = 0.95) -> float:
-    """Return the lower confidence bound of a rate."""
-    return 1.0 - upper_confidence(of - count, of, level)
+def lower_confidence(count: int, total: int, level: float = 0.95) -> float:
+    """Return the one-sided lower confidence bound of the rate count / total (Clopper and Pearson, 1934)."""
+    return 1.0 - upper_confidence(total - count, total, level)
 
 
-def naive_alarms(machine: Machine, runs: int, seed: int = 1) -> int:
+def count_naive_alarms(machine: SyntheticMachine, runs: int, seed: int = 1) -> int:
     """
-    Judge the same noise as is usual: sides measured one after the other, rounds pooled as if each were independent.
+    Count the false alarms of a naive comparison: each side measured at another time, rounds treated as independent.
+
+    Args:
+        machine: Source of the rounds; baseline and candidate run the same code.
+        runs: Number of runs of CASES cases.
+        seed: Seed of the random generator.
 
     Returns:
-        Runs of CASES cases in which Welch's test with Holm's adjustment at 1 % called one slower by the tolerance.
+        Runs in which Welch's t-test at alpha (Bonferroni's adjustment) called a case slower by at least TOLERANCE.
     """
     rng, alarms = np.random.default_rng(seed), 0
     for _ in range(runs):
-        rounds = machine.rounds(rng, CASES * Plan().first_blocks).reshape(CASES, -1, 3, ROUNDS)
-        # The candidate's rounds of a block beside the baseline's of another: measured at other times.
-        candidate, baseline = rounds[:, 1::2, 0].reshape(CASES, -1), rounds[:, 0:-1:2, 1].reshape(CASES, -1)
+        rounds = machine.draw_rounds(rng, CASES * Plan().first_blocks).reshape(CASES, -1, 3, ROUNDS_PER_SIDE)
+        # Taking the two sides from different blocks makes them measured at different times.
+        candidate = rounds[:, 1::2, CANDIDATE].reshape(CASES, -1)
+        baseline = rounds[:, 0:-1:2, BASELINE].reshape(CASES, -1)
         p = stats.ttest_ind(candidate, baseline, axis=1, equal_var=False, alternative="greater").pvalue
         slower = candidate.mean(axis=1) - baseline.mean(axis=1) >= np.log1p(TOLERANCE)
         alarms += bool(np.any(slower & (p * CASES <= Plan().alpha)))

@@ -96,7 +96,7 @@ class GatePlugin:
         return True
 
     def _compare(self, tolerances: Mapping[str, float]) -> Any:
-        from runoff.gate.baseline.resolution import baseline_side
+        from runoff.gate.baseline.lookup import prepare_baseline
         from runoff.gate.baseline.side import candidate_side
         from runoff.gate.run.config import GateConfig
         from runoff.gate.run.core_affinity import choose
@@ -109,7 +109,7 @@ class GatePlugin:
         with self._telling() as telling:
             try:
                 plan, rhythm, deadlines = _tuned(options)
-                with baseline_side(options.against, models, call, telling.line) as baseline:
+                with prepare_baseline(options.against, models, call, telling.line) as baseline:
                     telling.line(f"gate: this tree against {baseline.label}")
                     question = GateConfig(
                         against, candidate_side(call), baseline, tolerances, _chooser(call), plan, choose(),
@@ -213,11 +213,11 @@ def _run_items(session: pytest.Session, items: list[pytest.Item]) -> None:
 def _invocation(config: pytest.Config) -> Any:
     """Return how this pytest was called."""
     from runoff.gate.baseline.side import Invocation
-    from runoff.gate.baseline.worktree import top_of
+    from runoff.gate.baseline.worktree import git_top_level
 
     parameters = config.invocation_params
     root = config.rootpath.resolve()
-    top = top_of(root)
+    top = git_top_level(root)
     tree = top.resolve() if top is not None else root
     positional = tuple(config.option.file_or_dir or ())
     return Invocation(tuple(map(str, parameters.args)), positional, parameters.dir.resolve(), root, tree)

@@ -16,9 +16,9 @@ def replay(item: pytest.Item, result: Any) -> None:
     case = item.nodeid
     verdict = next((each for each in result.verdicts if each.case == case), None)
     if verdict is not None:
-        from runoff.gate.report import properties
+        from runoff.gate.report import junit_properties
 
-        item.user_properties += properties(verdict)
+        item.user_properties += junit_properties(verdict)
 
     def run() -> None:
         if case in result.failed:

@@ -54,7 +54,7 @@ def markdown_lines(result: GateResult, repeat_words: Sequence[str]) -> list[str]
     return lines
 
 
-def properties(verdict: CaseVerdict) -> list[tuple[str, object]]:
+def junit_properties(verdict: CaseVerdict) -> list[tuple[str, object]]:
     """Return a verdict as JUnit properties of its test."""
     found: list[tuple[str, object]] = [("gate_verdict", str(verdict.verdict)), ("gate_tolerance", verdict.tolerance)]
     if verdict.reason:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runoff.gate.report import as_json, markdown_lines, properties, terminal_lines
+from runoff.gate.report import as_json, junit_properties, markdown_lines, terminal_lines
 from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
 from runoff.gate.statistics.decision import Finding, Verdict
 
@@ -108,5 +108,5 @@ def test_saved_result_is_strict_json() -> None:
 
 def test_junit_properties_carry_the_numbers() -> None:
     """JUnit has no place for a table."""
-    found = dict(properties(verdict(Verdict.REGRESSION, 0.1)))
+    found = dict(junit_properties(verdict(Verdict.REGRESSION, 0.1)))
     assert ("regression", 0.1, 1.0e-3) == (found["gate_verdict"], found["gate_change"], found["gate_baseline_s"])

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from runoff.gate.run.schedule import typical_log_ratio
-from tests.support.gate_noise import Float64Array, Machine
+from tests.support.gate_noise import Float64Array, SyntheticMachine
 
 
 def rounds_that_wait() -> Float64Array:
     """Return the log-times of three like sides, whose rounds nothing but cold caches makes slower."""
-    still = Machine(process=0.0, odd_process=0.0, round=0.0, slow=0.0, stall=0.0, drift=0.0, cold=0.05)
-    return still.rounds(np.random.default_rng(1), 1).squeeze(0)
+    still = SyntheticMachine(
+        process_spread=0.0, slow_process_probability=0.0, round_spread=0.0, second_speed=0.0, stall_probability=0.0,
+        drift_spread=0.0, cold_cache_cost=0.05,
+    )  # fmt: skip
+    return still.draw_rounds(np.random.default_rng(1), 1).squeeze(0)
 
 
 @pytest.mark.parametrize("side", [0, 2])

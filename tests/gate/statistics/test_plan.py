@@ -34,6 +34,6 @@ def test_budget_without_room_for_one_second_look_is_refused() -> None:
 def test_only_the_most_suspicious_cases_get_what_time_is_left() -> None:
     """The budget is kept; what does not fit is said to be inconclusive elsewhere."""
     plan = Plan(budget_s=100)
-    assert 2 == plan.affordable([1.0, 1.0, 1.0], start_s=2.0, left_s=50.0)
-    assert 0 == plan.affordable([1.0], start_s=2.0, left_s=35.0)
-    assert 3 == Plan().affordable([1.0, 1.0, 1.0], start_s=2.0, left_s=0.0)
+    assert 2 == plan.affordable_cases([1.0, 1.0, 1.0], start_s=2.0, left_s=50.0)
+    assert 0 == plan.affordable_cases([1.0], start_s=2.0, left_s=35.0)
+    assert 3 == Plan().affordable_cases([1.0, 1.0, 1.0], start_s=2.0, left_s=0.0)

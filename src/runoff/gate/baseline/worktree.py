@@ -24,13 +24,13 @@ def cache_folder() -> Path:
     return (Path(named) if named else Path(platformdirs.user_cache_dir("runoff"))).absolute() / "gate"
 
 
-def top_of(folder: Path) -> Path | None:
+def git_top_level(folder: Path) -> Path | None:
     """Return the top of the git work tree that a folder lies in; None if it lies in none, or there is no git."""
     done = _git(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.rstrip("\n")) if done is not None and done.returncode == 0 else None
 
 
-def commit_of(tree: Path, revision: str) -> str | None:
+def resolve_commit(tree: Path, revision: str) -> str | None:
     """
     Return the full id of the commit that a revision means; None if there is none.
 
@@ -44,7 +44,7 @@ def commit_of(tree: Path, revision: str) -> str | None:
 
 
 @contextmanager
-def checked_out(tree: Path, commit: str) -> Iterator[Path]:
+def checkout(tree: Path, commit: str) -> Iterator[Path]:
     """
     Have a commit's files for a while.
 

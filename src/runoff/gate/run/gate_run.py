@@ -166,7 +166,7 @@ class GateRun:
             trio = self._relay.next(files)
         except (WorkerLost, OSError) as error:
             if self._duel.is_over():
-                raise _BudgetEndedError(self._plan.too_short("it ended while the sides were starting")) from None
+                raise _BudgetEndedError(self._plan.budget_refusal("it ended while the sides were starting")) from None
             raise GateError(f"no comparison: {error}") from None
         self._start_s.append(time.monotonic() - start)
         return trio
@@ -199,7 +199,7 @@ class GateRun:
         seen = sum(bool(case.first or case.failures) for case in self._cases.values())
         if seen < len(self._cases):
             why = f"it ended in the first block, after {seen} of {len(self._cases)} cases"
-            raise GateError(self._plan.too_short(why))
+            raise GateError(self._plan.budget_refusal(why))
         costs = [case.cost_s for case in self._cases.values() if case.first]
         first_block_s = self._typical_start_s() + sum(costs)
         second_s = self._plan.second_blocks * (self._typical_start_s() + max(costs, default=0.0))
@@ -211,7 +211,9 @@ class GateRun:
 
     def _affordable(self, suspects: Sequence[str]) -> int:
         left_s = math.inf if self._plan.budget_s is None else self._plan.budget_s - self._spent_s()
-        return self._plan.affordable([self._cases[name].cost_s for name in suspects], self._typical_start_s(), left_s)
+        return self._plan.affordable_cases(
+            [self._cases[name].cost_s for name in suspects], self._typical_start_s(), left_s
+        )
 
     def _result(self, verdicts: Sequence[CaseVerdict], refused: str = "") -> GateResult:
         failures = {name: case.failures for name, case in self._cases.items() if case.failures}

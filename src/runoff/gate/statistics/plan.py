@@ -71,16 +71,16 @@ class Plan:
         needed_s = spent_s + first_block_s * (self.first_blocks - 1)
         needed_s += self.blocks_for(1) * (start_s + cheapest_case_s)
         if needed_s > self.budget_s:
-            raise GateError(self.too_short(f"a second look at one single case would need {needed_s:.0f} s in all"))
+            raise GateError(self.budget_refusal(f"a second look at one single case would need {needed_s:.0f} s in all"))
 
-    def too_short(self, why: str) -> str:
+    def budget_refusal(self, why: str) -> str:
         """Return what to say of a budget within which no regression could be found."""
         return (
             f"a plan that could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for one:"
             f" {why}; allow more time or choose fewer cases"
         )
 
-    def affordable(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
+    def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
         Return how many of the cases that need a second look can have it.
 

@@ -13,7 +13,7 @@ from runoff.gate.baseline.side import Invocation, Side, moved
 
 
 @contextmanager
-def baseline_side(
+def prepare_baseline(
     against: str | None, models: dict[str, list[str]], call: Invocation, tell: Callable[[str], None]
 ) -> Iterator[Side]:
     """
@@ -37,7 +37,7 @@ def baseline_side(
         yield dataclasses.replace(_here(call, f"this tree with {paths}"), set_options=models)
         return
     tree, python = _as_paths(against)
-    commit = worktree.commit_of(call.tree, against) if tree is None or os.sep not in against else None
+    commit = worktree.resolve_commit(call.tree, against) if tree is None or os.sep not in against else None
     if commit is None and tree is None and python is None:
         raise GateError(
             f"no baseline: {quote(against)} is no revision of the repository at {call.tree}, no folder and no"
@@ -47,7 +47,7 @@ def baseline_side(
         side = _here(call, against) if tree is None else _elsewhere(call, tree.absolute(), against)
         yield dataclasses.replace(side, python=python or sys.executable, set_options=models)
         return
-    with worktree.checked_out(call.tree, commit) as folder:
+    with worktree.checkout(call.tree, commit) as folder:
         same = environment.recipe(folder) == environment.recipe(call.tree)
         own = not same or environment.installed_apart(call.tree)
         side = dataclasses.replace(_elsewhere(call, folder, f"{against} ({commit[:12]})"), set_options=models)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runoff.errors import GateError, UsageError
-from runoff.gate.baseline.resolution import baseline_side
+from runoff.gate.baseline.lookup import prepare_baseline
 from runoff.gate.baseline.side import Invocation, Side
 from tests.support.gated_suites import git, make_suite
 
@@ -23,7 +23,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def side_of(suite: Path, against: str | None, models: dict[str, list[str]] | None = None) -> Side:
     """Resolve a baseline; its files may be gone afterwards."""
-    with baseline_side(against, models or {}, Invocation((), (), suite, suite, suite), lambda _: None) as side:
+    with prepare_baseline(against, models or {}, Invocation((), (), suite, suite, suite), lambda _: None) as side:
         assert (side.invocation.folder / "test_suite.py").exists()
         return side
 
