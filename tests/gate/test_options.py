@@ -1,4 +1,4 @@
-"""Options that cannot be used, refused before anything runs."""
+"""Unusable options of the gate are refused before any benchmark runs."""
 
 import argparse
 from collections.abc import Callable
@@ -12,49 +12,51 @@ from tests.support.gated_suites import gate, make_suite
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite whose benchmark must never run here."""
+    """A suite whose benchmark prints a line, so that a test can show that the benchmark did not run."""
     tests = "def test_some(benchmark):\n    print('it ran')\n    assert False"
     return make_suite(tmp_path_factory.mktemp("options") / "suite", tests)
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("arguments", "message"),
     [
-        pytest.param(["--gate-tolerance=5%%"], "expected a percentage", id="tolerance-twice-per-cent"),
+        pytest.param(["--gate-tolerance=5%%"], "expected a percentage", id="two-percent-signs"),
         pytest.param(["--gate-against=--upload-pack=x"], "does not begin with a dash", id="revision-like-an-option"),
-        pytest.param(["--gate-markdown=no/such/folder.md"], "not a file that can be written", id="markdown-nowhere"),
+        pytest.param(["--gate-markdown=no/such/folder.md"], "expected a file in an existing folder", id="no-folder"),
         pytest.param(["--benchmark-disable"], "leaves nothing to compare", id="benchmarks-disabled"),
         pytest.param(["--benchmark-skip"], "leaves nothing to compare", id="benchmarks-skipped"),
-        pytest.param(["--gate-against-models", "x.model"], "no option --model|this one has none", id="no-models"),
+        pytest.param(["--gate-against-models", "x.model"], "this suite has no option --model", id="no-model-option"),
     ],
 )
-def test_option_that_cannot_be_used_is_a_usage_error(suite: Path, words: list[str], complaint: str) -> None:
-    """Exit code 4, and nothing has run."""
-    against = [] if any(word.startswith("--gate-against") for word in words) else ["--gate-against=HEAD"]
-    done = gate(suite, *against, *words)
-    assert 4 == done.code, done.output
-    assert any(each in done.output for each in complaint.split("|")), done.output
-    assert "it ran" not in done.output
+def test_unusable_option_is_a_usage_error(suite: Path, arguments: list[str], message: str) -> None:
+    """A typing error must be reported at once (pytest's exit code 4), not after minutes of measuring."""
+    against = [] if any(argument.startswith("--gate-against") for argument in arguments) else ["--gate-against=HEAD"]
+    gated = gate(suite, *against, *arguments)
+    assert 4 == gated.code, gated.output
+    assert message in gated.output
+    assert "it ran" not in gated.output
 
 
-def test_option_without_a_baseline_is_a_usage_error(suite: Path) -> None:
-    """A typo in a pipeline must not make the gate vanish."""
-    assert 4 == gate(suite, "--gate-strict").code
+def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
+    """If a CI job lost its --gate-against by accident, the job must not pass without a comparison."""
+    gated = gate(suite, "--gate-strict")
+    assert 4 == gated.code
+    assert "--gate-strict: there is no baseline" in gated.output
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("arguments", "message"),
     [
         pytest.param(["--gate-against=no-such-branch"], "no baseline", id="unknown-revision"),
         pytest.param(["--gate-against=HEAD", "--gate-alpha=1e-9"], "could never find", id="infeasible"),
-        pytest.param(["--gate-against=HEAD", "-k", "nothing"], "nothing to compare", id="nothing-chosen"),
+        pytest.param(["--gate-against=HEAD", "-k", "nothing"], "nothing to compare", id="no-test-selected"),
     ],
 )
-def test_gate_that_could_compare_nothing_is_no_success(suite: Path, words: list[str], complaint: str) -> None:
-    """Exit code 11, said in words."""
-    done = gate(suite, *words)
-    assert 11 == done.code, done.output
-    assert complaint in done.output
+def test_gate_that_compares_nothing_fails(suite: Path, arguments: list[str], message: str) -> None:
+    """A gate that compared nothing must not look like one that found no regression; its exit code is 11."""
+    gated = gate(suite, *arguments)
+    assert 11 == gated.code, gated.output
+    assert message in gated.output
 
 
 @pytest.mark.parametrize(
@@ -65,14 +67,14 @@ def test_gate_that_could_compare_nothing_is_no_success(suite: Path, words: list[
         *((parse_duration_s, text) for text in ("5", "0s", "-1m", "nans", "5 minutes", "1d", "")),
     ],
 )
-def test_value_that_makes_no_sense_is_refused(parse: Callable[[str], float], text: str) -> None:
-    """A gate with a tolerance of NaN never fires."""
+def test_malformed_value_is_refused(parse: Callable[[str], float], text: str) -> None:
+    """Some malformed values would disable the gate silently: with a tolerance of NaN it never reports a regression."""
     with pytest.raises(argparse.ArgumentTypeError, match="expected"):
         parse(text)
 
 
-def test_values_are_read_in_their_units() -> None:
-    """A per cent is a hundredth, a minute sixty seconds."""
+def test_values_are_converted_from_their_units() -> None:
+    """A wrong factor would make the gate a hundred times stricter, or stop it after a sixtieth of its time."""
     assert (0.03, 0.005, 1.0) == (parse_tolerance("3%"), parse_tolerance("0.5 %"), parse_tolerance("100%"))
     assert (90.0, 300.0, 5400.0) == (parse_duration_s("90s"), parse_duration_s("5m"), parse_duration_s("1.5h"))
     assert 0.001 == parse_alpha("1e-3")

@@ -1,4 +1,4 @@
-"""The gate's options: declared, parsed and checked before anything runs."""
+"""The pytest options of the gate: declare them, parse their values and check them before any test runs."""
 
 import argparse
 import math
@@ -10,7 +10,8 @@ import pytest
 
 from runoff.errors import UsageError, quote
 
-# Flag to how many values it takes; the children have to bear these among their arguments.
+# Each option of the gate with the number of values it takes. Workers are started with the user's own arguments, so they
+# have to accept these options, although they ignore them.
 GATE_OPTIONS = {
     "--gate-against": "one",
     "--gate-against-models": "many",
@@ -22,23 +23,23 @@ GATE_OPTIONS = {
     "--gate-only": "flag",
 }
 DEFAULT_TOLERANCE, DEFAULT_ALPHA = 0.03, 0.01
-MARKER = "gate(tolerance): how much slower this benchmark may become, such as '10%'"
+MARKER = "gate(tolerance): how much slower this benchmark may become before the gate reports it, for example '10%'"
 
 
 @dataclass(frozen=True)
 class GateOptions:
     """
-    What the user asked the gate for.
+    The checked values of the gate's options.
 
     Attributes:
-        against: The baseline, as typed; None if only the models differ.
-        models: Model files of the baseline, if they differ.
-        tolerance: Relative, of tests without a marker.
-        alpha: Chance of any false regression in a run, at most.
-        budget_s: Longest time; None for as long as it takes.
-        strict: Whether `inconclusive` fails.
-        only: Whether ordinary tests are left out.
-        markdown: Where the report goes; None for nowhere.
+        against: The baseline as the user typed it; None if baseline and candidate differ only in their models.
+        models: Absolute paths of the baseline's model files; empty if both sides use the same.
+        tolerance: Relative slowdown allowed for tests without a gate marker; 0.03 is 3 %.
+        alpha: Highest accepted probability that a run reports any false regression.
+        budget_s: Time limit of the comparison; None for no limit.
+        strict: Whether an `inconclusive` verdict makes the run fail.
+        only: Whether tests that are not benchmarks are deselected.
+        markdown: File for the Markdown report; None for no report.
     """
 
     against: str | None
@@ -52,73 +53,68 @@ class GateOptions:
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare the gate's options."""
+    """Declare the gate's options to pytest."""
     group = parser.getgroup("runoff-gate", "runoff's gate: is the candidate slower than the baseline?")
     group.addoption(
         "--gate-against",
         metavar="BASELINE",
-        help="compare the benchmarks of this tree with those of a git revision, of another checkout, of another"
-        " interpreter (.../bin/python), or of both (CHECKOUT:PYTHON)",
+        help="compare the benchmarks of this working tree with a baseline: a git revision, the folder of another"
+        " checkout, another interpreter (.../bin/python), or both (CHECKOUT:PYTHON)",
     )
     group.addoption(
         "--gate-against-models",
         nargs="+",
         metavar="PATH",
-        help="compare the same tests on other model files, matched by name (the suite's option --model)",
+        help="run the baseline on these model files instead of the suite's --model, and compare tests of the same id",
     )
     group.addoption(
         "--gate-tolerance",
         type=parse_tolerance,
         default=DEFAULT_TOLERANCE,
         metavar="PERCENT",
-        help="how much slower a benchmark may become (default: 3%%); per test: @pytest.mark.gate(tolerance='10%%')",
+        help="how much slower a benchmark may become (default: 3%%); for one test: @pytest.mark.gate(tolerance='10%%')",
     )
     group.addoption(
         "--gate-alpha",
         type=parse_alpha,
         default=DEFAULT_ALPHA,
-        metavar="CHANCE",
-        help="chance of a false alarm in a whole run, at most (default: 0.01)",
+        metavar="PROBABILITY",
+        help="highest accepted probability of a false alarm in a whole run (default: 0.01)",
     )
     group.addoption(
-        "--gate-budget", type=parse_duration_s, metavar="TIME", help="longest time of the comparison: 90s, 5m, 1h"
+        "--gate-budget",
+        type=parse_duration_s,
+        metavar="TIME",
+        help="time limit of the comparison, for example 90s, 5m or 1h (default: no limit)",
     )
-    group.addoption("--gate-markdown", metavar="FILE", help="write the verdicts there as Markdown")
-    group.addoption("--gate-strict", action="store_true", help="exit with 12 if a verdict is inconclusive")
-    group.addoption("--gate-only", action="store_true", help="run no ordinary tests, only the comparison")
+    group.addoption("--gate-markdown", metavar="FILE", help="write the verdicts to FILE as Markdown")
+    group.addoption("--gate-strict", action="store_true", help="exit with code 12 if any verdict is inconclusive")
+    group.addoption("--gate-only", action="store_true", help="run only the comparison, and deselect all other tests")
 
 
 def parse_options(config: pytest.Config) -> GateOptions | None:
     """
-    Check what the user asked for.
+    Check the gate's options, alone and together with those of other plugins.
 
     Args:
-        config: pytest's, with its options parsed.
+        config: pytest's configuration, with all options parsed.
 
     Returns:
-        The options; None if no gate is wanted.
+        The options; None if the user did not request a gate.
 
     Raises:
-        UsageError: If something cannot be used; nothing has run.
+        UsageError: If an option is unusable, or contradicts another one.
     """
     option = config.option
     if option.gate_against is None and not option.gate_against_models:
-        if option.gate_only or option.gate_strict or option.gate_markdown or option.gate_budget:
-            raise UsageError("--gate-… without a baseline compares nothing; name one with --gate-against")
+        for flag in ("--gate-only", "--gate-strict", "--gate-markdown", "--gate-budget"):
+            if getattr(option, flag[2:].replace("-", "_")):
+                raise UsageError(f"{flag}: there is no baseline to compare with; add --gate-against BASELINE")
         return None
-    if not config.pluginmanager.hasplugin("benchmark"):
-        raise UsageError("--gate-against needs pytest-benchmark, which is not active here")
-    if getattr(option, "dist", "no") != "no" or getattr(option, "numprocesses", None):
-        raise UsageError("--gate-against: pytest-xdist runs tests beside each other, which no timing survives; add -n0")
-    if option.benchmark_disable and not option.benchmark_enable:
-        raise UsageError("--benchmark-disable leaves nothing to compare; leave it or --gate-against out")
-    if option.benchmark_skip and not option.benchmark_only:
-        raise UsageError("--benchmark-skip leaves nothing to compare; leave it or --gate-against out")
-    if option.gate_against_models and not hasattr(option, "model"):
-        raise UsageError("--gate-against-models is for suites with an option --model; this one has none")
+    _check_other_options(config)
     markdown = Path(option.gate_markdown) if option.gate_markdown else None
     if markdown is not None and (markdown.is_dir() or not markdown.absolute().parent.is_dir()):
-        raise UsageError(f"--gate-markdown {quote(option.gate_markdown)}: is not a file that can be written")
+        raise UsageError(f"--gate-markdown: found {quote(option.gate_markdown)}, expected a file in an existing folder")
     return GateOptions(
         against=option.gate_against,
         models=tuple(str(Path(path).absolute()) for path in option.gate_against_models or ()),
@@ -131,49 +127,67 @@ def parse_options(config: pytest.Config) -> GateOptions | None:
     )
 
 
+def _check_other_options(config: pytest.Config) -> None:
+    """Raise UsageError if the options of other plugins prevent a comparison."""
+    option = config.option
+    if not config.pluginmanager.hasplugin("benchmark"):
+        raise UsageError("--gate-against: pytest-benchmark is not active; install it, or remove -p no:benchmark")
+    if getattr(option, "dist", "no") != "no" or getattr(option, "numprocesses", None):
+        raise UsageError(
+            "--gate-against: pytest-xdist is active, but tests that run at the same time disturb each other's timings;"
+            " add -n0"
+        )
+    if option.benchmark_disable and not option.benchmark_enable:
+        raise UsageError("--benchmark-disable: leaves nothing to compare; remove it or --gate-against")
+    if option.benchmark_skip and not option.benchmark_only:
+        raise UsageError("--benchmark-skip: leaves nothing to compare; remove it or --gate-against")
+    if option.gate_against_models and not hasattr(option, "model"):
+        raise UsageError("--gate-against-models: this suite has no option --model; use --gate-against BASELINE instead")
+
+
 def parse_tolerance(text: str) -> float:
-    """Parse a percentage, `3%`, to 0.03."""
+    """Parse a percentage to a ratio: `3%` gives 0.03. ArgumentTypeError if it is not from 0.01% to 100%."""
     match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?) ?%", text.strip(), re.ASCII)
     tolerance = float(match[1]) / 100 if match else 0.0
-    # Twice as slow is no tolerance any more; a hundredth of a per cent nobody can measure.
+    # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
     if not 0.0001 <= tolerance <= 1.0:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a percentage from 0.01% to 100%, such as 3%")
+        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a percentage from 0.01% to 100%, for example 3%")
     return tolerance
 
 
 def parse_alpha(text: str) -> float:
-    """Parse a chance between 0 and 1/2."""
+    """Parse a probability above 0 and at most 0.5. ArgumentTypeError for any other text."""
     try:
         alpha = float(text)
     except ValueError:
         alpha = math.nan
     if not 0.0 < alpha <= 0.5:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a chance above 0, at most 0.5, such as 0.01")
+        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a probability above 0 and up to 0.5, such as 0.01")
     return alpha
 
 
 def parse_duration_s(text: str) -> float:
-    """Parse a duration with its unit to seconds."""
+    """Parse a duration with its unit to seconds: `1.5m` gives 90. ArgumentTypeError if it has no unit or is 0."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not seconds:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a duration with its unit: 90s, 5m, 1h")
+        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a duration with its unit, for example 90s, 5m or 1h")
     return seconds
 
 
 def tolerance_of(item: pytest.Item, default: float) -> float:
     """
-    Return how much slower a test may become: its nearest marker's, or the default.
+    Return the relative slowdown allowed for a test: from its nearest gate marker, or else the default.
 
     Raises:
-        UsageError: If the marker cannot be understood.
+        UsageError: If the marker is not of the form gate(tolerance='10%').
     """
     marker = item.get_closest_marker("gate")
     if marker is None:
         return default
     if marker.args or set(marker.kwargs) != {"tolerance"}:
-        raise UsageError(f"{item.nodeid}: its gate marker takes one keyword: @pytest.mark.gate(tolerance='10%')")
+        raise UsageError(f"{item.nodeid}: gate marker: expected one keyword, @pytest.mark.gate(tolerance='10%')")
     try:
         return parse_tolerance(str(marker.kwargs["tolerance"]))
     except argparse.ArgumentTypeError as error:
-        raise UsageError(f"{item.nodeid}: its gate marker's tolerance is {error}") from None
+        raise UsageError(f"{item.nodeid}: gate marker: found tolerance {error}") from None

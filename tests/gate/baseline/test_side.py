@@ -1,36 +1,35 @@
-"""How the baseline's pytest is called in its own tree, and which environment it gets."""
+"""The pytest command of a baseline in its own checkout, and when two checkouts can share an environment."""
 
 from pathlib import Path
 
 import pytest
 
 from runoff.gate.baseline import environment
-from runoff.gate.baseline.side import Invocation, Side, moved
+from runoff.gate.baseline.side import Invocation, Side, relocate_invocation
 
 CANDIDATE, BASELINE = Path("/candidate"), Path("/baseline")
 
 
-def call(*arguments: str, positional: tuple[str, ...] = (), folder: Path = CANDIDATE) -> Invocation:
-    """Make a call in the candidate's tree."""
-    return Invocation(arguments, positional, folder, CANDIDATE, CANDIDATE)
+def invoke(*arguments: str, positional: tuple[str, ...] = (), folder: Path = CANDIDATE) -> Invocation:
+    """Return a pytest command in the candidate's checkout."""
+    return Invocation(arguments, positional, folder, root=CANDIDATE, tree=CANDIDATE)
 
 
-def test_folders_move_with_the_tree() -> None:
-    """A call from a folder below the top is one from the same folder of the other tree."""
-    there = moved(call(folder=CANDIDATE / "benchmarks"), BASELINE)
-    assert (BASELINE / "benchmarks", BASELINE) == (there.folder, there.root)
+def side_in(folder: Path, *arguments: str, positional: tuple[str, ...] = ()) -> Side:
+    """Return a side whose working directory, rootdir and checkout are one folder."""
+    return Side("baseline", "x", "python", Invocation(arguments, positional, folder, folder, folder))
 
 
-def test_absolute_paths_of_tests_move_and_other_values_stay() -> None:
-    """The baseline runs its own tests; a model file that the user names is the same on both sides."""
-    words = (
-        "/candidate/tests::test_a",
-        "-c",
-        "/candidate/pytest.ini",
-        "--rootdir=/candidate",
-        "--model=/candidate/x.model",
-    )
-    there = moved(call(*words, positional=words[:1]), BASELINE)
+def test_working_directory_and_rootdir_are_relocated() -> None:
+    """pytest run from a subfolder finds its tests and its configuration relative to that folder."""
+    relocated = relocate_invocation(invoke(folder=CANDIDATE / "benchmarks"), BASELINE)
+    assert (BASELINE / "benchmarks", BASELINE) == (relocated.folder, relocated.root)
+
+
+def test_absolute_paths_of_tests_are_relocated_and_other_values_are_not() -> None:
+    """The baseline must run its own tests, but a model file that the user names is the same on both sides."""
+    test = "/candidate/tests::test_a"
+    arguments = (test, "-c", "/candidate/pytest.ini", "--rootdir=/candidate", "--model=/candidate/x.model")
     expected = (
         "/baseline/tests::test_a",
         "-c",
@@ -38,31 +37,32 @@ def test_absolute_paths_of_tests_move_and_other_values_stay() -> None:
         "--rootdir=/baseline",
         "--model=/candidate/x.model",
     )
-    assert expected == there.arguments
+    assert expected == relocate_invocation(invoke(*arguments, positional=(test,)), BASELINE).arguments
 
 
-def test_relative_file_that_only_the_candidate_has_is_still_found(tmp_path: Path) -> None:
-    """`--model new.model`, untracked, run from its folder."""
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "x.model").touch()
-    here = Invocation(("--model", "x.model", "-k", "x"), (), tmp_path / "new", tmp_path / "new", tmp_path / "new")
-    assert ("--model", str(tmp_path / "new" / "x.model"), "-k", "x") == moved(here, tmp_path / "old").arguments
+def test_relative_file_that_only_the_candidate_has_is_made_absolute(tmp_path: Path) -> None:
+    """`--model new.model` with an untracked file would fail in the baseline's checkout, which lacks the file."""
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / "x.model").touch()
+    invocation = Invocation(("--model", "x.model", "-k", "x"), (), new, new, new)
+    expected = ("--model", str(new / "x.model"), "-k", "x")
+    assert expected == relocate_invocation(invocation, tmp_path / "old").arguments
 
 
-def test_tests_stand_before_options_that_take_many_values() -> None:
-    """`--model a b tests` would swallow the tests."""
-    side = Side("baseline", "x", "python", call("tests", "--model", "a", positional=("tests",), folder=Path.cwd()))
-    words = side.command([])
-    assert words.index("tests") < words.index("--model")
+def test_tests_precede_options_that_take_many_values(tmp_path: Path) -> None:
+    """In `--model a b tests`, pytest takes the tests for a third model."""
+    (tmp_path / "tests").mkdir()
+    command = side_in(tmp_path, "tests", "--model", "a", positional=("tests",)).command([])
+    assert command.index("tests") < command.index("--model")
 
 
-def test_only_files_that_the_side_has_are_named(tmp_path: Path) -> None:
-    """pytest refuses to start for a file that is not there; its cases are missing, no more."""
+def test_files_that_the_side_lacks_are_left_out(tmp_path: Path) -> None:
+    """pytest refuses to start with a missing file, but the gate only has to report its cases as missing."""
     (tmp_path / "test_a.py").touch()
-    side = Side("baseline", "x", "python", Invocation((), (), tmp_path, tmp_path, tmp_path))
-    words = side.command(["test_a.py", "test_b.py"])
-    assert str(tmp_path / "test_a.py") in words
-    assert str(tmp_path / "test_b.py") not in words
+    command = side_in(tmp_path).command(["test_a.py", "test_b.py"])
+    assert str(tmp_path / "test_a.py") in command
+    assert str(tmp_path / "test_b.py") not in command
 
 
 PYPROJECT = '[project]\nname = "thing"\nversion = "{version}"\ndependencies = ["numpy{pin}"]\n'
@@ -76,12 +76,13 @@ PYPROJECT = '[project]\nname = "thing"\nversion = "{version}"\ndependencies = ["
         pytest.param("1", "", "numpy==2\n", False, id="another-pin"),
     ],
 )
-def test_environment_is_shared_where_the_same_packages_are_asked_for(
+def test_only_checkouts_with_the_same_requirements_share_an_environment(
     tmp_path: Path, version: str, pin: str, constraint: str, same: bool
 ) -> None:
-    """Measuring an old revision with new packages would judge the packages."""
-    for name, text, pins in (("old", ("1", ""), "numpy==1\n"), ("new", (version, pin), constraint)):
+    """If an old revision ran with new packages, the gate would compare the packages instead of the code."""
+    for name, project, pins in (("old", ("1", ""), "numpy==1\n"), ("new", (version, pin), constraint)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "pyproject.toml").write_text(PYPROJECT.format(version=text[0], pin=text[1]))
+        (tmp_path / name / "pyproject.toml").write_text(PYPROJECT.format(version=project[0], pin=project[1]))
         (tmp_path / name / "constraints.txt").write_text(pins)
-    assert same is (environment.recipe(tmp_path / "old") == environment.recipe(tmp_path / "new"))
+    old, new = (environment.declared_packages(tmp_path / name) for name in ("old", "new"))
+    assert same is (old == new)

@@ -1,1 +1,1 @@
-"""From the baseline that the user named to a side that can be run."""
+"""Turn the text of --gate-against into a baseline whose tests can be run."""

@@ -1,4 +1,9 @@
-"""Which interpreter a revision's tests need: this one if they ask for the same packages, otherwise one of their own."""
+"""
+The Python environment of a baseline.
+
+If a revision declares the same packages as the candidate, its tests run with the current interpreter. Otherwise they
+run in a virtual environment that is created for the revision and cached for later runs.
+"""
 
 import configparser
 import hashlib
@@ -22,89 +27,93 @@ from packaging.utils import canonicalize_name
 from runoff.errors import GateError, quote
 from runoff.gate.baseline.worktree import cache_folder
 
-# Whole files that say which versions are installed.
-_PIN_FILES = (
+# Files that determine which package versions are installed; any change to one of them counts as other packages.
+_REQUIREMENT_FILES = (
     "constraints*.txt", "requirements*.txt", "requirements/*.txt", "uv.lock", "poetry.lock", "pdm.lock",
     "Pipfile.lock", "pylock*.toml", "setup.py",
 )  # fmt: skip
 _INSTALL_TIMEOUT_S = 3600.0
 
 
-def recipe(tree: Path) -> dict[str, Any]:
-    """Return everything in a tree that decides which packages its tests get; equal recipes need one environment."""
-    found: dict[str, Any] = {}
-    for pattern in _PIN_FILES:
+def declared_packages(tree: Path) -> dict[str, Any]:
+    """
+    Return everything in a checkout that determines which packages are installed for its tests.
+
+    Two checkouts with equal results can share an environment. The result is plain JSON data.
+    """
+    declared: dict[str, Any] = {}
+    for pattern in _REQUIREMENT_FILES:
         for path in sorted(tree.glob(pattern)):
-            found[path.relative_to(tree).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+            declared[path.relative_to(tree).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     project = _pyproject(tree)
     table = project.get("project", {})
-    found["pyproject"] = {
+    declared["pyproject"] = {
         **{key: table.get(key) for key in ("requires-python", "dependencies", "optional-dependencies")},
         "groups": project.get("dependency-groups"),
         "poetry": {k: v for k, v in project.get("tool", {}).get("poetry", {}).items() if "depend" in k or k == "group"},
     }
     config = configparser.ConfigParser(interpolation=None)
     config.read(tree / "setup.cfg", encoding="utf-8")
-    found["setup.cfg"] = {
+    declared["setup.cfg"] = {
         section: sorted(config.items(section)) for section in config.sections() if section == "options.extras_require"
     } | ({"install_requires": config.get("options", "install_requires", fallback="")})
-    return found
+    return declared
 
 
 def project_name(tree: Path) -> str:
-    """Return the name of the project that a tree holds; empty if it does not say."""
+    """Return the project name in a checkout's pyproject.toml; empty if there is none."""
     return str(_pyproject(tree).get("project", {}).get("name", ""))
 
 
-def installed_apart(tree: Path) -> bool:
-    """Return whether the tree's project is installed here as a copy: then this interpreter would not see the tree."""
+def is_installed_as_copy(tree: Path) -> bool:
+    """Return whether this environment imports an installed copy of the checkout's project, not the checkout itself."""
     name = project_name(tree)
-    found = list(metadata.distributions(name=name)) if name else []
-    if any(Path(str(each.locate_file(""))).is_relative_to(tree) for each in found):
+    installed = list(metadata.distributions(name=name)) if name else []
+    if any(Path(str(each.locate_file(""))).is_relative_to(tree) for each in installed):
         return False
-    origins = [json.loads(each.read_text("direct_url.json") or "{}") for each in found]
-    return bool(found) and not any(origin.get("dir_info", {}).get("editable", False) for origin in origins)
+    origins = [json.loads(each.read_text("direct_url.json") or "{}") for each in installed]
+    return bool(installed) and not any(origin.get("dir_info", {}).get("editable", False) for origin in origins)
 
 
 def source_folders(tree: Path) -> list[str]:
-    """Return the folders of a tree that this interpreter imports from, relative to it: `src`, or the tree itself."""
+    """Return the folders below a checkout from which this interpreter imports, relative to it, such as `src` or `.`."""
     folders = [Path(entry) for entry in sys.path if entry] + [tree / "src"] * (tree / "src").is_dir()
     inside = [folder for folder in folders if folder.is_relative_to(tree) and not folder.is_relative_to(sys.prefix)]
-    if not installed_apart(tree) and project_name(tree):
+    if not is_installed_as_copy(tree) and project_name(tree):
         inside.append(tree)
     return list(dict.fromkeys(str(folder.relative_to(tree)) for folder in inside))
 
 
-def build(tree: Path, tell: Callable[[str], None]) -> str:
+def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
     """
-    Return an interpreter with the packages that a tree asks for, made if there is none yet.
+    Return the interpreter of a virtual environment with the packages that a checkout declares.
 
     Args:
-        tree: The revision's files.
-        tell: Told what takes long.
+        tree: The checkout.
+        report_line: Called with lines for the user while an environment is created, which can take minutes.
 
     Returns:
         Path of the interpreter, in the cache folder.
 
     Raises:
-        GateError: If it cannot be made; what was made of it is gone.
+        GateError: If the environment cannot be created; no part of it is left behind.
     """
-    requirements = list(_requirements(tree))
-    # The tree lies elsewhere in every run; what it asks for decides, not where it lies.
-    asked = [word.replace(str(tree), ".") for word in requirements]
-    key = json.dumps([recipe(tree), asked, sys.version, sys.prefix], sort_keys=True)
+    pip_arguments = list(_pip_arguments(tree))
+    # Every run has its worktree in another folder, so the cache key must not depend on the path.
+    portable = [argument.replace(str(tree), ".") for argument in pip_arguments]
+    key = json.dumps([declared_packages(tree), portable, sys.version, sys.prefix], sort_keys=True)
     folder = cache_folder() / "environments" / hashlib.sha256(key.encode()).hexdigest()[:16]
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "runoff.done"
     with _locked(folder):
         if done.exists():
             return str(python)
-        tell(f"the baseline asks for other packages: making an environment for it in {folder}, once")
+        report_line(f"the baseline needs other packages: creating an environment for it in {folder} (once)")
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            _run([sys.executable, "-m", "venv", str(folder)], tree, tell)
-            pins = [word for path in sorted(tree.glob("constraints*.txt")) for word in ("--constraint", str(path))]
-            _run([str(python), "-m", "pip", "install", "--progress-bar=off", *pins, *requirements], tree, tell)
+            _run([sys.executable, "-m", "venv", str(folder)], tree, report_line)
+            pip_install = [str(python), "-m", "pip", "install", "--progress-bar=off", *pip_arguments]
+            _run(pip_install, tree, report_line)
             done.write_text(key, encoding="utf-8")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -114,7 +123,7 @@ def build(tree: Path, tell: Callable[[str], None]) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep another gate from making the same environment at the same time; where the system has such locks."""
+    """Prevent two gates from creating the same environment at the same time; does nothing on Windows, without fcntl."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
@@ -126,25 +135,27 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _requirements(tree: Path) -> Iterator[str]:
-    """Yield what is installed for a tree: itself, with the extras and groups that this environment has, and pytest."""
+def _pip_arguments(tree: Path) -> Iterator[str]:
+    """Yield what `pip install` installs: the project, its extras and groups that are installed here too, and pytest."""
+    for path in sorted(tree.glob("constraints*.txt")):
+        yield from ("--constraint", str(path))
     project = _pyproject(tree)
     name = project_name(tree)
     if name or (tree / "setup.py").exists() or (tree / "setup.cfg").exists():
         extras = project.get("project", {}).get("optional-dependencies", {})
-        here = [extra for extra, wanted in extras.items() if _all_installed(wanted, name, extras)]
-        yield from ("--editable", f"{tree}[{','.join(here)}]" if here else str(tree))
+        chosen = [extra for extra, wanted in extras.items() if _are_installed(wanted, name, extras)]
+        yield from ("--editable", f"{tree}[{','.join(chosen)}]" if chosen else str(tree))
     for wanted in project.get("dependency-groups", {}).values():
         plain = [each for each in wanted if isinstance(each, str)]
-        if _all_installed(plain, name, {}):
+        if _are_installed(plain, name, {}):
             yield from plain
     for path in sorted(tree.glob("requirements*.txt")):
         yield from ("--requirement", str(path))
     yield from ("pytest", "pytest-benchmark")
 
 
-def _all_installed(requirements: Iterable[str], project: str, extras: dict[str, list[str]]) -> bool:
-    """Return whether this interpreter has everything that some requirements name."""
+def _are_installed(requirements: Iterable[str], project: str, extras: dict[str, list[str]]) -> bool:
+    """Return whether this environment has all packages that some requirements name, in any version."""
     for text in requirements:
         try:
             wanted = Requirement(text)
@@ -153,7 +164,7 @@ def _all_installed(requirements: Iterable[str], project: str, extras: dict[str, 
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         if canonicalize_name(wanted.name) == canonicalize_name(project or "?"):
-            if not all(_all_installed(extras.get(extra, []), project, {}) for extra in wanted.extras):
+            if not all(_are_installed(extras.get(extra, []), project, {}) for extra in wanted.extras):
                 return False
             continue
         try:
@@ -169,34 +180,34 @@ def _pyproject(tree: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise GateError(f"{tree / 'pyproject.toml'}: cannot be read: {quote(str(error), 200)}") from None
+        raise GateError(f"{tree / 'pyproject.toml'}: cannot be read: {quote(str(error), 200)}; correct it") from None
 
 
-def _run(words: list[str], tree: Path, tell: Callable[[str], None]) -> None:
-    """Run one step of the making, passing on what it says; GateError if it fails."""
-    with subprocess.Popen(  # noqa: S603 - our own words
-        words, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> None:
+    """Run one step of creating an environment, reporting pip's progress; GateError if the step fails."""
+    with subprocess.Popen(  # noqa: S603 - no shell; the arguments come from this module
+        command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace",
     ) as process:  # fmt: skip
-        assert process.stdout is not None  # noqa: S101 - made with PIPE
-        said: list[str] = []
-        # One that hangs is ended, and so is one that nobody waits for any more: it would go on writing.
-        limit = threading.Timer(_INSTALL_TIMEOUT_S, process.kill)
-        limit.start()
+        assert process.stdout is not None  # noqa: S101 - because of PIPE
+        output: list[str] = []
+        timer = threading.Timer(_INSTALL_TIMEOUT_S, process.kill)
+        timer.start()
         try:
             for line in process.stdout:
-                said.append(line.rstrip())
+                output.append(line.rstrip())
                 if re.match(r"(Collecting|Downloading|Installing|Building) ", line.lstrip()):
-                    tell(f"  {said[-1].strip()[:100]}")
+                    report_line(f"  {output[-1].strip()[:100]}")
         except BaseException:
+            # After Ctrl-C, a pip that goes on would write into the folder that is being removed.
             process.kill()
             raise
         finally:
-            limit.cancel()
+            timer.cancel()
     if process.returncode:
-        telling = [line for line in said if not line.startswith("WARNING: Retrying")]
-        unanswered = "the package index cannot be reached; " if len(telling) < len(said) else ""
+        relevant = [line for line in output if not line.startswith("WARNING: Retrying")]
+        unreachable = "the package index cannot be reached; " if len(relevant) < len(output) else ""
         raise GateError(
-            f"no environment for the baseline could be made: {unanswered}" + "\n".join(telling[-8:])
-            + "\nmake one by hand and name it: --gate-against CHECKOUT:PYTHON"
+            f"cannot create an environment for the baseline: {unreachable}" + "\n".join(relevant[-8:])
+            + "\ncreate one yourself, and name it: --gate-against CHECKOUT:PYTHON"
         )  # fmt: skip

@@ -1,83 +1,93 @@
-"""What the user named as the baseline -> the side that the candidate is held against."""
+"""Find the baseline that --gate-against names, and prepare its files and its interpreter."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from runoff.errors import GateError, UsageError, quote
 from runoff.gate.baseline import environment, worktree
-from runoff.gate.baseline.side import Invocation, Side, moved
+from runoff.gate.baseline.side import Invocation, Side, relocate_invocation
 
 
 @contextmanager
 def prepare_baseline(
-    against: str | None, models: dict[str, list[str]], call: Invocation, tell: Callable[[str], None]
+    against: str | None, models: dict[str, list[str]], invocation: Invocation, report_line: Callable[[str], None]
 ) -> Iterator[Side]:
     """
-    Have the baseline for a while.
+    Provide the baseline inside a `with` block; afterwards, the worktree of a git revision is removed.
 
     Args:
-        against: A revision, a checkout, an interpreter, or CHECKOUT:PYTHON; None if only the models differ.
-        models: pytest options (by `dest`) that have other values on this side; empty for none.
-        call: How the candidate's pytest is called.
-        tell: Told what takes long.
+        against: A git revision, the folder of a checkout, an interpreter, or CHECKOUT:PYTHON; None for this tree with
+            other models.
+        models: pytest options, by `dest`, whose values differ on the baseline; empty for none.
+        invocation: The candidate's pytest command.
+        report_line: Called with a line for the user before each step that takes long.
 
     Yields:
-        The side.
+        The baseline.
 
     Raises:
-        UsageError: If the text cannot be meant.
-        GateError: If there is no such baseline, or it cannot be had.
+        UsageError: If the text is empty or looks like an option.
+        GateError: If nothing has this name, or the baseline's files or environment cannot be created.
     """
     if against is None:
         paths = " ".join(value for values in models.values() for value in values)
-        yield dataclasses.replace(_here(call, f"this tree with {paths}"), set_options=models)
+        yield replace(_same_tree(invocation, f"this tree with {paths}"), set_options=models)
         return
-    tree, python = _as_paths(against)
-    commit = worktree.resolve_commit(call.tree, against) if tree is None or os.sep not in against else None
-    if commit is None and tree is None and python is None:
+    tree, python = _parse_paths(against)
+    # A name such as "main" is the revision rather than the folder if it is both; "./main" is the folder.
+    commit = worktree.resolve_commit(invocation.tree, against) if tree is None or os.sep not in against else None
+    if commit is not None:
+        with worktree.checkout(invocation.tree, commit) as folder:
+            side = _side_of_commit(invocation, folder, f"{against} ({commit[:12]})", report_line)
+            yield replace(side, set_options=models)
+        return
+    if tree is None and python is None:
         raise GateError(
-            f"no baseline: {quote(against)} is no revision of the repository at {call.tree}, no folder and no"
-            " interpreter; a shallow clone has its newest commit only: git fetch --depth=1 origin REV, or clone in full"
+            f"--gate-against {quote(against)}: no baseline: found no revision of that name in {invocation.tree}, no"
+            " folder and no interpreter; a shallow clone lacks older revisions: git fetch --depth=1 origin REVISION"
         )
-    if commit is None:
-        side = _here(call, against) if tree is None else _elsewhere(call, tree.absolute(), against)
-        yield dataclasses.replace(side, python=python or sys.executable, set_options=models)
-        return
-    with worktree.checkout(call.tree, commit) as folder:
-        same = environment.recipe(folder) == environment.recipe(call.tree)
-        own = not same or environment.installed_apart(call.tree)
-        side = dataclasses.replace(_elsewhere(call, folder, f"{against} ({commit[:12]})"), set_options=models)
-        if own:
-            # Made for an earlier worktree, perhaps: what it has of the project is that one's, and gone.
-            on_path = dict.fromkeys((*side.python_path, str(folder)))
-            side = dataclasses.replace(side, python=environment.build(folder, tell), python_path=tuple(on_path))
-        yield side
+    side = _same_tree(invocation, against) if tree is None else _other_tree(invocation, tree.absolute(), against)
+    yield replace(side, python=python or sys.executable, set_options=models)
 
 
-def _here(call: Invocation, label: str) -> Side:
-    return Side("baseline", label, sys.executable, call)
+def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_line: Callable[[str], None]) -> Side:
+    """Return the side of a checked-out commit, with an environment of its own if this one would be wrong."""
+    side = _other_tree(invocation, folder, label)
+    same_packages = environment.declared_packages(folder) == environment.declared_packages(invocation.tree)
+    if same_packages and not environment.is_installed_as_copy(invocation.tree):
+        return side
+    python = environment.find_or_create(folder, report_line)
+    # The environment may have been created for an earlier worktree: its editable install then refers to a folder that
+    # no longer exists, so this worktree has to be on the path.
+    return replace(side, python=python, python_path=tuple(dict.fromkeys((*side.python_path, str(folder)))))
 
 
-def _elsewhere(call: Invocation, tree: Path, label: str) -> Side:
-    """Return the side of another checkout; what is installed in editable mode is imported from there."""
-    folders = [str(tree / folder) for folder in environment.source_folders(call.tree) if (tree / folder).is_dir()]
-    return Side("baseline", label, sys.executable, moved(call, tree), tuple(folders))
+def _same_tree(invocation: Invocation, label: str) -> Side:
+    return Side("baseline", label, sys.executable, invocation)
 
 
-def _as_paths(text: str) -> tuple[Path | None, str | None]:
-    """Return the checkout and the interpreter that a text names; None for what it does not."""
+def _other_tree(invocation: Invocation, tree: Path, label: str) -> Side:
+    """Return the side of another checkout; its sources come before those of an editable install of the candidate."""
+    folders = [tree / folder for folder in environment.source_folders(invocation.tree)]
+    python_path = tuple(str(folder) for folder in folders if folder.is_dir())
+    return Side("baseline", label, sys.executable, relocate_invocation(invocation, tree), python_path)
+
+
+def _parse_paths(text: str) -> tuple[Path | None, str | None]:
+    """Return the checkout and the interpreter that a text names; None for each that it does not name."""
     if not text or "\0" in text:
-        raise UsageError("--gate-against: is empty, expected a revision, a checkout or an interpreter")
+        raise UsageError("--gate-against: found no text, expected a revision, a checkout or an interpreter")
     if Path(text).is_dir():
         return Path(text), None
     if _is_interpreter(text):
         return None, str(Path(text).absolute())
-    for at in [index for index, letter in enumerate(text) if letter == ":"]:
-        tree, python = text[:at], text[at + 1 :]
+    # Either path may contain colons itself, so try every colon as the separator.
+    for index in [index for index, letter in enumerate(text) if letter == ":"]:
+        tree, python = text[:index], text[index + 1 :]
         if Path(tree).is_dir() and _is_interpreter(python):
             return Path(tree), str(Path(python).absolute())
     return None, None

@@ -1,4 +1,4 @@
-"""What a side of the comparison is, and the words that start its pytest."""
+"""One side of the comparison, candidate or baseline, and the command that starts its pytest."""
 
 import os
 import sys
@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_PATH_OPTIONS = ("-c", "--config-file", "--rootdir", "--confcutdir")
+# pytest options whose values are files or folders of the checkout that is tested.
+_CHECKOUT_PATH_OPTIONS = ("-c", "--config-file", "--rootdir", "--confcutdir")
 
 
 @dataclass(frozen=True)
 class Invocation:
     """
-    How the candidate's pytest was called.
+    A pytest command line and the folders that it refers to.
 
     Attributes:
-        arguments: pytest's words.
-        positional: Those of them that name tests, as typed.
+        arguments: All command-line arguments of pytest.
+        positional: Those arguments that select tests (paths and test ids), as typed.
         folder: The working directory.
-        root: pytest's rootdir.
-        tree: The top of the checkout: the git work tree, or `root`.
+        root: pytest's rootdir, to which test ids are relative.
+        tree: The top folder of the checkout: git's top level, or `root` outside a repository.
     """
 
     arguments: tuple[str, ...]
@@ -33,15 +34,15 @@ class Invocation:
 @dataclass(frozen=True)
 class Side:
     """
-    Where and how one side's tests are run.
+    Everything needed to run the tests of the candidate or of the baseline.
 
     Attributes:
-        name: `candidate`, `baseline`, for messages.
-        label: What the user called it.
-        python: Its interpreter.
-        invocation: How its pytest is called; folders are the side's own.
-        python_path: Put before sys.path.
-        set_options: pytest options that are given other values, by their `dest`.
+        name: `candidate` or `baseline`, for messages.
+        label: The side as the user named it.
+        python: Path of its interpreter.
+        invocation: Its pytest command line, with the folders of its own checkout.
+        python_path: Folders that come before the interpreter's own in sys.path.
+        set_options: Values that replace those of pytest options, by the options' `dest`.
     """
 
     name: str
@@ -53,89 +54,100 @@ class Side:
 
     def command(self, files: Sequence[str]) -> list[str]:
         """
-        Return the words that start the child.
+        Return the command that starts a worker of this side.
 
         Args:
-            files: Test files relative to the root; if none, what the user named is collected.
+            files: Test files to collect, relative to the rootdir; if empty, collect what the user selected.
         """
         call = self.invocation
-        options = _without(call.arguments, call.positional)
         if files:
-            # A file may be absent on this side; its cases are then `new` or `missing`.
-            chosen = [str(call.root / file) for file in files if (call.root / file).exists()]
+            # A file that only the other side has would stop pytest; its cases are reported as new or missing.
+            paths = [str(call.root / file) for file in files if (call.root / file).exists()]
         else:
-            chosen = list(dict.fromkeys(word.partition("::")[0] for word in call.positional))
-            chosen = [path for path in chosen if (call.folder / path).exists()]
-        words = [self.python, "-m", "pytest", "-p", "runoff_gate_worker", *options, "--rootdir", str(call.root)]
-        # Paths first: an option that takes many values would swallow them.
-        return [*words[:5], *chosen, *words[5:]]
+            paths = list(dict.fromkeys(argument.partition("::")[0] for argument in call.positional))
+            paths = [path for path in paths if (call.folder / path).exists()]
+        options = _without(call.arguments, call.positional)
+        # Paths come first: after an option with many values, pytest would take them for further values.
+        return [
+            self.python, "-m", "pytest", "-p", "runoff_gate_worker", *paths, *options, "--rootdir", str(call.root),
+        ]  # fmt: skip
 
 
-def _without(arguments: Sequence[str], positional: Sequence[str]) -> list[str]:
-    """Return words less each positional one once, from the end: an option's value may be the same word."""
-    kept = list(reversed(arguments))
-    for word in positional:
-        if word in kept:
-            kept.remove(word)
-    return kept[::-1]
-
-
-def moved(call: Invocation, tree: Path) -> Invocation:
-    """
-    Return the same call in another checkout.
-
-    Args:
-        call: How the candidate's pytest is called.
-        tree: The top of the other checkout.
-
-    Returns:
-        Folders and paths of tests lie in the other checkout; options that name other files keep meaning those.
-    """
-    folder = _relocated(call.folder, call.tree, tree)
-    positional = tuple(_positional(word, call.tree, tree) for word in call.positional)
-    arguments = tuple(_arguments(call, folder, tree))
-    return Invocation(arguments, positional, folder, _relocated(call.root, call.tree, tree), tree)
-
-
-def _arguments(call: Invocation, folder: Path, tree: Path) -> Iterator[str]:
-    before = ""
-    for word in call.arguments:
-        flag, equals, value = word.partition("=")
-        if word in call.positional or before in _PATH_OPTIONS:
-            yield _positional(word, call.tree, tree)
-        elif equals and flag in _PATH_OPTIONS:
-            yield f"{flag}={_positional(value, call.tree, tree)}"
-        elif flag.startswith("-") and equals:
-            yield f"{flag}={_kept(value, call.folder, folder)}"
-        else:
-            yield word if word.startswith("-") else _kept(word, call.folder, folder)
-        before = word
-
-
-def _positional(word: str, old: Path, new: Path) -> str:
-    path, separator, test = word.partition("::")
-    return str(_relocated(Path(path), old, new)) + separator + test if Path(path).is_absolute() else word
-
-
-def _relocated(path: Path, old: Path, new: Path) -> Path:
-    return new / path.relative_to(old) if path.is_relative_to(old) else path
-
-
-def _kept(word: str, old_folder: Path, new_folder: Path) -> str:
-    """Return an option's value so that a relative path still leads to the same file; other values as they are."""
-    if not word or Path(word).is_absolute() or len(word) > 1000 or "\0" in word:
-        return word
-    here = old_folder / word
-    return str(here) if here.exists() and not (new_folder / word).exists() else word
+def candidate_side(invocation: Invocation) -> Side:
+    """Return the candidate: the user's own pytest command, run by this interpreter."""
+    return Side("candidate", "candidate", sys.executable, invocation)
 
 
 def worker_environment(side: Side, settings: str) -> dict[str, str]:
-    """Return the environment of a side's child; `settings` is what its plugin is told, as JSON."""
+    """Return the environment variables of a worker; `settings` is the JSON that its plugin reads."""
     worker_modules = str(Path(__file__).parents[1] / "worker")
     paths = [worker_modules, *side.python_path, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "RUNOFF_GATE_WORKER": settings, "PYTHONUTF8": "1"}
 
 
-def candidate_side(call: Invocation) -> Side:
-    """Return the side that is judged: this interpreter in this tree."""
-    return Side("candidate", "candidate", sys.executable, call)
+def _without(arguments: Sequence[str], positional: Sequence[str]) -> list[str]:
+    """Remove each positional argument once, from the end: an equal argument before it may be the value of an option."""
+    kept = list(reversed(arguments))
+    for argument in positional:
+        if argument in kept:
+            kept.remove(argument)
+    return kept[::-1]
+
+
+def relocate_invocation(invocation: Invocation, tree: Path) -> Invocation:
+    """
+    Return the same pytest command for another checkout.
+
+    Args:
+        invocation: The candidate's command.
+        tree: Top folder of the other checkout.
+
+    Returns:
+        A command whose folders and test paths lie in the other checkout. Values of other options, such as a model
+        file, still refer to the candidate's files.
+    """
+    old = invocation.tree
+    folder = _relocate_path(invocation.folder, old, tree)
+    return Invocation(
+        arguments=tuple(_relocate_arguments(invocation, folder, tree)),
+        positional=tuple(_relocate_test(argument, old, tree) for argument in invocation.positional),
+        folder=folder,
+        root=_relocate_path(invocation.root, old, tree),
+        tree=tree,
+    )
+
+
+def _relocate_arguments(call: Invocation, folder: Path, tree: Path) -> Iterator[str]:
+    previous = ""
+    for argument in call.arguments:
+        flag, equals, value = argument.partition("=")
+        if argument in call.positional or previous in _CHECKOUT_PATH_OPTIONS:
+            yield _relocate_test(argument, call.tree, tree)
+        elif equals and flag in _CHECKOUT_PATH_OPTIONS:
+            yield f"{flag}={_relocate_test(value, call.tree, tree)}"
+        elif flag.startswith("-") and equals:
+            yield f"{flag}={_same_file(value, call.folder, folder)}"
+        else:
+            yield argument if argument.startswith("-") else _same_file(argument, call.folder, folder)
+        previous = argument
+
+
+def _relocate_test(argument: str, old_tree: Path, new_tree: Path) -> str:
+    """Return a path or test id of the other checkout; a relative one needs no change."""
+    path, separator, test = argument.partition("::")
+    if not Path(path).is_absolute():
+        return argument
+    return str(_relocate_path(Path(path), old_tree, new_tree)) + separator + test
+
+
+def _relocate_path(path: Path, old_tree: Path, new_tree: Path) -> Path:
+    return new_tree / path.relative_to(old_tree) if path.is_relative_to(old_tree) else path
+
+
+def _same_file(value: str, old_folder: Path, new_folder: Path) -> str:
+    """Return an option's value, made absolute if it names a file that exists in the old folder only."""
+    # Most values are no paths; long ones and those with a zero byte would make the check for a file raise OSError.
+    if not value or Path(value).is_absolute() or len(value) > 1000 or "\0" in value:
+        return value
+    path = old_folder / value
+    return str(path) if path.exists() and not (new_folder / value).exists() else value

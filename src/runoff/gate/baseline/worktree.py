@@ -1,4 +1,4 @@
-"""A git revision's files, in a worktree under the cache folder that is gone afterwards."""
+"""Check out a git revision into a temporary worktree in the cache folder, and remove it afterwards."""
 
 import os
 import shutil
@@ -19,26 +19,29 @@ _TIMEOUT_S = 300.0
 
 
 def cache_folder() -> Path:
-    """Return where the gate keeps what it makes: under RUNOFF_CACHE_DIR, or the user's cache folder."""
+    """Return the folder of the gate's worktrees and environments, in RUNOFF_CACHE_DIR or the user's cache folder."""
     named = os.environ.get(CACHE_DIR_VARIABLE)
     return (Path(named) if named else Path(platformdirs.user_cache_dir("runoff"))).absolute() / "gate"
 
 
 def git_top_level(folder: Path) -> Path | None:
-    """Return the top of the git work tree that a folder lies in; None if it lies in none, or there is no git."""
+    """Return the top folder of the git work tree around a folder; None outside a work tree, or without git."""
     done = _git(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.rstrip("\n")) if done is not None and done.returncode == 0 else None
 
 
 def resolve_commit(tree: Path, revision: str) -> str | None:
     """
-    Return the full id of the commit that a revision means; None if there is none.
+    Return the full commit id of a revision such as a branch, a tag or an abbreviated id; None if there is none.
 
     Raises:
-        UsageError: If the text could be taken for an option.
+        UsageError: If git could take the text for an option, or it has unprintable characters.
     """
     if revision.startswith("-") or not revision.isprintable():
-        raise UsageError(f"--gate-against {quote(revision)}: is no revision; a revision does not begin with a dash")
+        raise UsageError(
+            f"--gate-against: found {quote(revision)}, expected a revision, which does not begin with a dash and has"
+            " printable characters only"
+        )
     done = _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     return done.stdout.strip() if done is not None and done.returncode == 0 else None
 
@@ -46,47 +49,48 @@ def resolve_commit(tree: Path, revision: str) -> str | None:
 @contextmanager
 def checkout(tree: Path, commit: str) -> Iterator[Path]:
     """
-    Have a commit's files for a while.
+    Provide the files of a commit inside a `with` block.
 
     Args:
-        tree: The user's work tree; nothing in it is touched.
+        tree: The user's work tree; its files and its index stay untouched.
         commit: A full commit id.
 
     Yields:
-        The top of a worktree of its own.
+        The top folder of a temporary worktree.
 
     Raises:
-        GateError: If git cannot make it.
+        GateError: If git cannot check out the commit, or the cache folder is not writable.
     """
     trees = cache_folder() / "trees"
-    _sweep(tree, trees)
+    _remove_abandoned(tree, trees)
     try:
         trees.mkdir(parents=True, exist_ok=True)
-        # The process id says whose it is, so that what a killed run left can be told from what is in use.
+        # The process id in the name shows later runs whether the owner of the worktree still lives.
         folder = Path(tempfile.mkdtemp(prefix=f"{commit[:12]}-{os.getpid()}-", dir=trees))
     except OSError as error:
         raise GateError(
-            f"{trees}: cannot be written ({error.strerror}); name a folder in {CACHE_DIR_VARIABLE}"
+            f"{trees}: cannot be written ({error.strerror}); set {CACHE_DIR_VARIABLE} to a writable folder"
         ) from None
     try:
         done = _git(tree, "worktree", "add", "--detach", "--force", str(folder / "tree"), commit)
         if done is None or done.returncode:
-            said = done.stderr.strip()[-500:] if done else "git did not answer"
-            raise GateError(f"git could not check out {commit[:12]}: {said}")
+            reason = done.stderr.strip()[-500:] if done else f"git is missing or did not end within {_TIMEOUT_S:.0f} s"
+            raise GateError(f"git cannot check out {commit[:12]}: {reason}")
         yield folder / "tree"
     finally:
         _remove(tree, folder)
 
 
 def _remove(tree: Path, folder: Path) -> None:
-    """Remove a worktree and its entry in the repository; never `prune`, which might take entries of the user's."""
+    """Remove a worktree and its entry in the repository."""
+    # `git worktree prune` would also remove the entries of worktrees on disks that are not mounted now.
     with uninterrupted():
         _git(tree, "worktree", "remove", "--force", str(folder / "tree"))
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(tree: Path, trees: Path) -> None:
-    """Remove what runs left that were killed."""
+def _remove_abandoned(tree: Path, trees: Path) -> None:
+    """Remove the worktrees of earlier gates that were killed before they could clean up."""
     with suppress(OSError):
         for folder in trees.iterdir():
             owner = folder.name.split("-")[1:2]
@@ -94,13 +98,13 @@ def _sweep(tree: Path, trees: Path) -> None:
                 _remove(tree, folder)
 
 
-def _git(folder: Path, *words: str) -> "subprocess.CompletedProcess[str] | None":
-    """Run git without a shell and without hooks; None if there is no git or it hangs."""
-    # A hook that git itself runs us from sets these, and they would lead it to another repository.
+def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str] | None":
+    """Run git without a shell and without hooks; None if git is missing or does not end in time."""
+    # If a git hook started this process, GIT_DIR and similar variables refer to the repository of the hook.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-c", "core.hooksPath=" + os.devnull, "-C", str(folder), *words]
+    command = ["git", "-c", "core.hooksPath=" + os.devnull, "-C", str(folder), *arguments]
     try:
-        return subprocess.run(  # noqa: S603 - no shell; revisions stand behind --end-of-options
+        return subprocess.run(  # noqa: S603 - no shell; revisions come after --end-of-options
             command,
             env=environment | {"GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,
