@@ -12,7 +12,7 @@ import grpc
 
 from runoff.backends.base import Settings
 from runoff.models import go_json
-from runoff.rpc.neural import reply_codec, request_codec
+from runoff.rpc.neural import request_codec, response_codec
 from runoff.service import loading
 
 
@@ -22,11 +22,11 @@ async def serve(engine: str, model: Path) -> None:
 
     async def predict(message: bytes, _: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         request = request_codec.decode_predict(message)
-        return reply_codec.encode_predict(hosted.backend.predict(request.batch), hosted.mlp.kind)
+        return response_codec.encode_predict(hosted.backend.predict(request.batch), hosted.mlp.kind)
 
     async def batch_predict(message: bytes, _: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         request = request_codec.decode_batch_predict(message)
-        return reply_codec.encode_batch_predict(hosted.backend.predict(request.batch), hosted.mlp.kind)
+        return response_codec.encode_batch_predict(hosted.backend.predict(request.batch), hosted.mlp.kind)
 
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     handlers = {

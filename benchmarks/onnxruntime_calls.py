@@ -16,7 +16,7 @@ from benchmarks.pairs import paired_ratio, pin_to_one_core
 from fixtures.input_batches import make_batch
 from fixtures.suite_options import FIXTURE_MODELS
 from runoff.backends.base import Settings
-from runoff.backends.onnxruntime_backend import open_session
+from runoff.backends.onnxruntime_backend import create_session
 from runoff.backends.registry import open_in_process
 from runoff.conversion import ConversionCache, convert
 from runoff.models import go_json
@@ -27,7 +27,7 @@ Predict = Callable[[Float32Array], object]
 
 def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[str, Predict]:
     """Return the library's public ways of running one batch."""
-    session: Any = open_session(onnx, "onnxruntime-cpu", Settings())
+    session: Any = create_session(onnx, "onnxruntime-cpu", Settings())
     inputs, outputs = batch.copy(), np.empty((len(batch), output_size), dtype=np.float32)
     binding = session.io_binding()
     binding.bind_input("input", "cpu", 0, np.float32, inputs.shape, inputs.ctypes.data)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runoff.backends.base import Backend, Settings
-from runoff.backends.onnxruntime_backend import open_session
+from runoff.backends.onnxruntime_backend import create_session
 from runoff.backends.registry import (
     ENGINES,
     IN_PROCESS,
@@ -108,7 +108,7 @@ def test_facts_tell_threads_and_spinning_as_set(mlp: Mlp, onnx: bytes) -> None:
 @pytest.mark.parametrize("spinning", [False, True])
 def test_onnxruntime_runs_with_the_threads_and_spinning_asked_for(onnx: bytes, spinning: bool) -> None:
     """What the record says is what the session was opened with."""
-    options = open_session(onnx, "onnxruntime-cpu", Settings(threads=3, spinning=spinning)).get_session_options()
+    options = create_session(onnx, "onnxruntime-cpu", Settings(threads=3, spinning=spinning)).get_session_options()
     assert (3, 1) == (options.intra_op_num_threads, options.inter_op_num_threads)
     entries = [options.get_session_config_entry(f"session.{op}_op.allow_spinning") for op in ("intra", "inter")]
     assert [str(int(spinning))] * 2 == entries

@@ -59,11 +59,11 @@ def test_onnxruntime_node_on_another_device_is_refused() -> None:
 
 def test_onnxruntime_tells_where_nodes_are() -> None:
     """The check above looks at what a real session says."""
-    from runoff.backends.onnxruntime_backend import check_placement, open_session
+    from runoff.backends.onnxruntime_backend import check_placement, create_session
     from runoff.conversion import ConversionCache, convert
 
     pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    session = open_session(convert(random_mlp(), cache=ConversionCache()).onnx, "onnxruntime-cpu", Settings())
+    session = create_session(convert(random_mlp(), cache=ConversionCache()).onnx, "onnxruntime-cpu", Settings())
     assert {"CPUExecutionProvider"} == {part.ep_name for part in session.get_provider_graph_assignment_info()}
     with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
         check_placement("onnxruntime-cuda", session, "CUDAExecutionProvider")
@@ -72,7 +72,7 @@ def test_onnxruntime_tells_where_nodes_are() -> None:
 def test_onnxruntime_session_is_opened_without_a_way_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime is told to run nothing on the CPU, and asked afterwards where it runs all the same."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    from runoff.backends.onnxruntime_backend import open_session
+    from runoff.backends.onnxruntime_backend import create_session
 
     wanted = "CUDAExecutionProvider"
     given = []
@@ -84,5 +84,5 @@ def test_onnxruntime_session_is_opened_without_a_way_back_to_the_cpu(monkeypatch
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [wanted, "CPUExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", open_astray)
     with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
-        open_session(b"", "onnxruntime-cuda", Settings())
+        create_session(b"", "onnxruntime-cuda", Settings())
     assert [("1", [wanted])] == given

@@ -19,6 +19,8 @@ ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
     "pytest_plugin",
 )  # fmt: skip
+# The folders inside `rpc`; the modules beside them serve every protocol and import neither.
+PROTOCOLS = ("neural", "oip")
 # The same inside the gate; `worker` stands alone because it is injected into environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
 # Lower rooms that a room may not import either.
@@ -27,6 +29,9 @@ NOT_ALLOWED = {
     "report": ("backends", "service", "rpc", "conversion"),
     "records": ("backends", "service", "rpc", "conversion"),
 }
+# The only names of one protocol's folder in `rpc` that the other protocol's folder may import: runoff's service answers
+# the Open Inference Protocol's ModelMetadata with a ModelInfoResponse in the metadata.
+SHARED_BETWEEN_PROTOCOLS = ("runoff.rpc.neural.model_info_codec.read_model_info",)
 # Each heavy library and the modules that may import it, at any depth of their code.
 HEAVY = {
     "grpc": ("runoff.rpc*", "runoff.service*"),
@@ -72,6 +77,12 @@ def gate_room_of(name: str) -> str:
     return third if third in GATE_ROOMS else GATE_ROOMS[-1]
 
 
+def protocol_of(name: str) -> str:
+    """Return the protocol folder of a dotted name of `runoff.rpc`, empty for what all protocols share."""
+    third = [*name.split("."), "", ""][2]
+    return third if third in PROTOCOLS else ""
+
+
 def broken_rules(package: Path) -> list[str]:
     """Return one line for each import of a package folder that breaks a rule."""
     broken = []
@@ -96,6 +107,10 @@ def faults_between(module: str, name: str) -> Iterator[str]:
         inner, outer = gate_room_of(module), gate_room_of(name)
         if inner == "worker" or GATE_ROOMS.index(outer) > GATE_ROOMS.index(inner):
             yield f"gate/{inner} lies below gate/{outer}"
+    if room == other == "rpc" and name not in SHARED_BETWEEN_PROTOCOLS:
+        importer, protocol = protocol_of(module), protocol_of(name)
+        if protocol and protocol != importer:
+            yield f"rpc/{importer or '*.py'} must not depend on rpc/{protocol}"
 
 
 def test_imports_go_down_only_and_heavy_libraries_stay_in_their_rooms() -> None:
@@ -126,6 +141,8 @@ def test_every_folder_of_the_package_is_a_room() -> None:
         pytest.param("gate/run/a.py", "import runoff.gate.plugin", "gate/run lies below", id="gate-without-pytest"),
         pytest.param("gate/worker/a.py", "import runoff.gate.worker.b", "gate/worker lies below", id="worker-alone"),
         pytest.param("rpc/neural/a.py", "import runoff.backends.base", "rpc lies below backends", id="rpc-below"),
+        pytest.param("rpc/a.py", "from runoff.rpc.neural import client", "must not depend", id="rpc-above-protocols"),
+        pytest.param("rpc/oip/a.py", "import runoff.rpc.neural.client", "must not depend", id="protocol-alone"),
         pytest.param("report/lines.py", "import runoff.service", "not allowed in report", id="report-runs-nothing"),
         pytest.param("cli/a.py", "def f():\n    import torch", "torch belongs into", id="heavy-in-a-function"),
         pytest.param("service/server.py", "import tensorflow", "tensorflow belongs into", id="heavy-in-another-room"),

@@ -36,7 +36,7 @@ def test_nobody_at_the_address() -> None:
 @pytest.mark.parametrize(
     ("answer", "error_type", "words"),
     [
-        pytest.param(None, BackendUnavailable, "no answer from .* within 0.5 s", id="silence"),
+        pytest.param(None, BackendUnavailable, "no response from .* within 0.5 s", id="silence"),
         pytest.param(
             b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", ServiceError, "another protocol", id="http1"
         ),
@@ -72,7 +72,7 @@ def test_service_that_still_loads_is_said_to_be_there() -> None:
 
 def test_host_that_cannot_be_found_has_no_server() -> None:
     """A misspelt name; in gRPC's own words, for a real look-up may take as long as it likes."""
-    error = channel.explained(Unresolved(), "nowhere:1", 1.0, "x.X")
+    error = channel.describe_failure(Unresolved(), "nowhere:1", 1.0, "x.X")
     assert "no gRPC server at nowhere:1: 'errors resolving nowhere:1: [field:hostname lookup error]'" == str(error)
 
 
@@ -84,7 +84,7 @@ def test_status_of_a_foreign_service_is_shown() -> None:
 
     with foreign_service({"GetModelInfo": fail}) as address, pytest.raises(ServiceError) as error:
         open_grpc("x-grpc", address, MLP)
-    assert "answers UNKNOWN" in str(error.value)
+    assert "returned the status UNKNOWN" in str(error.value)
     assert "no such model" in str(error.value)
     assert len(str(error.value)) < 500
 
@@ -104,7 +104,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
     backend = WatchedBackend(MLP)
     with served({"m": backend}) as server, NeuralClient(server.address, timeout_s=0.5) as client:
         backend.may_go_on.clear()
-        with pytest.raises(BackendUnavailable, match=r"no answer from .* within 0.5 s"):
+        with pytest.raises(BackendUnavailable, match=r"no response from .* within 0.5 s"):
             client.predict(np.ones((1, 5), np.float32), Kind.POLICY)
 
 
@@ -116,7 +116,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
     with (
         backend,
         served({"m": WatchedBackend(MLP)}, port=first.port),
-        pytest.raises(ServiceError, match=r"another service answers at .*nonce was"),
+        pytest.raises(ServiceError, match=r"was replaced by another: .*nonce was"),
     ):
         backend.check_same_service()
 

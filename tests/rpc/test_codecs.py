@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc import wire
-from runoff.rpc.neural import reply_codec, request_codec
+from runoff.rpc.neural import request_codec, response_codec
 from runoff.rpc.neural.neural_pb2 import (
     BatchPredictRequest,
     BatchPredictResponse,
@@ -15,6 +15,7 @@ from runoff.rpc.neural.neural_pb2 import (
     PredictRequest,
     PredictResponse,
 )
+from runoff.rpc.outputs import check_outputs
 
 SHAPES = [(1, 1), (2, 1), (3, 31), (5, 32), (64, 81), (4, 300), (2, 5000)]
 
@@ -107,7 +108,7 @@ def test_samples_of_different_lengths_are_told_apart() -> None:
 def test_protobuf_reads_our_batch_reply(kind: Kind, shape: tuple[int, int]) -> None:
     """Existing clients read probabilities, value and best move with their own protobuf."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
-    found = BatchPredictResponse.FromString(reply_codec.encode_batch_predict(outputs, kind))
+    found = BatchPredictResponse.FromString(response_codec.encode_batch_predict(outputs, kind))
     if kind is Kind.POLICY:
         wanted = [PredictResponse(probabilities=row, best_move=int(row.argmax())) for row in outputs]
     else:
@@ -120,12 +121,12 @@ def test_protobuf_reads_our_batch_reply(kind: Kind, shape: tuple[int, int]) -> N
 def test_our_replies_and_protobufs_are_read_alike(kind: Kind, shape: tuple[int, int]) -> None:
     """A foreign service leaves out a best move of 0, so its samples differ in length."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
-    ours = reply_codec.encode_batch_predict(outputs, kind)
+    ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
-    np.testing.assert_array_equal(outputs, reply_codec.decode_batch_predict(ours, kind))
-    np.testing.assert_array_equal(outputs, reply_codec.decode_batch_predict(foreign, kind))
+    np.testing.assert_array_equal(outputs, response_codec.decode_batch_predict(ours, kind))
+    np.testing.assert_array_equal(outputs, response_codec.decode_batch_predict(foreign, kind))
     np.testing.assert_array_equal(
-        outputs[:1], reply_codec.decode_predict(reply_codec.encode_predict(outputs[:1], kind), kind)
+        outputs[:1], response_codec.decode_predict(response_codec.encode_predict(outputs[:1], kind), kind)
     )
 
 
@@ -133,20 +134,20 @@ def test_value_of_exactly_zero_is_sent() -> None:
     """proto3 leaves a plain zero out, and the client could not tell it from no answer."""
     zero = np.zeros((2, 1), np.float32)
     np.testing.assert_array_equal(
-        zero, reply_codec.decode_batch_predict(reply_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
+        zero, response_codec.decode_batch_predict(response_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
     )
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_truncated_reply_is_an_error(cut: int) -> None:
     """A reply that lost its end must not be read as a shorter one of other numbers."""
-    message = reply_codec.encode_batch_predict(probabilities_of((2, 4)), Kind.POLICY)
+    message = response_codec.encode_batch_predict(probabilities_of((2, 4)), Kind.POLICY)
     try:
-        found = reply_codec.decode_batch_predict(message[:-cut], Kind.POLICY)
+        found = response_codec.decode_batch_predict(message[:-cut], Kind.POLICY)
     except ServiceError:
         return
     with pytest.raises(ServiceError):
-        reply_codec.check(found, Kind.POLICY, 2, 4)
+        check_outputs(found, Kind.POLICY, 2, 4)
 
 
 def _mutated(message: bytes, seed: int) -> bytes:
@@ -169,8 +170,8 @@ def test_short_way_into_a_single_reply_reads_what_protobuf_reads(kind: Kind) -> 
     """It looks at a few bytes only; whatever it takes, protobuf must take for the same numbers."""
     outputs = probabilities_of((1, 9)) if kind is Kind.POLICY else batch_of((1, 1))
     for seed in range(3000):
-        message = _mutated(reply_codec.encode_predict(outputs, kind), seed)
-        found = reply_codec._plain_body(message, kind)
+        message = _mutated(response_codec.encode_predict(outputs, kind), seed)
+        found = response_codec._read_plain_body(message, kind)
         if found is not None:
             read = PredictResponse.FromString(message)
             wanted = read.probabilities if kind is Kind.POLICY else [read.value]

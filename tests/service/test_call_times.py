@@ -5,7 +5,7 @@ import pytest
 
 from runoff.backends.grpc_backend import open_grpc
 from runoff.models.mlp import Float32Array
-from runoff.rpc.call_times import CallParts, ServiceTimes, format_times, read_times, take_apart
+from runoff.rpc.call_times import CallParts, ServiceTimes, format_times, profile_calls, read_times
 from runoff.rpc.neural.neural_pb2 import PredictResponse
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
@@ -94,7 +94,7 @@ class Calls:
 def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> CallParts | None:
     """Take calls apart by their own clock."""
     monkeypatch.setattr("runoff.rpc.call_times.time", calls)
-    return take_apart(lambda: b"", calls.call, lambda reply: reply, count)
+    return profile_calls(lambda: b"", calls.call, lambda reply: reply, count)
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from runoff.backends.oip_backend import open_oip
 from runoff.errors import ServiceError
 from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
-from runoff.rpc.model_info import METADATA_KEY
+from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest, ModelInfoResponse
 from runoff.rpc.oip.inference_pb2 import ModelMetadataRequest
 from tests.support.models import random_mlp
@@ -58,7 +58,7 @@ def test_metadata_tells_what_model_info_tells(method: str) -> None:
     with served({"net": backend}) as server:
         info = announced(server.address)
         _, told = asked(server.address, method)
-    whole = told.pop(METADATA_KEY)
+    whole = told.pop(MODEL_INFO_KEY)
     assert isinstance(whole, bytes)
     assert info == ModelInfoResponse.FromString(whole)
     wanted = {
@@ -128,7 +128,7 @@ def test_every_change_is_another_service_and_named(changed: dict[str, object], w
         backend.check_same_service()
         with pytest.raises(ServiceError) as raised:
             backend.check_same_service()
-    assert f"x-grpc: another service answers at {address}: {words}" == str(raised.value)
+    assert f"x-grpc: the service at {address} was replaced by another: {words}" == str(raised.value)
 
 
 def test_service_of_the_five_original_fields_is_checked_by_them() -> None:

@@ -90,7 +90,7 @@ def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> N
     """A stopped process takes no TERM: KILL must follow."""
     with open_grpc("numpy-grpc", running.address, MLP, timeout_s=0.5) as backend:
         os.kill(running.process.pid, signal.SIGSTOP)
-        with pytest.raises(BackendUnavailable, match=r"no answer from .* within 0\.5 s"):
+        with pytest.raises(BackendUnavailable, match=r"no response from .* within 0\.5 s"):
             backend.predict(np.ones((1, 5), np.float32))
     running.stop(timeout_s=0.2)
     assert -signal.SIGKILL == running.process.returncode

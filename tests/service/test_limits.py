@@ -32,9 +32,9 @@ def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> Non
 
 def test_message_over_the_limit_is_refused_before_it_is_sent() -> None:
     """With both sizes and the batch that would do."""
-    words = r"4000 samples makes a message of \d+ bytes, the limit is 67108864; about 33\d\d samples fit"
+    words = r"2000 samples makes a message of \d+ bytes, the limit is 33554432; about 16\d\d samples fit"
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match=words):
-        client.predict(np.zeros((4000, 5000), np.float32), Kind.POLICY)
+        client.predict(np.zeros((2000, 5000), np.float32), Kind.POLICY)
 
 
 def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:

@@ -101,7 +101,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
         open_oip("x-oip", server.address, MLP, "m", timeout_s=0.5) as backend,
     ):
         watched.may_go_on.clear()
-        with pytest.raises(BackendUnavailable, match=r"no answer from .* within 0.5 s"):
+        with pytest.raises(BackendUnavailable, match=r"no response from .* within 0.5 s"):
             backend.predict(np.ones((1, 5), np.float32))
 
 
@@ -113,7 +113,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
     with (
         backend,
         served({"m": WatchedBackend(MLP)}, port=first.port),
-        pytest.raises(ServiceError, match=r"another service answers at .*nonce was"),
+        pytest.raises(ServiceError, match=r"was replaced by another: .*nonce was"),
     ):
         backend.check_same_service()
 

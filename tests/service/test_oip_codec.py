@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from runoff.models.mlp import Float32Array
 from runoff.rpc.oip import codec, headers, inference_pb2
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
-from tests.support.oip import infer_reply, infer_request
+from tests.support.oip import infer_request, infer_response
 from tests.support.protoc import run_protoc
 
 PROTO = Path(inference_pb2.__file__).with_name("inference.proto")
@@ -37,8 +37,8 @@ def test_protobuf_reads_our_reply(shape: tuple[int, int], typed: bool) -> None:
     """A foreign client reads it with its own protobuf."""
     outputs = batch_of(shape)
     request = headers.Header("net", "", "", ())
-    found = codec.encode_reply(request, "1", "output", outputs, typed=typed)
-    assert infer_reply(outputs, typed=typed) == ModelInferResponse.FromString(found)
+    found = codec.encode_response(request, "1", "output", outputs, typed=typed)
+    assert infer_response(outputs, typed=typed) == ModelInferResponse.FromString(found)
 
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
@@ -76,10 +76,10 @@ def test_long_headers_are_not_kept() -> None:
     before = headers.read_request_header.cache_info().currsize
     codec.decode_request(infer_request(batch_of((2, 5)), "m" * 5000).SerializeToString())
     long_id = headers.Header("net", "", "i" * 5000, ())
-    writes = headers._write_reply_header.cache_info().currsize
-    codec.encode_reply(long_id, "1", "output", batch_of((2, 3)), typed=False)
+    writes = headers._write_response_header.cache_info().currsize
+    codec.encode_response(long_id, "1", "output", batch_of((2, 3)), typed=False)
     assert before == headers.read_request_header.cache_info().currsize
-    assert writes == headers._write_reply_header.cache_info().currsize
+    assert writes == headers._write_response_header.cache_info().currsize
 
 
 def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:

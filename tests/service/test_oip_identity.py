@@ -7,7 +7,7 @@ import pytest
 
 from runoff.backends.oip_backend import open_oip
 from runoff.errors import OtherModelError, ServiceError
-from runoff.rpc.model_info import METADATA_KEY
+from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, model_metadata, server_methods
@@ -42,7 +42,7 @@ def telling(*told: bytes | None) -> Methods:
     def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
         message = remaining.pop(0)
         if message is not None:
-            context.set_trailing_metadata(((METADATA_KEY, message),))
+            context.set_trailing_metadata(((MODEL_INFO_KEY, message),))
         return reply
 
     return methods | {"ModelMetadata": answer}
@@ -59,7 +59,9 @@ def test_identity_is_taken_from_the_protocols_own_answers() -> None:
         assert (True, "abc", 7) == tuple(
             backend.facts[f"service_{fact}"] for fact in ("tells_identity", "nonce", "pid")
         )
-        with pytest.raises(ServiceError, match=r"x-oip: another service answers at .*: nonce was 'abc', is 'abd'"):
+        with pytest.raises(
+            ServiceError, match=r"x-oip: the service at .* was replaced by another: nonce was 'abc', is 'abd'"
+        ):
             backend.check_same_service()
 
 

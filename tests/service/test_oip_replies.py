@@ -11,7 +11,7 @@ from runoff.errors import BackendUnavailable, OtherModelError, RunoffError, Serv
 from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse, ModelMetadataResponse
 from tests.support.models import random_mlp
-from tests.support.oip import SERVICE_NAME, infer_reply, model_metadata, server_methods
+from tests.support.oip import SERVICE_NAME, infer_response, model_metadata, server_methods
 from tests.support.services import foreign_service, free_port, listener
 
 MLP, VALUE_MLP = random_mlp(), random_mlp(Kind.VALUE)
@@ -22,7 +22,7 @@ NAN = float("nan")
 
 def reply_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelInferResponse:
     """Return a good reply with the output's name of `model_metadata`."""
-    reply = infer_reply(outputs, typed=typed)
+    reply = infer_response(outputs, typed=typed)
     reply.outputs[0].name = "y"
     return reply
 
@@ -106,7 +106,7 @@ def test_output_named_output_is_taken_of_several() -> None:
     """A network with two heads is served as one model by some."""
     metadata = model_metadata()
     metadata.outputs.add(name="output", datatype="FP32", shape=(-1, 3))
-    methods = server_methods(metadata, infer_reply(EVEN))
+    methods = server_methods(metadata, infer_response(EVEN))
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         np.testing.assert_array_equal(EVEN, backend.predict(ONES))
 
@@ -223,7 +223,7 @@ def test_batch_whose_message_is_over_the_limit_is_refused_before_it_is_sent() ->
     with (
         foreign_service(server_methods(model_metadata((-1, 1000))), SERVICE_NAME) as address,
         open_oip("x-oip", address, random_mlp(input_size=1000), "net") as backend,
-        pytest.raises(ShapeError, match=r"the limit is 67108864; about \d+ samples fit"),
+        pytest.raises(ShapeError, match=r"the limit is 33554432; about \d+ samples fit"),
     ):
         backend.predict(np.zeros((20_000, 1000), np.float32))
 
@@ -231,7 +231,7 @@ def test_batch_whose_message_is_over_the_limit_is_refused_before_it_is_sent() ->
 @pytest.mark.parametrize(
     ("answer", "error_type", "words"),
     [
-        pytest.param(None, BackendUnavailable, "no answer from .* within 0.5 s", id="silence"),
+        pytest.param(None, BackendUnavailable, "no response from .* within 0.5 s", id="silence"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", ServiceError, "another protocol", id="http1"),
     ],
 )

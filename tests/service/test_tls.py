@@ -41,9 +41,11 @@ def test_service_answers_over_tls(pem: Path) -> None:
     ("trusted", "shown", "words"),
     [
         pytest.param("other", "client", "no TLS connection to .*--grpc-tls-ca", id="untrusted-service"),
-        pytest.param("service", None, "closes every connection.*it may want TLS", id="client-without-certificate"),
-        pytest.param("service", "other", "closes every connection.*it may want TLS", id="client-of-another-authority"),
-        pytest.param(None, None, "closes every connection.*it may want TLS", id="client-without-tls"),
+        pytest.param("service", None, "closes every connection.*it may require TLS", id="client-without-certificate"),
+        pytest.param(
+            "service", "other", "closes every connection.*it may require TLS", id="client-of-another-authority"
+        ),
+        pytest.param(None, None, "closes every connection.*it may require TLS", id="client-without-tls"),
     ],
 )
 def test_who_is_not_trusted_gets_no_answer(pem: Path, trusted: str | None, shown: str | None, words: str) -> None:

@@ -31,7 +31,7 @@ def infer_request(batch: Float32Array, model_name: str = "first", *, typed: bool
     return request
 
 
-def infer_reply(outputs: Float32Array, model_name: str = "net", *, typed: bool = False) -> ModelInferResponse:
+def infer_response(outputs: Float32Array, model_name: str = "net", *, typed: bool = False) -> ModelInferResponse:
     """Return a good reply, raw or typed, for a test to spoil."""
     reply = ModelInferResponse(model_name=model_name, model_version="1")
     tensor = reply.outputs.add(name="output", datatype="FP32", shape=outputs.shape)

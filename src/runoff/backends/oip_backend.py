@@ -11,7 +11,7 @@ from runoff.rpc.neural.client import NeuralClient
 from runoff.rpc.oip.client import OipClient
 from runoff.rpc.oip.contract import SERVER_NAME
 from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse, ServerMetadataResponse
-from runoff.rpc.oip.signature import read_signature
+from runoff.rpc.oip.model_tensors import read_model_tensors
 from runoff.rpc.tls import ClientTls
 
 
@@ -20,7 +20,7 @@ class OipBackend(Backend):
     One model of one server.
 
     Attributes:
-        signature: What the model takes and gives.
+        tensors: What the model takes and gives.
         info: What a service of ours says beyond the protocol; None for any other server.
     """
 
@@ -48,21 +48,21 @@ class OipBackend(Backend):
         self._expected_kind = mlp.kind
         self._server, self._metadata, self.info = self._ask()
         try:
-            self.signature = read_signature(self._metadata, mlp.input_size, mlp.output_size)
+            self.tensors = read_model_tensors(self._metadata, mlp.input_size, mlp.output_size)
         except ServiceError as error:
             raise type(error)(f"{client.address}: {error}") from None
         device = identity.device_of(self.info) if self.info else Device("unknown")
-        super().__init__(name, self.signature.input_size, self.signature.output_size, device)
+        super().__init__(name, self.tensors.input_size, self.tensors.output_size, device)
         self.facts |= self._describe()
 
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
         self._check_limit(len(batch))
-        return self._client.predict(batch, self.signature, self._kind)
+        return self._client.predict(batch, self.tensors, self._kind)
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:
         self._check_limit(len(batch))
-        return self._client.profile(batch, self.signature, self._kind, calls)
+        return self._client.profile(batch, self.tensors, self._kind, calls)
 
     def check_same_service(self) -> None:
         """
@@ -110,7 +110,7 @@ class OipBackend(Backend):
         if self.info:
             return identity.facts_of(self.info, self._client.address)
         return {
-            identity.TELLS_IDENTITY: False,
+            identity.IDENTITY_FACT: False,
             "framework": self._server.name,
             "framework_version": self._server.version,
             "service_platform": self._metadata.platform,

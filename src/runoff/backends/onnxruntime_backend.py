@@ -79,7 +79,7 @@ class OnnxRuntimeBackend(Backend):
         self._inner = self._session = None
 
 
-def open_session(onnx: bytes, name: str, settings: Settings) -> Any:
+def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     """
     Open an ONNX Runtime session with explicit threads.
 
@@ -143,7 +143,7 @@ def open_backend(name: str, mlp: Mlp | None, onnx: bytes | None, settings: Setti
     """Open a model in ONNX Runtime; see `registry.open_in_process`."""
     if onnx is None:
         raise ModelError(f"{name}: needs the model as ONNX; convert it with runoff.conversion")
-    session = open_session(onnx, name, settings)
+    session = create_session(onnx, name, settings)
     device = Device("gpu", _gpu_name()) if name.endswith("-cuda") else Device("cpu", processor_name())
     return OnnxRuntimeBackend(name, session, settings, device)
 

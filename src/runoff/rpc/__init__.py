@@ -1,1 +1,1 @@
-"""What gRPC clients and the service share; one folder per protocol."""
+"""Code that gRPC clients and the service share, whatever the protocol; one folder for each protocol."""

@@ -1,4 +1,4 @@
-"""Channels to services, whatever protocol they carry, and what a failed call means."""
+"""Opens gRPC channels to services of any protocol, and translates failed calls into errors for users."""
 
 import grpc
 
@@ -10,12 +10,12 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
     """Prepare a channel to `host:port`, over TLS if credentials are given; the first call connects."""
     options = [
         *message_options(MAX_MESSAGE_BYTES),
-        # gRPC would send even loopback calls through http_proxy.
+        # Otherwise gRPC sends even loopback calls through http_proxy.
         ("grpc.enable_http_proxy", 0),
-        # What a server on its way out has not looked at, gRPC sends again by itself: to another service, perhaps, and
-        # inside timed code, where both attempts would be counted as one slow call.
+        # Otherwise gRPC silently repeats a call that a stopping server has not processed. The second attempt may reach
+        # another service, and in timed code both attempts would count as one slow call.
         ("grpc.enable_retries", 0),
-        # Otherwise channels of one process share connections, and one's fate is the other's.
+        # Otherwise the channels of one process share a connection, and all of them fail with it.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if credentials is not None:
@@ -23,8 +23,8 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
     return grpc.insecure_channel(address, options=options)
 
 
-def within_limit(message: bytes, batch_size: int) -> bytes:
-    """Return a request; ShapeError if it is larger than any service of ours takes, with the batch that would fit."""
+def check_message_size(message: bytes, batch_size: int) -> bytes:
+    """Return a request unchanged; ShapeError if it is over MAX_MESSAGE_BYTES, with the batch size that would fit."""
     if len(message) > MAX_MESSAGE_BYTES:
         fitting = batch_size * MAX_MESSAGE_BYTES // len(message)
         raise ShapeError(
@@ -34,40 +34,40 @@ def within_limit(message: bytes, batch_size: int) -> bytes:
     return message
 
 
-def explained(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:
+def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:
     """
-    Return what a failed call means to a user.
+    Return a failed call's error in the user's terms.
 
     Args:
-        error: What the call raised.
-        address: Where it went.
-        timeout_s: The deadline that it had.
-        service_name: The gRPC service that it was for.
+        error: The error that gRPC raised.
+        address: `host:port` of the service.
+        timeout_s: Deadline of the call.
+        service_name: Full name of the gRPC service, for the case that the server does not have it.
     """
     code, details = error.code(), error.details() or ""
     shown = quote(details, 300)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return BackendUnavailable(f"no answer from {address} within {timeout_s:g} s")
+        return BackendUnavailable(f"no response from {address} within {timeout_s:g} s")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return ServiceError(f"{address} speaks another protocol (a gRPC server without {service_name}): {shown}")
     if code is grpc.StatusCode.UNAVAILABLE:
-        return _unreachable(details.lower(), address, shown)
+        return _describe_unavailable(details.lower(), address, shown)
     if code is grpc.StatusCode.NOT_FOUND:
         return OtherModelError(f"{address} has no such model: {shown}")
-    return ServiceError(f"{address} answers {code.name}: {shown}")
+    return ServiceError(f"{address} returned the status {code.name}: {shown}")
 
 
-def _unreachable(lowered: str, address: str, shown: str) -> RunoffError:
-    """Return why a service cannot be reached or used, as far as gRPC's words and its own tell."""
+def _describe_unavailable(lowered: str, address: str, shown: str) -> RunoffError:
+    """Return the likely reason why a service is unavailable, judged by gRPC's details in lower case."""
     if "handshake" in lowered or "peer name" in lowered or "alpn" in lowered:
-        return ServiceError(f"no TLS connection to {address}: {shown}; --grpc-tls-ca says who is trusted")
+        return ServiceError(f"no TLS connection to {address}: {shown}; set the trusted authorities with --grpc-tls-ca")
     if "http1" in lowered or "settings frame" in lowered:
         return ServiceError(f"{address} speaks another protocol (not gRPC): {shown}")
     if "failed to connect" in lowered and "socket closed" in lowered:
         return BackendUnavailable(
-            f"{address} closes every connection: {shown}; it may want TLS, or another certificate"
+            f"{address} closes every connection: {shown}; it may require TLS, or another client certificate"
         )
     if "failed to connect" in lowered or "resolving" in lowered:
         return BackendUnavailable(f"no gRPC server at {address}: {shown}")
-    # It says so itself (ours does while it loads its models), or the connection to it broke.
+    # Either the service itself returned UNAVAILABLE, as ours does while it loads its models, or the connection broke.
     return BackendUnavailable(f"the service at {address} is unavailable: {shown}")

@@ -1,4 +1,4 @@
-"""Message classes from compiled contract files."""
+"""Loads protobuf message classes from a compiled .proto file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,17 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
     """
-    Load a contract's messages without protoc's generated code, which ties a process to one major version of protobuf:
-    a client library that asks for an older one could not be installed beside it.
+    Load the messages of a compiled .proto file without the Python code that protoc generates.
 
-    They are in a descriptor pool of their own. In the default one there may be another library's messages of the same
-    names (a user's own neural_pb2, tritonclient's, kserve's), or they may come later: protobuf refuses whoever is
-    second.
+    Generated code requires one major version of protobuf, and would conflict with client libraries that require an
+    older one. The messages get a descriptor pool of their own, because protobuf refuses a second message of the same
+    name in the default pool, where a user's neural_pb2, tritonclient or kserve registers theirs.
 
     Args:
         path: A descriptor set of one file, as `protoc --descriptor_set_out` writes it.
 
     Returns:
-        The file's descriptor, and its top-level messages by name.
+        The file's descriptor, and its top-level message classes by name.
     """
     [file] = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
     pool = DescriptorPool()

@@ -1,4 +1,4 @@
-"""Who answers at an address, by what it says of itself: device, facts, and whether it is still the same."""
+"""Identifies the service and the model at an address: device, facts for records, and checks for replacement."""
 
 from dataclasses import fields
 
@@ -7,23 +7,23 @@ from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
 from runoff.rpc.model_info import ModelInfo
 
-# What services call a device, and which of ours that is; Metal is Apple's interface to its GPUs.
+# A service's device name, and the corresponding Device.type; Metal is Apple's interface to its GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
 
-# The fact of a record that says whether a service can be told from a successor at its address.
-TELLS_IDENTITY = "service_tells_identity"
-# Fields that a message names if they changed: what says most about a successor first, then all others.
-_TELLING = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
-_COMPARED = tuple(dict.fromkeys((*_TELLING, *(field.name for field in fields(ModelInfo)))))
+# Name of the fact in a record that states whether a service can be distinguished from a successor at its address.
+IDENTITY_FACT = "service_tells_identity"
+# Fields in the order in which an error message lists changes: first those that differ most clearly for a successor.
+_CLEAREST = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
+_COMPARED = tuple(dict.fromkeys((*_CLEAREST, *(field.name for field in fields(ModelInfo)))))
 
 
 def device_of(info: ModelInfo) -> Device:
-    """Return the device that a service found; unknown if it has no known name, for a guess is no finding."""
+    """Return the device that a service reports; unknown for an unfamiliar name, because a device is never guessed."""
     return Device(_DEVICE_TYPES.get(info.device.lower(), "unknown"), info.device_name or info.device)
 
 
 def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | bool]:
-    """Return what belongs in a record about a service at an address."""
+    """Return the facts about a service that belong in a record."""
     return {
         **info.facts,
         "framework": info.framework,
@@ -39,24 +39,24 @@ def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | boo
         "service_pid": info.pid,
         "service_nonce": info.nonce,
         "service_versions": ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
-        # Without a nonce a successor of the same sizes, device and framework could not be told from it.
-        TELLS_IDENTITY: bool(info.nonce),
+        # Without a nonce, a successor with the same sizes, device and framework looks the same.
+        IDENTITY_FACT: bool(info.nonce),
     }
 
 
 def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo) -> None:
-    """Raise ServiceError if a backend's service is another process, another start or another model than before."""
+    """Raise ServiceError if a service's description changed: another process, another start or another model."""
     if after != before:
         changed = [
             f"{field} was {quote(getattr(before, field))}, is {quote(getattr(after, field))}"
             for field in _COMPARED
             if getattr(before, field) != getattr(after, field)
         ]
-        raise ServiceError(f"{name}: another service answers at {address}: {'; '.join(changed)}")
+        raise ServiceError(f"{name}: the service at {address} was replaced by another: {'; '.join(changed)}")
 
 
 def check_batch_limit(name: str, address: str, info: ModelInfo, batch_size: int) -> None:
-    """Raise ShapeError if a batch is larger than the service says it takes."""
+    """Raise ShapeError if a batch is larger than the limit that the service announced."""
     if 0 < info.max_batch_size < batch_size:
         raise ShapeError(
             f"{name}: the batch has {batch_size} samples, the service at {address} takes at most"
@@ -65,12 +65,12 @@ def check_batch_limit(name: str, address: str, info: ModelInfo, batch_size: int)
 
 
 def is_other_model(mlp: Mlp, info: ModelInfo) -> bool:
-    """Return whether a service runs a model of other sizes or, where it tells, of other weights."""
+    """Return whether a service's model has other sizes or, if the service reports a digest, other weights."""
     return info.sizes != mlp.sizes or info.model_digest not in ("", mlp.digest)
 
 
 def check_same_model(address: str, mlp: Mlp, info: ModelInfo) -> None:
-    """Raise OtherModelError if a service runs a model of other sizes or, where it tells, of other weights."""
+    """Raise OtherModelError if a service's model has other sizes or, if the service reports a digest, other weights."""
     if info.sizes != mlp.sizes:
         found = "→".join(map(str, info.sizes))
         raise OtherModelError(

@@ -1,4 +1,4 @@
-"""What clients of services have in common, whatever protocol they speak."""
+"""The base class of gRPC clients, whatever protocol they speak."""
 
 from typing import Self, TypeAlias
 
@@ -6,21 +6,21 @@ import grpc
 
 from runoff.errors import RunoffError
 from runoff.rpc.address import format_address, parse_address
-from runoff.rpc.call_times import METADATA_KEY
-from runoff.rpc.channel import explained, open_channel
+from runoff.rpc.call_times import CALL_TIMES_KEY
+from runoff.rpc.channel import describe_failure, open_channel
 
-# A class without parameters but for the type checker.
+# grpcio's stubs declare the class as generic; at run time it takes no parameters.
 Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 
 
 class ServiceClient:
     """
-    One channel to one gRPC service; a context manager.
+    A client of one gRPC service on one channel; a context manager.
 
     Attributes:
         address: `host:port`.
         timeout_s: Deadline of every call.
-        channel: For other services at that address.
+        channel: The channel, which other clients of the same address can share.
     """
 
     def __init__(
@@ -38,11 +38,11 @@ class ServiceClient:
             service_name: The gRPC service, with its package.
             address: `host:port`.
             timeout_s: Deadline of every call.
-            credentials: Whom to trust and what to show, for a service that speaks TLS.
-            channel: One to that address to share, if there is one already.
+            credentials: Trusted authorities and the client's certificate, for a service that speaks TLS.
+            channel: An open channel to that address to share; None opens a new one.
 
         Raises:
-            UsageError: If the address is none.
+            UsageError: If the address is malformed.
         """
         self.address = format_address(*parse_address(address))
         self.timeout_s = timeout_s
@@ -60,30 +60,30 @@ class ServiceClient:
         self.close()
 
     def _method(self, name: str) -> Method:
-        """Return a method of the service, from bytes to bytes."""
+        """Return a method of the service, from request bytes to response bytes."""
         return self.channel.unary_unary(f"/{self._service_name}/{name}", None, None)
 
-    def _call(self, method: Method, message: bytes) -> bytes:
-        """Return the reply; RunoffError as `_explained` if there is none."""
+    def _send(self, method: Method, request: bytes) -> bytes:
+        """Send a request and return the response; a failed call raises the error that `_describe` returns."""
         try:
-            return method(message, timeout=self.timeout_s)
+            return method(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            raise self._explained(error) from None
+            raise self._describe(error) from None
 
-    def _call_with_metadata(self, method: Method, message: bytes) -> tuple[bytes, dict[str, str | bytes]]:
-        """Return the reply and the metadata that comes behind it, which costs some 20 µs; errors as `_call`."""
+    def _send_for_metadata(self, method: Method, request: bytes) -> tuple[bytes, dict[str, str | bytes]]:
+        """Return the response and its trailing metadata, which takes about 20 µs more than `_send`; errors alike."""
         try:
-            reply, call = method.with_call(message, timeout=self.timeout_s)
+            response, call = method.with_call(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            raise self._explained(error) from None
-        return reply, dict(call.trailing_metadata() or ())
+            raise self._describe(error) from None
+        return response, dict(call.trailing_metadata() or ())
 
-    def _call_with_times(self, method: Method, message: bytes) -> tuple[bytes, str]:
-        """Return the reply and what the service says about its times, empty if it says nothing; errors as `_call`."""
-        reply, metadata = self._call_with_metadata(method, message)
-        told = metadata.get(METADATA_KEY, "")
-        return reply, told if isinstance(told, str) else ""
+    def _send_for_times(self, method: Method, request: bytes) -> tuple[bytes, str]:
+        """Return the response and the call times that the service reports, empty if it reports none; errors alike."""
+        response, metadata = self._send_for_metadata(method, request)
+        times = metadata.get(CALL_TIMES_KEY, "")
+        return response, times if isinstance(times, str) else ""
 
-    def _explained(self, error: grpc.RpcError) -> RunoffError:
-        """Return what a failed call means to a user."""
-        return explained(error, self.address, self.timeout_s, self._service_name)
+    def _describe(self, error: grpc.RpcError) -> RunoffError:
+        """Return a failed call's error in the user's terms."""
+        return describe_failure(error, self.address, self.timeout_s, self._service_name)

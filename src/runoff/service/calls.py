@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 
 from runoff.models.mlp import Float32Array
-from runoff.rpc.field_count import TooManyFieldsError, check_field_count
+from runoff.rpc.limits import UnusualLayoutError, check_parsed_size
 from runoff.service.hosting import HostedModels, Refusal, refuse_abandoned
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
@@ -33,7 +33,7 @@ def decoded(name: str, decode: Callable[[bytes], _Decoded], message: bytes) -> _
         return decode(message)
     except DecodeError:
         raise Refusal(grpc.StatusCode.INTERNAL, f"the request's {len(message)} bytes are no {name}") from None
-    except TooManyFieldsError as error:
+    except UnusualLayoutError as error:
         raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)) from None
 
 
@@ -41,7 +41,7 @@ def parsed(message_type: type[_Message], message: bytes) -> _Message:
     """Return a request read from its bytes by protobuf; Refusal if they are none."""
 
     def parse(message: bytes) -> _Message:
-        check_field_count(message, message_type)
+        check_parsed_size(len(message))
         return message_type.FromString(message)
 
     return decoded(message_type.DESCRIPTOR.full_name, parse, message)

@@ -7,7 +7,7 @@ from functools import cache
 import grpc
 
 from runoff.measurement import machine
-from runoff.rpc.model_info import METADATA_KEY
+from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from runoff.service.hosting import HostedModel
 
@@ -68,7 +68,7 @@ def tell_identity(context: grpc.ServicerContext, info: ModelInfoResponse) -> Non
     told["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
     # Values of metadata are ASCII without line breaks; gRPC would fail the whole call for any other.
     texts = tuple((key, _plain(text)) for key, text in told.items())
-    context.set_trailing_metadata((*texts, (METADATA_KEY, info.SerializeToString())))
+    context.set_trailing_metadata((*texts, (MODEL_INFO_KEY, info.SerializeToString())))
 
 
 @cache

@@ -5,7 +5,7 @@ import secrets
 import grpc
 
 from runoff.rpc.limits import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES
-from runoff.rpc.neural import reply_codec, request_codec
+from runoff.rpc.neural import request_codec, response_codec
 from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
 from runoff.rpc.neural.request_codec import Request
@@ -43,7 +43,7 @@ class NeuralService:
         _check_samples(request, model.mlp.input_size)
         self._check_reply(1, model.mlp.output_size)
         watch.lap()
-        reply = reply_codec.encode_predict(model.predict(request.batch, context, watch), model.mlp.kind)
+        reply = response_codec.encode_predict(model.predict(request.batch, context, watch), model.mlp.kind)
         watch.lap()
         watch.tell(context)
         return reply
@@ -57,7 +57,7 @@ class NeuralService:
         _check_samples(request, model.mlp.input_size)
         self._check_reply(request.count, model.mlp.output_size)
         watch.lap()
-        reply = reply_codec.encode_batch_predict(model.predict(request.batch, context, watch), model.mlp.kind)
+        reply = response_codec.encode_batch_predict(model.predict(request.batch, context, watch), model.mlp.kind)
         watch.lap()
         watch.tell(context)
         return reply

@@ -7,7 +7,7 @@ import grpc
 from runoff.errors import quote
 from runoff.models.mlp import Float32Array
 from runoff.rpc.oip import codec
-from runoff.rpc.oip.codec import Infer
+from runoff.rpc.oip.codec import InferMessage
 from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.rpc.oip.headers import Header, Tensor
 from runoff.service.hosting import Refusal
@@ -46,7 +46,7 @@ def check_header(header: Header, input_size: int) -> int:
     return tensor.shape[0]
 
 
-def check_numbers(request: Infer, shape: tuple[int, int]) -> Float32Array:
+def check_numbers(request: InferMessage, shape: tuple[int, int]) -> Float32Array:
     """
     Take the numbers out of a request whose header was found good.
 

@@ -8,7 +8,7 @@ import grpc
 from runoff.errors import quote
 from runoff.models.mlp import Float32Array
 from runoff.rpc.oip import codec
-from runoff.rpc.oip.codec import Infer
+from runoff.rpc.oip.codec import InferMessage
 from runoff.rpc.oip.contract import (
     DATATYPE,
     INPUT_NAME,
@@ -80,7 +80,7 @@ class OipService:
         batch = self._batch(request, model)
         watch.lap()
         outputs = model.predict(batch, context, watch)
-        reply = codec.encode_reply(header, MODEL_VERSION, OUTPUT_NAME, outputs, typed=not request.raw)
+        reply = codec.encode_response(header, MODEL_VERSION, OUTPUT_NAME, outputs, typed=not request.raw)
         watch.lap()
         watch.tell(context)
         return reply
@@ -133,7 +133,7 @@ class OipService:
             )
         return model
 
-    def _batch(self, request: Infer, model: HostedModel) -> Float32Array:
+    def _batch(self, request: InferMessage, model: HostedModel) -> Float32Array:
         """Return the batch of a request, shape (batch_size, input_size); Refusal if it is none."""
         batch_size = check_header(request.header, model.mlp.input_size)
         calls.check_batch_size(batch_size, self._max_batch_size)

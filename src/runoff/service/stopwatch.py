@@ -4,7 +4,7 @@ import time
 
 import grpc
 
-from runoff.rpc.call_times import METADATA_KEY, ServiceTimes, format_times
+from runoff.rpc.call_times import CALL_TIMES_KEY, ServiceTimes, format_times
 
 
 class Stopwatch:
@@ -28,4 +28,4 @@ class Stopwatch:
         start, decoded, turn, computed, encoded = self._marks
         times = ServiceTimes(decoded - start, turn - decoded, computed - turn, encoded - computed)
         # One key for all parts: each further one would cost gRPC's Python layer as much again.
-        context.set_trailing_metadata(((METADATA_KEY, format_times(times)),))
+        context.set_trailing_metadata(((CALL_TIMES_KEY, format_times(times)),))

@@ -13,12 +13,12 @@ for module in order:
 import tritonclient.grpc as triton  # noqa: E402
 
 from runoff.rpc.oip.client import OipClient  # noqa: E402
-from runoff.rpc.oip.signature import read_signature  # noqa: E402
+from runoff.rpc.oip.model_tensors import read_model_tensors  # noqa: E402
 
 batch = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
 tensor = triton.InferInput("input", [2, 5], "FP32")
 tensor.set_data_from_numpy(batch)
 theirs = triton.InferenceServerClient(address).infer(model, [tensor]).as_numpy("output")
 with OipClient(address, model) as client:
-    ours = client.predict(batch, read_signature(client.model_metadata(), 5, 3), None)
+    ours = client.predict(batch, read_model_tensors(client.model_metadata(), 5, 3), None)
 sys.stdout.write(str(np.array_equal(ours, theirs)))

@@ -1,1 +1,1 @@
-"""`neural.NeuralService` as both its sides know it: messages, codecs, limits, and the client."""
+"""The protocol of `neural.NeuralService`: messages, codecs and client."""

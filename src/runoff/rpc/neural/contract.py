@@ -1,3 +1,3 @@
-"""The name of the service; client and server also share its messages."""
+"""The full gRPC name of the service, which client and server share."""
 
 SERVICE_NAME = "neural.NeuralService"

@@ -1,4 +1,4 @@
-"""Prediction requests: float32 arrays to the original messages and back."""
+"""Encodes batches as the request messages of `neural.NeuralService`, and reads them back."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,10 +7,10 @@ import numpy as np
 
 from runoff.models.mlp import Float32Array
 from runoff.rpc import wire
-from runoff.rpc.field_count import check_field_count
+from runoff.rpc.limits import MAX_BATCH_SIZE, check_parsed_size
 from runoff.rpc.neural.neural_pb2 import BatchPredictRequest, PredictRequest
 
-# Types and names have some 30 bytes. Longer ones are parsed each time, so nobody fills the memory with them.
+# Model type and name take about 30 bytes. Longer ones are not cached, so that no client can fill the memory with them.
 _LONGEST_KEPT_TAIL = 256
 _NO_BATCH: Float32Array = np.empty((0, 0), np.float32)
 
@@ -18,14 +18,15 @@ _NO_BATCH: Float32Array = np.empty((0, 0), np.float32)
 @dataclass(frozen=True)
 class Request:
     """
-    A decoded request, of either kind.
+    A decoded PredictRequest or BatchPredictRequest.
 
     Attributes:
-        model_type: As sent.
-        model_name: As sent; empty if the client knows no names.
-        lengths: Features of each sample; one number if all have as many.
+        model_type: As received.
+        model_name: As received; empty if the client named no model.
         count: Number of samples.
-        batch: The samples, shape (count, features), float32; empty if they differ in length.
+        lengths: Features of each sample; one number if all samples have the same.
+        batch: The samples, shape (count, features), float32; empty if they differ in length, or if there are more than
+            MAX_BATCH_SIZE in a layout that only protobuf reads.
     """
 
     model_type: str
@@ -36,13 +37,13 @@ class Request:
 
 
 def encode_predict(batch: Float32Array, model_type: str, model_name: str) -> bytes:
-    """Return a serialized PredictRequest for a batch of one, shape (1, input_size)."""
+    """Return a serialized PredictRequest for a batch of one sample, shape (1, input_size)."""
     sample = wire.float_bytes(batch).tobytes()
     return wire.field_1_header(len(sample)) + sample + _tail(model_type, model_name)
 
 
 def encode_batch_predict(batch: Float32Array, model_type: str, model_name: str) -> bytes:
-    """Return a serialized BatchPredictRequest, batch of shape (batch_size, input_size)."""
+    """Return a serialized BatchPredictRequest for a batch of shape (batch_size, input_size)."""
     samples = wire.float_bytes(batch)
     inner = wire.field_1_header(samples.shape[1])
     header = wire.field_1_header(len(inner) + samples.shape[1]) + inner
@@ -57,16 +58,16 @@ def decode_predict(message: bytes) -> Request:
     Read a serialized PredictRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: If it is none.
-        field_count.TooManyFieldsError: If it has so many entries that parsing them would take long.
+        google.protobuf.message.DecodeError: If the bytes are no PredictRequest.
+        limits.UnusualLayoutError: If the message is too large for its layout.
     """
     start, end = wire.split_field_1(message)
     if end and not (end - start) % 4:
-        names = _names_behind(message[end:])
+        names = _read_names(message[end:])
         if names is not None:
             batch = wire.floats_in(message, start, end)
             return Request(*names, 1, batch.shape[1], batch)
-    check_field_count(message, PredictRequest)
+    check_parsed_size(len(message))
     request = PredictRequest.FromString(message)
     batch = np.array(request.features, np.float32).reshape(1, -1)
     return Request(request.model_type, request.model_name, 1, batch.shape[1], batch)
@@ -77,47 +78,57 @@ def decode_batch_predict(message: bytes) -> Request:
     Read a serialized BatchPredictRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: If it is none.
-        field_count.TooManyFieldsError: If it has so many entries that parsing them would take long.
+        google.protobuf.message.DecodeError: If the bytes are no BatchPredictRequest.
+        limits.UnusualLayoutError: If the message is too large for its layout.
     """
     entries, end = wire.leading_entries(message)
-    check_field_count(message[end:], BatchPredictRequest)
+    check_parsed_size(len(message) - end)
     rest = BatchPredictRequest.FromString(message[end:])
     length = entries.shape[1]
     start, stop = wire.split_field_1(entries[0].tobytes()) if length else (0, 0)
-    # An entry is either empty or all features, with one header throughout.
-    if not rest.inputs and stop == length and not (stop - start) % 4 and _constant(entries[:, :start]):
+    # The usual layout: every entry is empty, or consists of packed features behind one and the same header.
+    if not rest.inputs and stop == length and not (stop - start) % 4 and _is_constant(entries[:, :start]):
         batch = wire.floats(entries[:, start:])
         return Request(rest.model_type, rest.model_name, len(entries), batch.shape[1], batch)
-    check_field_count(message, BatchPredictRequest)
-    request = BatchPredictRequest.FromString(message)
+    check_parsed_size(len(message))
+    return _take_samples(BatchPredictRequest.FromString(message))
+
+
+def _take_samples(request: BatchPredictRequest) -> Request:
+    """Return what a parsed request holds."""
+    count = len(request.inputs)
+    # Python takes half a minute to look at the million empty samples that fit into 2 MiB.
+    if count > MAX_BATCH_SIZE:
+        return Request(request.model_type, request.model_name, count, 0, _NO_BATCH)
     lengths = [len(sample.features) for sample in request.inputs]
     if not lengths or min(lengths) != max(lengths):
-        return Request(request.model_type, request.model_name, len(lengths), lengths, _NO_BATCH)
+        return Request(request.model_type, request.model_name, count, lengths, _NO_BATCH)
     batch = np.array([sample.features for sample in request.inputs], np.float32)
-    return Request(request.model_type, request.model_name, len(lengths), lengths[0], batch)
+    return Request(request.model_type, request.model_name, count, lengths[0], batch)
 
 
-def _constant(columns: wire.BytesArray) -> bool:
-    """Return whether all rows are alike; none are, too."""
+def _is_constant(columns: wire.BytesArray) -> bool:
+    """Return whether all rows are equal, which also holds for no rows at all."""
     return bool((columns == columns[:1]).all())
 
 
-def _names_behind(tail: bytes) -> tuple[str, str] | None:
-    """Return type and name from what follows the one sample of a request; None if more features do."""
-    return _kept_names_behind(tail) if len(tail) <= _LONGEST_KEPT_TAIL else _parse_names(tail)
+def _read_names(tail: bytes) -> tuple[str, str] | None:
+    """Return model type and name from the bytes after a request's features; None if they hold further features."""
+    return _read_cached_names(tail) if len(tail) <= _LONGEST_KEPT_TAIL else _parse_names(tail)
 
 
 def _parse_names(tail: bytes) -> tuple[str, str] | None:
-    check_field_count(tail, PredictRequest)
+    """Do the work of `_read_names` with protobuf."""
+    check_parsed_size(len(tail))
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)
 
 
-# Clients ask for the same few models again and again.
-_kept_names_behind = lru_cache(maxsize=64)(_parse_names)
+# Clients request the same few models over and over.
+_read_cached_names = lru_cache(maxsize=64)(_parse_names)
 
 
 @lru_cache(maxsize=64)
 def _tail(model_type: str, model_name: str) -> bytes:
+    """Return the serialized fields that follow the features or samples of a request."""
     return wire.text_field(2, model_type) + wire.text_field(16, model_name)

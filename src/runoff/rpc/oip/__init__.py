@@ -1,1 +1,1 @@
-"""The Open Inference Protocol (KServe v2) over gRPC: messages, codecs and client, as Triton and its like speak it."""
+"""The Open Inference Protocol (KServe v2) over gRPC, which Triton and other servers speak: messages, codec, client."""

@@ -1,4 +1,4 @@
-"""The client of the Open Inference Protocol: a deadline on every call, every reply checked."""
+"""The client of the Open Inference Protocol, which sets a deadline on every call and checks every response."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,9 +8,10 @@ from google.protobuf.message import DecodeError, Message
 
 from runoff.errors import OtherModelError, RunoffError, ServiceError, quote
 from runoff.models.mlp import Float32Array, Kind
-from runoff.rpc.call_times import CallParts, take_apart
-from runoff.rpc.channel import within_limit
-from runoff.rpc.model_info import METADATA_KEY, ModelInfo, read_model_info
+from runoff.rpc.call_times import CallParts, profile_calls
+from runoff.rpc.channel import check_message_size
+from runoff.rpc.model_info import MODEL_INFO_KEY, ModelInfo
+from runoff.rpc.neural.model_info_codec import read_model_info
 from runoff.rpc.oip import codec
 from runoff.rpc.oip.contract import SERVICE_NAME
 from runoff.rpc.oip.inference_pb2 import (
@@ -19,20 +20,20 @@ from runoff.rpc.oip.inference_pb2 import (
     ServerMetadataRequest,
     ServerMetadataResponse,
 )
-from runoff.rpc.oip.replies import read_outputs
-from runoff.rpc.oip.signature import Signature
+from runoff.rpc.oip.model_tensors import ModelTensors
+from runoff.rpc.oip.responses import read_outputs
 from runoff.rpc.service_client import ServiceClient
 
-_Reply = TypeVar("_Reply", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
 
 
 class OipClient(ServiceClient):
     """
-    One channel to one model of one server; a context manager.
+    A client of one model of one server; a context manager.
 
     Attributes:
-        model_name: The model.
-        model_version: Its version; empty leaves it to the server.
+        model_name: Name of the model.
+        model_version: Version of the model; empty lets the server choose.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class OipClient(ServiceClient):
 
         Args:
             address: `host:port`.
-            model_name: The model.
-            model_version: Its version; empty leaves it to the server.
+            model_name: Name of the model.
+            model_version: Version of the model; empty lets the server choose.
             timeout_s: Deadline of every call.
-            credentials: Whom to trust and what to show, for a server that speaks TLS.
+            credentials: Trusted authorities and the client's certificate, for a server that speaks TLS.
 
         Raises:
-            UsageError: If the address is none.
+            UsageError: If the address is malformed.
         """
         super().__init__(SERVICE_NAME, address, timeout_s, credentials)
         self.model_name = model_name
@@ -62,97 +63,100 @@ class OipClient(ServiceClient):
         self._infer = self._method("ModelInfer")
 
     def server_metadata(self) -> ServerMetadataResponse:
-        """Ask the server for its name, version and extensions; errors as `predict`."""
-        return self._ask("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
+        """Request the server's name, version and extensions; errors as for `predict`."""
+        return self._request("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
 
     def model_metadata(self) -> ModelMetadataResponse:
-        """Ask for the model's inputs and outputs; errors as `model_identity`."""
+        """Request the descriptions of the model's inputs and outputs; errors as for `model_identity`."""
         return self.model_identity()[0]
 
     def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
-        Ask for everything that the server tells about the model.
+        Request everything by which the model can be identified.
 
         Returns:
-            Its inputs and outputs, and what a service of ours tells beside them; None from any other server.
+            The descriptions of its inputs and outputs, and the ModelInfo that runoff's own service adds; None for the
+            ModelInfo of any other server.
 
         Raises:
-            OtherModelError: If there is no such model.
-            RunoffError: Others as `predict`.
+            OtherModelError: If the server has no such model.
+            RunoffError: Other errors as for `predict`.
         """
         request = ModelMetadataRequest(name=self.model_name, version=self.model_version)
-        reply, trailing = self._ask("ModelMetadata", request, ModelMetadataResponse.FromString)
-        told = trailing.get(METADATA_KEY)
-        return reply, read_model_info(told, self.address) if isinstance(told, bytes) else None
+        response, metadata = self._request("ModelMetadata", request, ModelMetadataResponse.FromString)
+        info = metadata.get(MODEL_INFO_KEY)
+        return response, read_model_info(info, self.address) if isinstance(info, bytes) else None
 
-    def predict(self, batch: Float32Array, signature: Signature, kind: Kind | None) -> Float32Array:
+    def predict(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None) -> Float32Array:
         """
         Run one forward pass.
 
         Args:
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
-            signature: What the model takes and gives.
-            kind: Policy if its outputs must be probabilities; None if nothing but numbers is expected of them.
+            tensors: The model's input and output.
+            kind: Policy if the outputs must be probabilities; value or None if finite numbers are enough.
 
         Returns:
             Outputs, shape (batch_size, output_size), float32.
 
         Raises:
-            ShapeError: If the model takes no batch of that size, or the message is over the limit.
-            BackendUnavailable: If nobody listens or no reply arrives within timeout_s.
-            ServiceError: If the server refuses or its reply breaks the protocol.
+            ShapeError: If the model does not accept the batch size, or the message is over MAX_MESSAGE_BYTES.
+            BackendUnavailable: If no server listens or no response arrives within timeout_s.
+            ServiceError: If the server refuses the request or its response breaks the protocol.
         """
-        reply = self._call(self._infer, self._encode(batch, signature))
-        return self._decode(reply, signature, len(batch), kind)
+        response = self._send(self._infer, self._encode(batch, tensors))
+        return self._decode(response, tensors, len(batch), kind)
 
-    def profile(self, batch: Float32Array, signature: Signature, kind: Kind | None, calls: int) -> CallParts | None:
+    def profile(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None, calls: int) -> CallParts | None:
         """
-        Find out where the time of `predict` goes, outside of anything timed.
+        Measure the parts of `predict`, separately from timed calls.
 
         Args:
-            batch: As `predict`.
-            signature: As `predict`.
-            kind: As `predict`.
-            calls: How many to make, after a few to warm up.
+            batch: As for `predict`.
+            tensors: As for `predict`.
+            kind: As for `predict`.
+            calls: Number of calls, after a few for warm-up.
 
         Returns:
-            The parts of a call; None if the server does not tell its own.
+            The parts of a call; None if the server does not report its own times.
 
         Raises:
-            RunoffError: As `predict`.
+            RunoffError: As for `predict`.
         """
-        return take_apart(
-            lambda: self._encode(batch, signature),
-            lambda message: self._call_with_times(self._infer, message),
-            lambda reply: self._decode(reply, signature, len(batch), kind),
+        return profile_calls(
+            lambda: self._encode(batch, tensors),
+            lambda request: self._send_for_times(self._infer, request),
+            lambda response: self._decode(response, tensors, len(batch), kind),
             calls,
         )
 
-    def _encode(self, batch: Float32Array, signature: Signature) -> bytes:
-        shape = signature.input_shape(len(batch))
-        names = signature.input_name, signature.output_name
-        message = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
-        return within_limit(message, len(batch))
+    def _encode(self, batch: Float32Array, tensors: ModelTensors) -> bytes:
+        """Return the request for a batch; ShapeError if the batch is too large or of a size the model does not take."""
+        shape = tensors.input_shape(len(batch))
+        names = tensors.input_name, tensors.output_name
+        request = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
+        return check_message_size(request, len(batch))
 
-    def _decode(self, reply: bytes, signature: Signature, batch_size: int, kind: Kind | None) -> Float32Array:
+    def _decode(self, response: bytes, tensors: ModelTensors, batch_size: int, kind: Kind | None) -> Float32Array:
+        """Return a response's outputs; ServiceError if they break the protocol."""
         try:
-            return read_outputs(reply, self.model_name, signature, batch_size, kind)
+            return read_outputs(response, self.model_name, tensors, batch_size, kind)
         except ServiceError as error:
             raise ServiceError(f"{self.address}: {error}") from None
 
-    def _ask(
-        self, method: str, request: Message, read: Callable[[bytes], _Reply]
-    ) -> tuple[_Reply, dict[str, str | bytes]]:
-        """Return a reply and the metadata behind it."""
-        reply, trailing = self._call_with_metadata(self._method(method), request.SerializeToString())
+    def _request(
+        self, method: str, request: Message, parse: Callable[[bytes], _Response]
+    ) -> tuple[_Response, dict[str, str | bytes]]:
+        """Send a request; return the parsed response and its trailing metadata."""
+        response, metadata = self._send_for_metadata(self._method(method), request.SerializeToString())
         try:
-            return read(reply), trailing
+            return parse(response), metadata
         except DecodeError as error:
-            raise ServiceError(f"{self.address}: the reply is no inference.{method}Response: {error}") from None
+            raise ServiceError(f"{self.address}: the response is no inference.{method}Response: {error}") from None
 
-    def _explained(self, error: grpc.RpcError) -> RunoffError:
-        # Triton answers UNAVAILABLE, which elsewhere means that nobody is there, for a model that failed to load.
+    def _describe(self, error: grpc.RpcError) -> RunoffError:
+        # Triton returns UNAVAILABLE for a model that failed to load; otherwise it means that no server is reachable.
         details = error.details() or ""
         if error.code() is grpc.StatusCode.UNAVAILABLE and f"'{self.model_name}'" in details:
             return OtherModelError(f"{self.address} does not serve {self.model_name}: {quote(details, 300)}")
-        return super()._explained(error)
+        return super()._describe(error)

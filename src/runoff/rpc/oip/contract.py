@@ -1,9 +1,9 @@
-"""What the Open Inference Protocol calls things, and what our own service calls its tensors."""
+"""Names in the Open Inference Protocol, and the names that runoff's own service uses in it."""
 
 SERVICE_NAME = "inference.GRPCInferenceService"
-# The one datatype of these networks; others are FP64, INT32, BYTES and so on.
+# The only datatype that runoff's models use; the protocol has others, such as FP64 and INT32.
 DATATYPE = "FP32"
-# How our own service introduces itself, and what its models' tensors and their one version are called.
+# The server name of runoff's own service, the names of its models' tensors, and their only version.
 SERVER_NAME = "runoff"
 INPUT_NAME, OUTPUT_NAME = "input", "output"
 MODEL_VERSION = "1"

@@ -1,4 +1,8 @@
-"""The header of a ModelInfer message, which is all of it but the numbers: parsed and written once, then remembered."""
+"""
+Reads and writes the header of a ModelInfer message, which is everything except the numbers.
+
+Headers hardly change from call to call, so each different one is parsed and written once, and then cached.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,22 +11,23 @@ from itertools import islice
 from runoff.rpc.oip.contract import DATATYPE
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 
-# Headers have some 60 bytes. Longer ones are made and parsed each time, so nobody fills the memory with them.
-LONGEST_KEPT_BYTES, _HEADERS_KEPT = 512, 256
-# Tensors, and dimensions and parameters of each. One, two and none are legal; a hostile message holds 100,000.
-_MOST_SHOWN = 16
+# A header takes about 60 bytes. Longer ones than this are not cached, so that no client can fill the memory with them.
+LONGEST_KEPT_BYTES, _HEADERS_KEPT = 4096, 256
+# Most tensors that are read from a message, and most dimensions and parameters of each. Legal messages have one tensor,
+# two dimensions and few parameters, or none; a hostile message can have 100,000 of each.
+_MOST_READ = 16
 
 
 @dataclass(frozen=True)
 class Tensor:
     """
-    What a message says about a tensor.
+    The description of a tensor in a message.
 
     Attributes:
-        name: As sent.
-        datatype: As sent.
-        shape: As sent; nothing says that it is that of the numbers.
-        typed: Which typed contents it has: `fp32_contents`, ...
+        name: As received.
+        datatype: As received.
+        shape: As received; the numbers may be more or fewer.
+        typed: Names of the typed contents that are present, such as `fp32_contents`.
         parameters: The names of its parameters.
     """
 
@@ -36,14 +41,14 @@ class Tensor:
 @dataclass(frozen=True)
 class Header:
     """
-    A request or a reply without its numbers.
+    A ModelInfer request or response without its numbers.
 
     Attributes:
-        model_name: As sent.
-        model_version: As sent.
-        id: As sent.
-        tensors: Inputs of a request, outputs of a reply.
-        requested: Outputs that a request asks for, each with a name and parameters.
+        model_name: As received.
+        model_version: As received.
+        id: As received.
+        tensors: Inputs of a request, or outputs of a response.
+        requested: Outputs that a request names, each with its parameters.
     """
 
     model_name: str
@@ -57,57 +62,58 @@ class Header:
 def write_request_header(
     model_name: str, model_version: str, input_name: str, output_name: str, shape: tuple[int, ...]
 ) -> bytes:
-    """Return a serialized ModelInferRequest of one input and one output asked for, without numbers."""
+    """Return a serialized ModelInferRequest without numbers, which has one input and requests one output."""
     request = ModelInferRequest(model_name=model_name, model_version=model_version)
     request.inputs.add(name=input_name, datatype=DATATYPE, shape=shape)
     request.outputs.add(name=output_name)
     return request.SerializeToString()
 
 
-def write_reply_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
-    """Return a serialized ModelInferResponse of one output, without numbers."""
-    # The id is the client's, so it may have any length.
-    write = _write_reply_header if len(id_) < LONGEST_KEPT_BYTES else _write_reply_header.__wrapped__
+def write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
+    """Return a serialized ModelInferResponse with one output, without numbers."""
+    # The client chooses the id, so it can have any length.
+    write = _write_response_header if len(id_) < LONGEST_KEPT_BYTES else _write_response_header.__wrapped__
     return write(model_name, version, id_, output_name, shape)
 
 
 @lru_cache(_HEADERS_KEPT)
 def read_request_header(header: bytes) -> Header:
     """Read a serialized ModelInferRequest of at most LONGEST_KEPT_BYTES."""
-    return request_facts(ModelInferRequest.FromString(header))
+    return read_request(ModelInferRequest.FromString(header))
 
 
 @lru_cache(_HEADERS_KEPT)
-def read_reply_header(header: bytes) -> Header:
+def read_response_header(header: bytes) -> Header:
     """Read a serialized ModelInferResponse of at most LONGEST_KEPT_BYTES."""
-    return reply_facts(ModelInferResponse.FromString(header))
+    return read_response(ModelInferResponse.FromString(header))
 
 
-def request_facts(request: ModelInferRequest) -> Header:
+def read_request(request: ModelInferRequest) -> Header:
     """Return the header of a parsed request."""
     requested = tuple(
-        Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, _MOST_SHOWN)))
-        for output in islice(request.outputs, _MOST_SHOWN)
+        Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, _MOST_READ)))
+        for output in islice(request.outputs, _MOST_READ)
     )
-    tensors = tuple(map(_tensor_facts, islice(request.inputs, _MOST_SHOWN)))
+    tensors = tuple(map(_read_tensor, islice(request.inputs, _MOST_READ)))
     return Header(request.model_name, request.model_version, request.id, tensors, requested)
 
 
-def reply_facts(reply: ModelInferResponse) -> Header:
-    """Return the header of a parsed reply."""
-    return Header(
-        reply.model_name, reply.model_version, reply.id, tuple(map(_tensor_facts, islice(reply.outputs, _MOST_SHOWN)))
-    )
+def read_response(response: ModelInferResponse) -> Header:
+    """Return the header of a parsed response."""
+    tensors = tuple(map(_read_tensor, islice(response.outputs, _MOST_READ)))
+    return Header(response.model_name, response.model_version, response.id, tensors)
 
 
 @lru_cache(_HEADERS_KEPT)
-def _write_reply_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
-    reply = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
-    reply.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
-    return reply.SerializeToString()
+def _write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
+    """Do the work of `write_response_header`, for an id of a length that may be cached."""
+    response = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
+    response.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
+    return response.SerializeToString()
 
 
-def _tensor_facts(tensor: ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor) -> Tensor:
+def _read_tensor(tensor: ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor) -> Tensor:
+    """Return a parsed tensor's description."""
     typed = tuple(field.name for field, _ in tensor.contents.ListFields())
-    shape, parameters = tuple(tensor.shape[:_MOST_SHOWN]), tuple(islice(tensor.parameters, _MOST_SHOWN))
+    shape, parameters = tuple(tensor.shape[:_MOST_READ]), tuple(islice(tensor.parameters, _MOST_READ))
     return Tensor(tensor.name, tensor.datatype, shape, typed, parameters)

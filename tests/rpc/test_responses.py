@@ -7,7 +7,7 @@ from runoff.backends.grpc_backend import open_grpc
 from runoff.errors import OtherModelError, ParityError, ServiceError, ShapeError
 from runoff.models import accuracy
 from runoff.models.mlp import Float32Array, Kind
-from runoff.rpc.neural import reply_codec
+from runoff.rpc.neural import response_codec
 from runoff.rpc.neural.client import NeuralClient
 from runoff.rpc.neural.neural_pb2 import BatchPredictResponse, ModelInfoResponse, PredictResponse
 from tests.support.models import random_mlp
@@ -43,7 +43,7 @@ def ones(batch_size: int) -> Float32Array:
         ),
         pytest.param(
             batch_reply(PredictResponse(value=0.5), PredictResponse(value=0.5)),
-            "sample 0 has a value, but a policy was asked for",
+            "sample 0 has a value, but the request was for a policy",
             id="value-for-policy",
         ),
         pytest.param(
@@ -66,7 +66,7 @@ def ones(batch_size: int) -> Float32Array:
         ),
         pytest.param(
             batch_reply(PredictResponse(probabilities=[0.5, 0.5]), PredictResponse(probabilities=[0.5, 0.5])),
-            "2 numbers a sample, the model was announced with 3",
+            "2 numbers for each sample, expected 3, as announced",
             id="other-size",
         ),
         pytest.param(
@@ -92,7 +92,11 @@ def test_reply_that_breaks_the_contract_is_a_named_error(reply: bytes, words: st
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        pytest.param(PredictResponse(probabilities=[1.0]), "has probabilities, but a value", id="policy-for-value"),
+        pytest.param(
+            PredictResponse(probabilities=[1.0]),
+            "has probabilities, but the request was for a value",
+            id="policy-for-value",
+        ),
         pytest.param(PredictResponse(value=NAN), "output 0 of sample 0 is nan, expected a finite number", id="nan"),
         pytest.param(PredictResponse(value=1, probabilities=[1.0]), "both of probabilities and value", id="both"),
     ],
@@ -158,7 +162,7 @@ def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
 
 def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
     """The original service can be measured all the same, under its own description."""
-    reply = reply_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
+    reply = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
     methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": reply}
     with (
         foreign_service(dict(methods)) as address,

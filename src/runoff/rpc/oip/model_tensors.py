@@ -1,4 +1,4 @@
-"""What a model of a foreign server takes and gives, read from its metadata."""
+"""Names and shapes of a model's input and output, as an Open Inference Protocol server announces them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ _ANY = -1
 
 
 @dataclass(frozen=True)
-class Signature:
+class ModelTensors:
     """
-    One float32 matrix in, one out.
+    The input and the output of a model that maps one float32 matrix to another.
 
     Attributes:
-        input_name: As the server calls it.
-        output_name: Likewise.
+        input_name: The server's name for the input.
+        output_name: The server's name for the output.
         input_size: Features of one sample.
         output_size: Outputs of one sample.
-        batch_size: The one batch size that the model takes; None if it takes any.
-        has_batch_dimension: Whether shapes begin with the batch size; without it a call is of one sample.
+        batch_size: The only batch size that the model accepts; None if it accepts any.
+        has_batch_dimension: Whether shapes begin with the batch size; without it, a call carries one sample.
     """
 
     input_name: str
@@ -32,31 +32,32 @@ class Signature:
     has_batch_dimension: bool = True
 
     def input_shape(self, batch_size: int) -> tuple[int, ...]:
-        """Return the shape to send a batch in; ShapeError if the model takes none of that size."""
+        """Return the shape in which to send a batch; ShapeError if the model does not accept that batch size."""
         if self.batch_size not in (None, batch_size):
             raise ShapeError(f"the batch has {batch_size} samples, the model takes {self.batch_size} in one call")
         return (batch_size, self.input_size) if self.has_batch_dimension else (self.input_size,)
 
     def is_output_shape(self, shape: tuple[int, ...], batch_size: int) -> bool:
-        """Return whether a reply to a batch may have this shape; a single output needs no dimension of its own."""
+        """Return whether outputs for a batch may have this shape; a single output needs no dimension of its own."""
         batch = (batch_size,) if self.has_batch_dimension else ()
         return shape == (*batch, self.output_size) or (self.output_size == 1 and shape == batch)
 
 
-def read_signature(metadata: ModelMetadataResponse, input_size: int, output_size: int) -> Signature:
+def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_size: int) -> ModelTensors:
     """
     Read a model's metadata.
 
     Args:
-        metadata: As the server sent it.
-        input_size: What is expected, for a model that announces any number.
-        output_size: Likewise.
+        metadata: The server's response.
+        input_size: Features of one sample if the model announces that it accepts any number.
+        output_size: Outputs of one sample if the model announces that it returns any number.
 
     Returns:
-        The signature, in the sizes announced.
+        The model's input and output, in the announced sizes.
 
     Raises:
-        OtherModelError: If it is no model from one float32 matrix to one.
+        OtherModelError: If the model does not map one float32 matrix to one float32 matrix.
+        ServiceError: If the server announces no inputs or no outputs.
     """
     name = quote(metadata.name)
     [found_input] = _only("inputs", name, list(metadata.inputs))
@@ -69,11 +70,11 @@ def read_signature(metadata: ModelMetadataResponse, input_size: int, output_size
                 f"{name}: the datatype of {quote(tensor.name)} is {quote(tensor.datatype)}, expected {DATATYPE!r};"
                 " other datatypes are not sent"
             )
-    batch, features = _split(name, found_input)
-    # A value network may leave the dimension of its one output out.
+    batch, features = _split_shape(name, found_input)
+    # A value network may leave out the dimension of its single output.
     is_flat = len(batch) == 1 and len(found_output.shape) == 1
-    outputs_of_one = 1 if is_flat else _split(name, found_output)[1]
-    return Signature(
+    outputs_of_one = 1 if is_flat else _split_shape(name, found_output)[1]
+    return ModelTensors(
         input_name=found_input.name,
         output_name=found_output.name,
         input_size=input_size if features == _ANY else features,
@@ -84,23 +85,24 @@ def read_signature(metadata: ModelMetadataResponse, input_size: int, output_size
 
 
 def _only(
-    what: str, name: str, tensors: list[ModelMetadataResponse.TensorMetadata]
+    role: str, name: str, tensors: list[ModelMetadataResponse.TensorMetadata]
 ) -> list[ModelMetadataResponse.TensorMetadata]:
+    """Return a list of exactly one tensor; an error if a model announces none or several."""
     if len(tensors) == 1:
         return tensors
     if not tensors:
         raise ServiceError(
-            f"{name}: the server announces no {what}, so their names and shapes are not known; add them to its"
+            f"{name}: the server announces no {role}, so their names and shapes are not known; add them to its"
             " configuration of the model"
         )
     found = quote([tensor.name for tensor in tensors], 200)
-    raise OtherModelError(f"{name}: the model has {len(tensors)} {what}, {found}, expected one")
+    raise OtherModelError(f"{name}: the model has {len(tensors)} {role}, {found}, expected one")
 
 
-def _split(name: str, tensor: ModelMetadataResponse.TensorMetadata) -> tuple[Sequence[int], int]:
-    """Return the batch dimension of a tensor, if it has one, and what one sample has."""
+def _split_shape(name: str, tensor: ModelMetadataResponse.TensorMetadata) -> tuple[Sequence[int], int]:
+    """Return a tensor's batch dimension, empty if it has none, and the numbers of one sample."""
     shape = list(tensor.shape)
     if 1 <= len(shape) <= 2 and all(size == _ANY or size >= 1 for size in shape):
         return shape[:-1], shape[-1]
-    found, wanted = quote(shape), "[batch size, features] or [features], -1 for any"
-    raise OtherModelError(f"{name}: the shape of {quote(tensor.name)} is {found}, expected {wanted}")
+    found, expected = quote(shape), "[batch size, features] or [features], -1 for any"
+    raise OtherModelError(f"{name}: the shape of {quote(tensor.name)} is {found}, expected {expected}")
