@@ -219,7 +219,9 @@ def test_millions_of_small_fields_are_refused(service: RunningService, method: s
         with pytest.raises(grpc.RpcError) as error:
             channel.unary_unary(f"/{method}", None, None)(make(), timeout=30)
         assert grpc.StatusCode.RESOURCE_EXHAUSTED is error.value.code()
-        assert "bytes of the message are neither raw nor packed numbers, the limit is 2097152" in (error.value.details() or "")
+        assert "bytes of the message are neither raw nor packed numbers, the limit is 2097152" in (
+            error.value.details() or ""
+        )
 
 
 @pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
