@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from runoff.models import go_json
+from runoff.models import go_json, go_json_writer
 from runoff.models.mlp import Kind, Mlp
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,7 +58,7 @@ def make_models(folder: Path, count: int) -> str:
         model = models[index % len(models)]
         factor = 1.0 + generator.normal(0.0, 1e-3, model.weights_hidden.shape)
         variant = dataclasses.replace(model, weights_hidden=model.weights_hidden * factor)
-        (folder / f"model_{index:03}.model").write_bytes(go_json.write(variant))
+        (folder / f"model_{index:03}.model").write_bytes(go_json_writer.encode(variant))
     return source
 
 

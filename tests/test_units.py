@@ -1,4 +1,4 @@
-"""Numbers in the tables carry three digits and the unit that fits."""
+"""Durations, counts and ratios are printed with three digits and a suitable unit."""
 
 import pytest
 
@@ -19,18 +19,18 @@ from runoff.units import format_count, format_duration, format_ratio
         (float("nan"), "-"),
     ],
 )
-def test_duration_is_shown_in_its_unit(duration_s: float, shown: str) -> None:
-    """A reader compares cells by eye; 1000 µs beside 1.00 ms would mislead."""
+def test_duration_has_three_digits_and_a_suitable_unit(duration_s: float, shown: str) -> None:
+    """Readers compare table cells by eye, so 0.9996 ms must not appear as 1000 µs beside 1.00 ms."""
     assert shown == format_duration(duration_s)
 
 
 @pytest.mark.parametrize(("count", "shown"), [(216_700, "217k"), (1_349_000, "1.35M"), (909, "909"), (2e9, "2.00G")])
-def test_count_is_shown_with_its_prefix(count: float, shown: str) -> None:
-    """Throughput runs over six orders of magnitude."""
+def test_count_has_three_digits_and_a_prefix(count: float, shown: str) -> None:
+    """The throughputs in one table span six orders of magnitude."""
     assert shown == format_count(count)
 
 
 @pytest.mark.parametrize(("ratio", "shown"), [(0.0042, "0.0042×"), (0.31, "0.31×"), (1.0, "1.00×"), (67.4, "67.4×")])
 def test_ratio_keeps_two_digits_when_small(ratio: float, shown: str) -> None:
-    """A service 200 times slower must not be shown as 0.00×."""
+    """A service that is 200 times slower must not appear as 0.00×."""
     assert shown == format_ratio(ratio)

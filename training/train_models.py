@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from runoff.files.atomic_file import write_atomically
-from runoff.models import go_json
+from runoff.models import go_json_writer
 from runoff.models.mlp import Kind, Mlp
 from training.mlp_training import train
 from training.self_play import GAMES_PER_CHUNK, Samples, self_play
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for kind in Kind:
                 path = options.output / f"rps_h{hidden_size}_{kind}.model"
                 loss, mlp = _train(path.stem, kind, hidden_size, samples, options)
-                content = go_json.write(mlp)
+                content = go_json_writer.encode(mlp)
                 write_atomically(path, content)
                 facts = f"{mlp.description}, {len(content) / 1000:.0f} kB, cross-entropy {loss:.4f} nats"
                 tqdm.write(f"{path}: {facts}, {_strength(mlp, held_out, options.seed)}")

@@ -1,1 +1,1 @@
-"""runoff: a performance suite for small neural networks, with numbers people can trust."""
+"""runoff: a benchmark suite for small neural networks, and a gate that detects slowdowns on noisy machines."""

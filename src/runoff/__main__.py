@@ -1,4 +1,4 @@
-"""`python -m runoff`, the same as `runoff`."""
+"""Run the `runoff` command as `python -m runoff`."""
 
 import sys
 

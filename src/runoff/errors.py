@@ -1,72 +1,73 @@
 """
-Every error runoff raises on purpose, in one tree.
+The exceptions that runoff raises deliberately.
 
     RunoffError
-    ├── UsageError              an option or argument that cannot be used
-    ├── ModelError              a model file, an ONNX file or a set of them that cannot be used
-    ├── ShapeError              a batch or an output of the wrong shape or type
-    ├── ConversionError         a model that PyTorch or ONNX would not convert
-    ├── ParityError             answers that are not the reference's
-    ├── BackendError            a backend that failed
-    │   └── BackendUnavailable  a backend whose package, device or service is not there
-    ├── ServiceError            a service that died, hung or broke its contract
-    │   └── OtherModelError     a service that runs another model than the one in process
-    ├── RecordError             a saved result that cannot be read or written
-    └── GateError               a comparison that cannot be made: no baseline, a plan that could never fire
+    ├── UsageError              an option or argument has an invalid value
+    ├── ModelError              a model file or an ONNX file is missing, malformed or named twice
+    ├── ShapeError              a batch or an output array has the wrong shape or type
+    ├── ConversionError         PyTorch's exporter failed or wrote an invalid ONNX model
+    ├── ParityError             outputs differ from the float64 reference by more than float32 rounding explains
+    ├── BackendError            a backend failed
+    │   └── BackendUnavailable  a backend's package, device or service is missing
+    ├── ServiceError            a service crashed, timed out or sent an invalid response
+    │   └── OtherModelError     a service runs a different model from the one under test
+    ├── RecordError             a saved run cannot be read or written
+    └── GateError               the gate cannot compare: no baseline, or too few blocks to ever detect a regression
 
-Messages say where, what was found, what was wanted, then the cure.
+A message states where the problem is, what was found, what was expected, and how to fix it:
+`rps.model: weightsInputHidden has shape (81, 64), expected (64, 81); it looks transposed`.
 """
 
 
 class RunoffError(Exception):
-    """Base of every error that runoff raises on purpose."""
+    """Base class of all exceptions that runoff raises deliberately."""
 
 
 class UsageError(RunoffError):
-    """An option or argument that cannot be used."""
+    """An option or argument has an invalid value."""
 
 
 class ModelError(RunoffError):
-    """A model file, an ONNX file or a set of them that cannot be used."""
+    """A model file or an ONNX file is missing, malformed or named twice."""
 
 
 class ShapeError(RunoffError):
-    """A batch or an output of the wrong shape or type."""
+    """A batch or an output array has the wrong shape or type."""
 
 
 class ConversionError(RunoffError):
-    """A model that PyTorch or ONNX would not convert."""
+    """PyTorch's exporter failed or wrote an invalid ONNX model."""
 
 
 class ParityError(RunoffError):
-    """Answers that are not the reference's."""
+    """Outputs differ from the float64 reference by more than float32 rounding explains."""
 
 
 class BackendError(RunoffError):
-    """A backend that failed."""
+    """A backend failed."""
 
 
 class BackendUnavailable(BackendError):
-    """A backend whose package, device or service is not there; the message names the cure."""
+    """A backend's package, device or service is missing; the message states how to get it."""
 
 
 class ServiceError(RunoffError):
-    """A service that died, hung or broke its contract."""
+    """A service crashed, timed out or sent an invalid response."""
 
 
 class OtherModelError(ServiceError):
-    """A service that runs another model than the one in process."""
+    """A service runs a different model from the one under test."""
 
 
 class RecordError(RunoffError):
-    """A saved result that cannot be read or written."""
+    """A saved run cannot be read or written."""
 
 
 class GateError(RunoffError):
-    """A comparison that cannot be made: there is no baseline, or the plan could never find anything."""
+    """The gate cannot compare: there is no baseline, or too few blocks to ever detect a regression."""
 
 
-def quote(text: object, limit: int = 60) -> str:
-    """Return input as it may stand in a message: escaped to one line and cut to a sensible length."""
-    shown = repr(text) if isinstance(text, str) else str(text)
-    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+def quote(value: object, max_length: int = 60) -> str:
+    """Return a value for use in an error message: strings quoted and escaped, the text cut to `max_length`."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"

@@ -1,4 +1,4 @@
-"""Numbers with their units, for people."""
+"""Format durations, counts and ratios with three digits and a unit, for tables and messages."""
 
 import math
 
@@ -13,7 +13,7 @@ def _three_digits(number: float) -> str:
 
 
 def format_duration(duration_s: float) -> str:
-    """Return a duration with three digits and its unit: `1.10 ms`."""
+    """Return a duration with three digits and a unit, such as `1.10 ms`; `-` if it is not finite."""
     if not math.isfinite(duration_s):
         return "-"
     scale, unit = next(step for step in _TIME_STEPS if abs(duration_s) >= step[0] * 0.9995)
@@ -21,7 +21,7 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_count(count: float) -> str:
-    """Return a count with three digits and its decimal prefix: `1.35M`."""
+    """Return a count with three digits and a decimal prefix, such as `1.35M`; `-` if it is not finite."""
     if not math.isfinite(count):
         return "-"
     scale, prefix = next(step for step in _COUNT_STEPS if abs(count) >= step[0] * 0.9995)
@@ -29,7 +29,7 @@ def format_count(count: float) -> str:
 
 
 def format_ratio(ratio: float) -> str:
-    """Return a ratio with three digits and a times sign: `0.52×`."""
+    """Return a ratio with up to three digits and a times sign, such as `0.52×`; `-` if it is not finite."""
     if not math.isfinite(ratio):
         return "-"
     return f"{_three_digits(ratio)}×" if ratio >= 0.0995 else f"{ratio:.2g}×"

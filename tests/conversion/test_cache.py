@@ -11,7 +11,7 @@ import pytest
 
 from runoff.conversion import DEFAULT_OPSET, ConversionCache, OnnxModel, convert, convert_file
 from runoff.conversion.cache import default_folder
-from runoff.models import go_json
+from runoff.models import go_json_writer
 from runoff.models.mlp import Mlp
 from tests.support.models import random_mlp
 
@@ -125,7 +125,7 @@ def test_cache_that_cannot_be_written_still_converts(tmp_path: Path, caplog: pyt
 def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
     """Parsing takes longer than all the rest of a hit; without an mlp it did not happen."""
     path = tmp_path / "net.model"
-    path.write_bytes(go_json.write(random_mlp()))
+    path.write_bytes(go_json_writer.encode(random_mlp()))
     first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)
     assert (first.onnx, first.accuracy, first.description) == (second.onnx, second.accuracy, second.description)
     assert first.mlp is not None
@@ -135,9 +135,9 @@ def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Pa
 def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path) -> None:
     """A retrained network under its old name must not come from the cache."""
     path = tmp_path / "net.model"
-    path.write_bytes(go_json.write(random_mlp()))
+    path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
-    path.write_bytes(go_json.write(random_mlp(seed=1)))
+    path.write_bytes(go_json_writer.encode(random_mlp(seed=1)))
     assert random_mlp(seed=1).digest == convert_file(path, cache=cache).digest
 
 
@@ -157,7 +157,7 @@ def test_without_environment_the_folder_is_the_users(monkeypatch: pytest.MonkeyP
 def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> None:
     """Importing torch takes longer than 294 hits."""
     path = tmp_path / "net.model"
-    path.write_bytes(go_json.write(random_mlp()))
+    path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
     script = (
         "import sys; from pathlib import Path; from runoff.conversion import *;"
@@ -173,7 +173,7 @@ def test_several_processes_may_convert_the_same_models_at_once(cache: Conversion
     models = tmp_path / "models"
     models.mkdir()
     for seed in range(8):
-        (models / f"net_{seed}.model").write_bytes(go_json.write(random_mlp(seed=seed)))
+        (models / f"net_{seed}.model").write_bytes(go_json_writer.encode(random_mlp(seed=seed)))
     convert(random_mlp(seed=99), cache=cache)  # so that no process needs torch
     command = [sys.executable, "-W", "error", "-m", "runoff", "convert", str(models), "-o", str(tmp_path / "out")]
     environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache.folder.parent)}

@@ -11,7 +11,7 @@ import pytest
 
 from runoff.cli.main import main
 from runoff.conversion import DEFAULT_OPSET, convert
-from runoff.models import go_json
+from runoff.models import go_json_writer
 from runoff.models.mlp import Kind, Mlp
 from tests.support.models import random_mlp
 
@@ -27,7 +27,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def save(path: Path, mlp: Mlp) -> Path:
-    path.write_bytes(go_json.write(mlp))
+    path.write_bytes(go_json_writer.encode(mlp))
     return path
 
 

@@ -14,7 +14,7 @@ import pytest
 from runoff.conversion import DEFAULT_OPSET, convert, convert_file, export, graph, pipeline
 from runoff.conversion.session import open_session
 from runoff.errors import ConversionError, ModelError, UsageError
-from runoff.models import accuracy, go_json
+from runoff.models import accuracy, go_json_writer
 from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
@@ -146,6 +146,6 @@ def test_model_says_what_it_is() -> None:
 def test_file_of_another_kind_than_asked_for_is_refused(tmp_path: Path) -> None:
     """A value network served as a policy answers nonsense."""
     path = tmp_path / "net.model"
-    path.write_bytes(go_json.write(random_mlp(Kind.VALUE)))
+    path.write_bytes(go_json_writer.encode(random_mlp(Kind.VALUE)))
     with pytest.raises(ModelError, match=r"net\.model: is a value network, expected a policy network"):
         convert_file(path, kind=Kind.POLICY)

@@ -1,6 +1,7 @@
-"""The oracle: every backend and every conversion is held against it, so it is held against plain arithmetic here."""
+"""The float64 reference agrees with plain arithmetic, and its tolerances bound the errors of float32."""
 
 import hashlib
+import itertools
 import math
 import struct
 from dataclasses import replace
@@ -9,12 +10,12 @@ import numpy as np
 import pytest
 
 from runoff.errors import ModelError, ShapeError
-from runoff.models.mlp import Float32Array, Kind, Mlp, apply_head
+from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Kind, Mlp, apply_head
 from tests.support.models import random_mlp
 
 
 def by_hand(mlp: Mlp, sample: list[float]) -> list[float]:
-    """The forward pass as the Go code has it, in loops."""
+    """Compute a forward pass with loops, as the Go code does."""
     hidden = [
         max(0.0, sum(w * x for w, x in zip(row, sample, strict=True)) + b)
         for row, b in zip(mlp.weights_hidden.tolist(), mlp.biases_hidden.tolist(), strict=True)
@@ -29,14 +30,14 @@ def by_hand(mlp: Mlp, sample: list[float]) -> list[float]:
 
 
 def float32_forward(mlp: Mlp, batch: Float32Array) -> Float32Array:
-    """A plain float32 forward pass up to the logits, as a runtime does it."""
+    """Compute logits in float32, as a runtime does."""
     hidden = np.maximum(batch @ mlp.weights_hidden.T.astype(np.float32) + mlp.biases_hidden.astype(np.float32), 0)
     return np.asarray(hidden @ mlp.weights_output.T.astype(np.float32) + mlp.biases_output.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
-def test_forward_pass_is_the_trainers(kind: Kind) -> None:
-    """If the reference is wrong, every verified conversion is."""
+def test_forward_pass_agrees_with_the_go_code(kind: Kind) -> None:
+    """All conversions and backends are verified with this reference, so an error here would hide theirs."""
     mlp = random_mlp(kind)
     batch = np.random.default_rng(2).normal(size=(4, 5))
     wanted = [by_hand(mlp, sample) for sample in batch.tolist()]
@@ -52,14 +53,14 @@ def test_probabilities_sum_to_one() -> None:
 @pytest.mark.parametrize("logit", [1e308, -1e308, 8e6, -8e6, 0.0])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_head_does_not_overflow(kind: Kind, logit: float) -> None:
-    """Real logits reach eight million, where a plain exp is infinite and the quotient no number."""
+    """Logits of real models reach eight million; the exp of such a number is infinite in float64."""
     assert np.isfinite(apply_head(kind, np.array([[logit, 0.0, 1.0]]))).all()
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
-def test_float32_pass_lies_within_the_tolerance(kind: Kind, scale: float) -> None:
-    """A bound that float32 breaks would fail right backends."""
+def test_errors_of_float32_logits_are_within_the_tolerance(kind: Kind, scale: float) -> None:
+    """If the bound were too small, correct backends would fail the accuracy check."""
     mlp = random_mlp(kind, 81, 64, 9)
     mlp = replace(mlp, weights_output=mlp.weights_output * scale)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
@@ -67,24 +68,24 @@ def test_float32_pass_lies_within_the_tolerance(kind: Kind, scale: float) -> Non
     assert (errors <= mlp.logit_tolerance(batch)).all()
 
 
-def test_tolerance_is_not_blind() -> None:
-    """A bound a hundred times too wide passes wrong models; the real error is within a factor of a hundred."""
+def test_tolerance_is_at_most_a_hundred_times_the_real_error() -> None:
+    """If the bound were far too large, wrong models would pass the accuracy check."""
     mlp = random_mlp(Kind.POLICY, 81, 64, 9)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
     errors = np.abs(float32_forward(mlp, batch) - mlp.logits(batch))
     assert (errors / mlp.logit_tolerance(batch)).max() > 0.01
 
 
-def test_sure_answer_of_huge_logits_has_no_tolerance_to_speak_of() -> None:
-    """Where one logit lies far above the rest, float32 cannot move the answer, so no other answer may pass."""
+def test_tolerance_is_tiny_where_one_logit_is_far_above_the_rest() -> None:
+    """Rounding cannot change such an output even if the logits are huge, so a different output must not pass."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e9)
     assert mlp.output_tolerance(np.ones((2, 5))).max() < 1e-6
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_output_tolerance_holds_every_shift_of_the_logits(kind: Kind) -> None:
-    """Whatever float32 does to each logit within its tolerance, the outputs stay within theirs."""
+def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
+    """If each logit is within its tolerance, then each output must be within its own tolerance."""
     mlp = random_mlp(kind)
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     rng = np.random.default_rng(0)
@@ -95,14 +96,32 @@ def test_output_tolerance_holds_every_shift_of_the_logits(kind: Kind) -> None:
         assert (np.abs(apply_head(kind, mlp.logits(batch) + shift) - wanted) <= tolerance).all()
 
 
-def test_output_tolerance_is_about_one_where_nothing_is_sure() -> None:
-    """Two equal logits of a billion: float32 may give either answer."""
+def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
+    """The tolerance is printed as the possible effect of float32, so it must not be larger than that effect."""
+    mlp = random_mlp()
+    mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
+    batch = np.random.default_rng(0).normal(size=(1, 5))
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=3)))
+    shifted = apply_head(mlp.kind, mlp.logits(batch) + signs * mlp.logit_tolerance(batch))
+    largest_change = np.abs(shifted - mlp.forward(batch)).max(axis=0)
+    head_error = FLOAT32_HEAD_FACTOR * FLOAT32_EPS
+    np.testing.assert_allclose(mlp.output_tolerance(batch)[0] - head_error, largest_change, rtol=1e-9, atol=1e-15)
+
+
+def test_output_tolerance_of_a_probability_is_at_most_about_one() -> None:
+    """No error of a probability can be larger than 1, even if nothing is known about the logit."""
+    mlp = replace(random_mlp(Kind.VALUE), weights_output=np.full((1, 7), 1e30))
+    assert mlp.output_tolerance(np.ones((1, 5))).max() <= 1.0 + 1e-6
+
+
+def test_output_tolerance_is_large_where_huge_logits_are_equal() -> None:
+    """Rounding decides which of three equal logits of a billion wins, so any of three outputs is correct."""
     mlp = replace(random_mlp(), weights_output=np.full((3, 7), 1e9), biases_output=np.zeros(3))
     assert mlp.output_tolerance(np.ones((1, 5))).max() == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_digest_changes_with_every_part() -> None:
-    """It keys the cache and the history: two networks of one digest would share both."""
+    """The digest is the key of the cache and of the history; networks with equal digests would share entries."""
     mlp = random_mlp(output_size=1)
     others = [
         replace(mlp, **{name: getattr(mlp, name) + np.spacing(1.0)})
@@ -112,21 +131,21 @@ def test_digest_changes_with_every_part() -> None:
     assert 6 == len(digests)
 
 
-def test_digest_is_fixed_for_all_time() -> None:
-    """A changed digest makes every saved result's model unknown."""
+def test_digest_never_changes() -> None:
+    """Saved runs identify their models by digest; with a new digest they could not be compared any more."""
     mlp = Mlp(Kind.VALUE, np.array([[1.0]]), np.array([2.0]), np.array([[3.0]]), np.array([4.0]))
     content = b"value:1,1,1:" + struct.pack("<4d", 1, 2, 3, 4)
     assert hashlib.sha256(content).hexdigest() == mlp.digest
 
 
 def test_weights_cannot_be_changed() -> None:
-    """The digest is computed once."""
+    """The digest is computed only once, so it would not describe changed weights."""
     with pytest.raises(ValueError, match="read-only"):
         random_mlp().weights_hidden[0, 0] = 1.0
 
 
 def test_callers_array_is_copied() -> None:
-    """Otherwise the caller's next training step changes a verified network."""
+    """Without a copy, the caller's next training step would change a network that is already verified."""
     weights = np.ones((7, 5))
     mlp = replace(random_mlp(), weights_hidden=weights)
     weights[:] = 0
@@ -147,26 +166,26 @@ def test_callers_array_is_copied() -> None:
     ],
     ids=lambda change: "-".join(f"{key}-{np.shape(value)}" for key, value in change.items()),
 )
-def test_shapes_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
-    """Broadcasting would hide them."""
+def test_shapes_that_do_not_fit_are_rejected(change: dict[str, object]) -> None:
+    """NumPy would broadcast the arrays and compute meaningless outputs."""
     with pytest.raises(ModelError, match="expected"):
         replace(random_mlp(), **change)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, 1e39])
-def test_number_that_is_not_finite_as_float32_is_refused(number: float) -> None:
-    """Every runtime works in float32."""
+def test_number_that_is_not_finite_as_float32_is_rejected(number: float) -> None:
+    """All runtimes compute in float32, where such a weight becomes infinity."""
     with pytest.raises(ModelError, match="not finite as float32"):
         replace(random_mlp(), biases_hidden=np.full(7, number))
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 4), (1, 2, 5)])
-def test_batch_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
-    """A wrong batch must not be broadcast into an answer."""
+def test_batch_of_another_shape_is_rejected(shape: tuple[int, ...]) -> None:
+    """NumPy could broadcast a batch of the wrong shape and compute meaningless outputs."""
     with pytest.raises(ShapeError, match="expected \\(batch_size, 5\\)"):
         random_mlp().forward(np.zeros(shape))
 
 
 def test_description_is_kind_and_sizes() -> None:
-    """It stands in messages and titles."""
+    """Messages and table titles identify models by this description."""
     assert ("policy 5→7→3", "value 5→7→1") == (random_mlp().description, random_mlp(Kind.VALUE).description)

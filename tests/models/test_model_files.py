@@ -1,4 +1,4 @@
-"""Which files a user means: each once, each with a name of its own, or an error before anything runs."""
+"""Paths, folders and globs are resolved to model files with unique names, or rejected before anything runs."""
 
 from pathlib import Path
 
@@ -15,59 +15,59 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_folder_means_its_model_files_in_order(folder: Path) -> None:
-    """What else lies in a folder is nobody's model."""
+def test_folder_stands_for_its_model_files_in_order(folder: Path) -> None:
+    """Other files in the folder, such as notes, are not models."""
     assert [("a", folder / "a.model"), ("b", folder / "b.model")] == list(find([str(folder)]).items())
 
 
-def test_glob_means_its_matches_in_order(folder: Path) -> None:
-    """On Windows, and within quotes, no shell expands it."""
+def test_glob_stands_for_its_matches_in_order(folder: Path) -> None:
+    """The shell does not expand globs on Windows or inside quotes."""
     assert ["a", "b"] == list(find([str(folder / "*.model")]))
 
 
 def test_files_keep_the_order_in_which_they_are_named(folder: Path) -> None:
-    """The first is the one a table starts with."""
+    """Tables list the models in the order in which the user named them."""
     assert ["b", "a"] == list(find([str(folder / "b.model"), str(folder / "a.model")]))
 
 
-def test_file_of_any_suffix_can_be_named(folder: Path) -> None:
-    """The suffix is a habit, not a rule."""
+def test_file_with_another_suffix_is_accepted(folder: Path) -> None:
+    """The suffix `.model` is a convention only; a file that is named explicitly is used."""
     assert ["notes"] == list(find([str(folder / "notes.txt")]))
 
 
-def test_file_whose_name_looks_like_a_glob_is_a_file(folder: Path) -> None:
-    """What exists is meant."""
+def test_existing_file_takes_precedence_over_a_glob(folder: Path) -> None:
+    """A file name may contain brackets."""
     (folder / "c[1].model").write_text("")
     assert ["c_1_"] == list(find([str(folder / "c[1].model")]))
 
 
-def test_no_models_are_an_error() -> None:
-    """An empty benchmark that succeeds deceives CI."""
+def test_empty_list_of_paths_is_an_error() -> None:
+    """A benchmark without models would succeed in CI without measuring anything."""
     with pytest.raises(ModelError, match=r"no models: name at least one \.model file"):
         find([])
 
 
 def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    """Most likely a wrong folder."""
-    with pytest.raises(ModelError, match=r"a folder without \.model files"):
+    """The user most likely named the wrong folder."""
+    with pytest.raises(ModelError, match=r"the folder contains no \.model files"):
         find([str(tmp_path)])
 
 
 def test_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
-    """Most likely a mistyped one."""
-    with pytest.raises(ModelError, match="the glob matches nothing"):
+    """The user most likely mistyped the glob."""
+    with pytest.raises(ModelError, match="the glob matches no files"):
         find([str(tmp_path / "*.model")])
 
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
-    """By its path."""
+    """The message must contain the path that does not exist."""
     with pytest.raises(ModelError, match=r"gone\.model: no such file or folder"):
         find([str(tmp_path / "gone.model")])
 
 
 @pytest.mark.parametrize("other", ["a.model", "./a.model", "sub/../a.model", "link.model"])
 def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
-    """It would be converted, timed and reported twice, whatever it is called the second time."""
+    """The model would be converted, timed and reported twice, even if the second path is a link."""
     (folder / "sub").mkdir()
     (folder / "link.model").symlink_to(folder / "a.model")
     with pytest.raises(ModelError, match="the same file is named twice"):
@@ -76,7 +76,7 @@ def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
 
 @pytest.mark.parametrize("other", ["sub/a.model", "a.json", "sub/a.json"])
 def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
-    """Their outputs and their records would overwrite each other."""
+    """The ONNX files and records of the two models would overwrite each other."""
     (folder / "sub").mkdir()
     (folder / other).write_text("")
     with pytest.raises(ModelError, match="both would be called a; rename one"):
@@ -84,7 +84,7 @@ def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
 
 
 def test_names_that_differ_only_in_unsafe_characters_are_an_error(folder: Path) -> None:
-    """A blank becomes an underscore in a test id and an output file."""
+    """Spaces become underscores in test ids and output files, so both models would have the same name."""
     for name in ("x y.model", "x_y.model"):
         (folder / name).write_text("")
     with pytest.raises(ModelError, match="both would be called x_y"):
@@ -92,5 +92,5 @@ def test_names_that_differ_only_in_unsafe_characters_are_an_error(folder: Path) 
 
 
 def test_name_is_safe_in_a_test_id_and_a_file_name() -> None:
-    """Brackets end a test id, a colon ends a path's drive, a newline ends a line."""
+    """Brackets, colons and newlines have special meanings in test ids, Windows paths and log lines."""
     assert "a_b_c_d_e" == name_of(Path("dir/a[b:c d\ne.model"))

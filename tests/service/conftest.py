@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runoff.models import go_json
+from runoff.models import go_json_writer
 from runoff.models.mlp import Kind
 from runoff.service.launcher import RunningService, launch
 from tests.support.models import random_mlp
@@ -15,7 +15,7 @@ from tests.support.models import random_mlp
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy's model file; in a folder with a space, like many a user's."""
     path = tmp_path_factory.mktemp("my models") / "tiny_policy.model"
-    path.write_bytes(go_json.write(random_mlp()))
+    path.write_bytes(go_json_writer.encode(random_mlp()))
     return path
 
 
@@ -23,7 +23,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def value_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A value's model file."""
     path = tmp_path_factory.mktemp("models") / "tiny_value.model"
-    path.write_bytes(go_json.write(random_mlp(Kind.VALUE, seed=3)))
+    path.write_bytes(go_json_writer.encode(random_mlp(Kind.VALUE, seed=3)))
     return path
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runoff.models import go_json
+from runoff.models import go_json_writer
 from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
@@ -21,7 +21,7 @@ class PerfRun:
     def __init__(self, folder: Path) -> None:
         self.store = folder / "results"
         self.model = folder / "small.model"
-        self.model.write_bytes(go_json.write(random_mlp(Kind.POLICY, 6, 8, 3)))
+        self.model.write_bytes(go_json_writer.encode(random_mlp(Kind.POLICY, 6, 8, 3)))
 
     def command(self, *options: str) -> list[str]:
         words = ["tests/perf", "-p", "no:cacheprovider", f"--benchmark-storage=file://{self.store}", "--rounds", "5"]

@@ -1,1 +1,1 @@
-"""Safe reading and writing of files."""
+"""Atomic writing of files, and reading of files from untrusted sources."""

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader, a crash or a second writer never finds half of it."""
+"""Write files atomically, so that a crash or a second writer never leaves a partial file."""
 
 import contextlib
 import os
@@ -8,18 +8,18 @@ from pathlib import Path
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, replace: bool = True) -> None:
     """
-    Write or replace a file in one step: its old or its new content, never a part.
+    Write a file in one step: readers see its old content or its new content, never a part.
 
     Args:
-        path: The file; its folder exists.
-        content: What it shall hold.
-        durable: Wait until the disk has it (milliseconds), so that a power cut cannot leave an empty file.
-
-        replace: Whether a file of that name may be replaced.
+        path: The file to write; its folder must exist.
+        content: The new content.
+        durable: Flush the content to disk first, which takes milliseconds. Without it a power cut may leave an empty
+            file.
+        replace: Replace an existing file of that name.
 
     Raises:
-        FileExistsError: If one is there that may not be replaced.
-        OSError: If it cannot be written; then nothing is left behind and the old file stands.
+        FileExistsError: If the file exists and `replace` is false.
+        OSError: If the file cannot be written. The old file is unchanged and no temporary file remains.
     """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     try:
@@ -28,12 +28,12 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, replac
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        # mkstemp makes files for their owner alone; give it the mode that open() would have given.
+        # mkstemp creates files that only their owner can read; set the mode that open() would have set.
         os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101
         if replace:
             os.replace(temporary, path)  # noqa: PTH105
         else:
-            # Unlike a rename, a second name for the file is refused where the name is taken.
+            # Unlike a rename, a hard link fails if the target exists.
             os.link(temporary, path)
     finally:
         with contextlib.suppress(OSError):
@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, replac
 
 
 def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
+    """Return the process's umask; the only way to read it is to set it."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

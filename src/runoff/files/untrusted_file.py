@@ -1,4 +1,4 @@
-"""Reading a file that somebody else made: never waits, never takes more memory than allowed."""
+"""Read files from untrusted sources without blocking on a FIFO and without exceeding a memory limit."""
 
 import os
 import stat
@@ -12,22 +12,22 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
     Read a regular file of limited size.
 
     Args:
-        path: The file; a link is followed.
-        max_bytes: Largest size accepted.
+        path: The file; symbolic links are followed.
+        max_bytes: Largest accepted size.
 
     Returns:
-        Its content.
+        The file's content.
 
     Raises:
-        ModelError: If it is missing, no regular file, unreadable or too large.
+        ModelError: If the file is missing, unreadable, too large or not a regular file.
     """
-    # Without O_NONBLOCK, opening a FIFO would wait for a writer. Windows has neither.
+    # Without O_NONBLOCK, opening a FIFO blocks until a writer opens it. Windows has no FIFOs and no O_NONBLOCK.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
             mode, size = os.fstat(file.fileno())[stat.ST_MODE], os.fstat(file.fileno()).st_size
             if not stat.S_ISREG(mode):
-                raise ModelError(f"{path}: is {_describe(mode)}, expected a file")
+                raise ModelError(f"{path}: is {_file_type(mode)}, expected a file")
             if size > max_bytes:
                 raise ModelError(f"{path}: has {size} bytes, expected at most {max_bytes}")
             content = file.read(max_bytes + 1)
@@ -39,11 +39,11 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ModelError(f"{path}: cannot be read: {reason}") from None
     if len(content) > max_bytes:
-        raise ModelError(f"{path}: grew over {max_bytes} bytes while it was read")
+        raise ModelError(f"{path}: grew to more than {max_bytes} bytes while it was being read")
     return content
 
 
-def _describe(mode: int) -> str:
-    """Return what kind of file a mode stands for."""
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
-    return next((name for test, name in kinds if test(mode)), "a device")
+def _file_type(mode: int) -> str:
+    """Return the type of a file that is not a regular file, such as `a FIFO`, from its `st_mode`."""
+    types = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+    return next((name for is_type, name in types if is_type(mode)), "a device")

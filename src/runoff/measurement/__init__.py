@@ -1,1 +1,1 @@
-"""Warm-up, confidence intervals, the yardstick and facts about the machine."""
+"""Warm-up, confidence intervals, a machine speed check, and facts about the machine."""

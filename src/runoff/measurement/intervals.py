@@ -1,9 +1,9 @@
 """
-Confidence intervals from correlated rounds.
+Confidence intervals for the medians of correlated rounds.
 
-Rounds of one process are no independent samples: the machine changes speed and stays there for a while. Resampling
-single rounds would give intervals far too narrow, so whole blocks of neighbouring rounds are resampled (the circular
-block bootstrap: Politis and Romano, 1992).
+Rounds of one process are not independent samples: when the machine changes speed, it stays at the new speed for a
+while. Resampling single rounds would give intervals that are far too narrow, so this module resamples whole blocks of
+neighbouring rounds (the circular block bootstrap: Politis and Romano, 1992).
 """
 
 import math
@@ -20,12 +20,12 @@ _SEED = 20_250_101
 @dataclass(frozen=True)
 class Interval:
     """
-    An estimate with its 95 % confidence interval, all in one unit.
+    An estimate with its 95 % confidence interval; all three numbers have the same unit.
 
     Attributes:
-        estimate: The number itself.
-        low: Lower end.
-        high: Upper end.
+        estimate: The estimated quantity.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
     """
 
     estimate: float
@@ -35,13 +35,13 @@ class Interval:
 
 def median_interval(rounds: Float64Array) -> Interval:
     """
-    Estimate the median of rounds.
+    Estimate the median duration of a round.
 
     Args:
-        rounds: Durations in the order they were taken, shape (rounds,).
+        rounds: Durations in the order in which they were measured, shape (rounds,).
 
     Returns:
-        The median with its interval, in the unit of `rounds`.
+        The median with its confidence interval, in the unit of `rounds`.
     """
     low, high = np.quantile(_resampled_medians(rounds, 0), (0.025, 0.975))
     return Interval(float(np.median(rounds)), float(low), float(high))
@@ -49,14 +49,14 @@ def median_interval(rounds: Float64Array) -> Interval:
 
 def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interval:
     """
-    Estimate the ratio of two medians whose rounds were taken apart from each other.
+    Estimate the ratio of the median durations of two cases, whose rounds are resampled independently.
 
     Args:
-        numerator: Durations in the order they were taken, shape (rounds,).
-        denominator: As `numerator`; the number of rounds may differ.
+        numerator: Durations in the order in which they were measured, shape (rounds,).
+        denominator: Durations of the other case; the number of rounds may differ.
 
     Returns:
-        median(numerator) / median(denominator) with its interval.
+        median(numerator) / median(denominator) with its confidence interval.
     """
     ratios = _resampled_medians(numerator, 1) / _resampled_medians(denominator, 2)
     low, high = np.quantile(ratios, (0.025, 0.975))
@@ -64,11 +64,11 @@ def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interv
 
 
 def _resampled_medians(rounds: Float64Array, stream: int) -> Float64Array:
-    """Return medians of resamples made of whole blocks of neighbouring rounds, shape (resamples,)."""
+    """Return the median of each bootstrap resample, shape (_RESAMPLES,); `stream` selects the random numbers."""
     count = len(rounds)
-    # n^(1/2) blocks of n^(1/2) rounds: longer than the n^(1/3) that is best for short memory, because ours is long.
-    length = max(1, math.isqrt(count))
+    # Blocks of n^(1/3) rounds suit correlations over few rounds. Changes of machine speed last longer, so use n^(1/2).
+    block_length = max(1, math.isqrt(count))
     rng = np.random.default_rng((_SEED, stream))
-    starts = rng.integers(0, count, size=(_RESAMPLES, math.ceil(count / length)))
-    indices = (starts[:, :, None] + np.arange(length)) % count
+    starts = rng.integers(0, count, size=(_RESAMPLES, math.ceil(count / block_length)))
+    indices = (starts[:, :, None] + np.arange(block_length)) % count
     return np.asarray(np.median(rounds[indices.reshape(_RESAMPLES, -1)[:, :count]], axis=1))

@@ -1,4 +1,4 @@
-"""What this machine is, as far as it changes a timing."""
+"""Facts about the machine that affect timings: processor, cores, GPU, package versions and load."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-# Whatever is named here and installed stands in every saved run.
+# The versions of these packages, where installed, are stored in every saved run.
 _PACKAGES = (
     "numpy",
     "onnx",
@@ -27,11 +27,11 @@ _PACKAGES = (
 @dataclass(frozen=True)
 class Device:
     """
-    Where a backend's arithmetic really happens, as found after opening it, never as asked for.
+    The device on which a backend really computes, determined after opening it, not the device that was requested.
 
     Attributes:
         type: `cpu` or `gpu`.
-        name: The processor's or GPU's own name.
+        name: Model name of the processor or GPU.
     """
 
     type: str
@@ -40,7 +40,7 @@ class Device:
 
 @cache
 def processor_name() -> str:
-    """Return the processor's own name, or its architecture where the system does not tell."""
+    """Return the processor's model name, or its architecture where the system does not report a name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -55,12 +55,12 @@ def usable_cores() -> int:
 
 
 def has_nvidia_gpu() -> bool:
-    """Return whether an NVIDIA driver offers a GPU here; opens nothing."""
+    """Return whether an NVIDIA driver provides a GPU, without opening the GPU."""
     return Path("/dev/nvidiactl").exists() or Path("/proc/driver/nvidia/version").exists()
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of the installed packages that a timing depends on; imports none of them."""
+    """Return the versions of installed packages that affect timings, without importing the packages."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -71,7 +71,7 @@ def package_versions() -> dict[str, str]:
 
 
 def cpu_steal_s() -> float:
-    """Return the CPU time that a hypervisor gave to others since boot, in seconds; 0 where that is not told."""
+    """Return the CPU time that the hypervisor gave to other guests since boot (steal), in seconds; 0 if unavailable."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
         return int(fields[8]) / float(os.sysconf("SC_CLK_TCK"))
@@ -80,5 +80,5 @@ def cpu_steal_s() -> float:
 
 
 def load_average() -> float:
-    """Return the processes that wanted a core over the last minute; 0 where that is not told."""
+    """Return the system's load average over the last minute; 0 if unavailable."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

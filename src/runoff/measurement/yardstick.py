@@ -1,7 +1,7 @@
 """
-A fixed piece of work, timed beside every case: when it takes longer, the machine is slower, not the model.
+A fixed workload that is timed next to every case. If its duration changes between runs, the machine's speed changed.
 
-Half of it is NumPy, half plain Python, as the cases are.
+The workload is half NumPy and half plain Python, similar to a prediction call.
 """
 
 import statistics
@@ -14,7 +14,7 @@ _ROWS, _COLUMNS = 64, 96
 
 
 def measure_yardstick() -> float:
-    """Return how long the yardstick's work takes now: the median of a few repeats of about 1 ms, in seconds."""
+    """Return the yardstick's current duration in seconds: the median of several repeats of about 1 ms."""
     left = np.full((_ROWS, _COLUMNS), 0.5, dtype=np.float32)
     right = np.full((_COLUMNS, _ROWS), 0.25, dtype=np.float32)
     durations_s = []

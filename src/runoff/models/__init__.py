@@ -1,1 +1,1 @@
-"""The trained networks: the float64 reference, Go's JSON format, model files and accuracy."""
+"""Trained networks: the float64 reference, Go's JSON format, the search for model files, and accuracy checks."""

@@ -1,4 +1,4 @@
-"""How near a backend's answers are to the float64 reference, judged by what float32 can keep for that model."""
+"""Compare a backend's outputs with the float64 reference, allowing the rounding error of float32 for that model."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,21 @@ import numpy as np
 from runoff.errors import ParityError, ShapeError
 from runoff.models.mlp import Float32Array, Float64Array, Mlp
 
-# Above this much, float32 itself moves a probability visibly, whatever the runtime.
+# A model is called ill-conditioned if float32 rounding may change one of its outputs by more than this.
 ILL_CONDITIONED = 1e-3
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """
-    The worst error of a batch of answers.
+    The largest error in a batch of outputs, beside the error that float32 rounding allows.
 
     Attributes:
         worst_error: Largest absolute difference from the reference.
-        allowed_error: What float32 allows at that element; may reach 1 for an ill-conditioned model.
-        fraction_of_allowed: Largest quotient of error and what is allowed over all elements; at most 1 passes.
+        allowed_error: Largest error that float32 rounding allows in this batch; about 1 for an ill-conditioned model.
+        fraction_of_allowed: Largest quotient of an element's error and its allowed error; at most 1 if all are right.
         sample: Row of the element with that quotient.
-        output: Column of it.
+        output: Column of the element with that quotient.
     """
 
     worst_error: float
@@ -32,29 +32,29 @@ class Accuracy:
 
     @property
     def ill_conditioned(self) -> bool:
-        """Whether float32 alone may move an answer of this model visibly."""
+        """Whether float32 rounding alone may change an output by more than ILL_CONDITIONED."""
         return self.allowed_error > ILL_CONDITIONED
 
 
-def measure(found: Float32Array, wanted: Float64Array, tolerance: Float64Array) -> Accuracy:
+def measure(outputs: Float32Array, reference: Float64Array, tolerance: Float64Array) -> Accuracy:
     """
-    Compare answers with the reference, element by element.
+    Compare outputs with the reference, element by element.
 
     Args:
-        found: A backend's answers, shape (batch_size, output_size).
-        wanted: The reference's, same shape.
-        tolerance: Allowed absolute error of each, same shape.
+        outputs: A backend's outputs, shape (batch_size, output_size).
+        reference: The reference's outputs, same shape.
+        tolerance: Allowed absolute error of each element, same shape.
 
     Returns:
-        The worst element; a number that is not finite counts as infinitely far.
+        The errors of the worst element; the error of NaN or infinity is infinite.
 
     Raises:
-        ShapeError: If the answers have another shape than the reference's.
+        ShapeError: If `outputs` and `reference` differ in shape.
     """
-    if found.shape != wanted.shape:
-        raise ShapeError(f"answers have shape {found.shape}, expected {wanted.shape}")
-    errors = np.abs(found.astype(np.float64) - wanted)
-    errors[~np.isfinite(found)] = np.inf
+    if outputs.shape != reference.shape:
+        raise ShapeError(f"outputs have shape {outputs.shape}, expected {reference.shape}")
+    errors = np.abs(outputs.astype(np.float64) - reference)
+    errors[~np.isfinite(outputs)] = np.inf
     fractions = errors / tolerance
     sample, output = np.unravel_index(int(fractions.argmax()), fractions.shape)
     return Accuracy(
@@ -66,30 +66,31 @@ def measure(found: Float32Array, wanted: Float64Array, tolerance: Float64Array) 
     )
 
 
-def check(who: str, mlp: Mlp, batch: Float32Array, found: Float32Array) -> Accuracy:
+def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> Accuracy:
     """
-    Hold a backend's answers against the float64 reference.
+    Check that a backend's outputs agree with the float64 reference.
 
     Args:
-        who: Whose answers they are, for the message.
+        source: Name of the backend or case, for the error message.
         mlp: The model.
         batch: Inputs, shape (batch_size, input_size).
-        found: The answers, shape (batch_size, output_size).
+        outputs: The backend's outputs for `batch`, shape (batch_size, output_size).
 
     Returns:
-        How near they are.
+        The errors of the worst element.
 
     Raises:
-        ParityError: If one lies further off than float32 explains; names the worst element.
-        ShapeError: If the answers have another shape than the reference's.
+        ParityError: If an error is larger than float32 rounding explains; the message names the worst element.
+        ShapeError: If the outputs have the wrong shape.
     """
-    wanted = mlp.forward(batch)
-    accuracy = measure(found, wanted, mlp.output_tolerance(batch))
+    reference = mlp.forward(batch)
+    accuracy = measure(outputs, reference, mlp.output_tolerance(batch))
     if not accuracy.fraction_of_allowed <= 1.0:
         row, column = accuracy.sample, accuracy.output
         raise ParityError(
-            f"{who}: sample {row}, output {column} is {found[row, column]:.9g}, the float64 reference says"
-            f" {wanted[row, column]:.9g}; that is {accuracy.fraction_of_allowed:.3g} times what float32 allows"
-            f" for this {mlp.description} model, so the backend does not run this model"
+            f"{source}: sample {row}, output {column} is {outputs[row, column]:.9g}, expected"
+            f" {reference[row, column]:.9g} (float64 reference); the difference is"
+            f" {accuracy.fraction_of_allowed:.3g} times what float32 allows for this {mlp.description} model,"
+            " so the backend runs a different model"
         )
     return accuracy

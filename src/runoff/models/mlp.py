@@ -1,5 +1,5 @@
 """
-The model: a two-layer network, and its float64 forward pass, the reference every backend is held against.
+The two-layer network, and its float64 forward pass: the reference for the outputs of every backend.
 
     hidden = relu(W1 · x + b1)
     policy = softmax(W2 · hidden + b2)
@@ -20,15 +20,16 @@ Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 FLOAT32_EPS = 2.0**-23
-# Logits of float32 forward passes were seen up to 3.5 eps of the condition (294 real models, four
-# runtimes); twice that and a little leaves room for other summation orders and none for a wrong weight.
+# In float32, errors of logits were at most 3.5 eps times the sum of magnitudes (see `logit_tolerance`), measured with
+# 294 real models and four runtimes. A factor of 8 leaves room for other summation orders, yet still detects a wrong
+# weight.
 FLOAT32_LOGIT_FACTOR = 8.0
-# exp, sum and division of a head in float32: a few units in the last place of a number up to 1.
+# The head's exp, sum and division in float32 are off by a few units in the last place of a number up to 1.
 FLOAT32_HEAD_FACTOR = 8.0
 
 
 class Kind(StrEnum):
-    """What a network answers: a policy a probability per move, a value one win probability."""
+    """Kind of network: a policy outputs one probability per move, a value network one win probability."""
 
     POLICY = "policy"
     VALUE = "value"
@@ -40,14 +41,14 @@ class Mlp:
     A trained two-layer network with its head.
 
     Attributes:
-        kind: Which head: softmax (policy) or sigmoid (value).
+        kind: Policy (softmax head) or value (sigmoid head).
         weights_hidden: W1, shape (hidden_size, input_size), float64; rows are hidden units.
         biases_hidden: b1, shape (hidden_size,), float64.
         weights_output: W2, shape (output_size, hidden_size), float64; rows are outputs.
         biases_output: b2, shape (output_size,), float64.
 
     Raises:
-        ModelError: If the shapes do not fit together or a number is not finite as float32.
+        ModelError: If the shapes do not fit together, or if a number is not finite after rounding to float32.
     """
 
     kind: Kind
@@ -62,19 +63,19 @@ class Mlp:
             raise ModelError(f"weights_hidden and biases_output have shapes {found}, expected a matrix and a vector")
         hidden_size, input_size = self.weights_hidden.shape
         output_size = len(self.biases_output)
-        wanted = {
+        expected_shapes = {
             "weights_hidden": (hidden_size, input_size),
             "biases_hidden": (hidden_size,),
             "weights_output": (output_size, hidden_size),
             "biases_output": (output_size,),
         }
-        for name, shape in wanted.items():
+        for name, shape in expected_shapes.items():
             array = np.array(getattr(self, name), dtype=np.float64, order="C")
             if array.shape != shape or 0 in shape:
-                raise ModelError(f"{name} has shape {array.shape}, expected {shape}, all sizes at least 1")
+                raise ModelError(f"{name} has shape {array.shape}, expected {shape} with sizes of at least 1")
             with np.errstate(over="ignore"):
                 if not np.isfinite(array.astype(np.float32)).all():
-                    raise ModelError(f"{name} holds a number that is not finite as float32")
+                    raise ModelError(f"{name} contains a number that is not finite as float32, expected up to 3.4e38")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         if self.kind is Kind.VALUE and output_size != 1:
@@ -92,7 +93,7 @@ class Mlp:
 
     @property
     def output_size(self) -> int:
-        """Number of outputs of one sample; 1 for a value."""
+        """Number of outputs of one sample; 1 for a value network."""
         return int(self.weights_output.shape[0])
 
     @property
@@ -102,12 +103,12 @@ class Mlp:
 
     @property
     def description(self) -> str:
-        """One phrase for messages: `policy 81→64→9`."""
+        """The network's kind and sizes for messages, such as `policy 81→64→9`."""
         return f"{self.kind} {'→'.join(map(str, self.sizes))}"
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of kind, sizes and the float64 weights in little-endian order."""
+        """SHA-256 in hexadecimal of the kind, the sizes and the float64 weights in little-endian order."""
         sha = hashlib.sha256(f"{self.kind}:{','.join(map(str, self.sizes))}:".encode())
         for array in (self.weights_hidden, self.biases_hidden, self.weights_output, self.biases_output):
             sha.update(array.astype("<f8").tobytes())
@@ -115,7 +116,7 @@ class Mlp:
 
     def logits(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Run the network up to its head, in float64.
+        Compute the inputs of the network's head, in float64.
 
         Args:
             batch: Inputs, shape (batch_size, input_size).
@@ -124,15 +125,15 @@ class Mlp:
             Logits, shape (batch_size, output_size), float64.
 
         Raises:
-            ShapeError: If batch is not of that shape.
+            ShapeError: If `batch` has another shape.
         """
-        inputs = self._checked(batch)
+        inputs = self._checked_inputs(batch)
         hidden = np.maximum(inputs @ self.weights_hidden.T + self.biases_hidden, 0.0)
         return np.asarray(hidden @ self.weights_output.T + self.biases_output, dtype=np.float64)
 
     def forward(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Run one forward pass in float64, head included: the reference.
+        Run one forward pass in float64, including the head: the reference for every backend.
 
         Args:
             batch: Inputs, shape (batch_size, input_size).
@@ -141,16 +142,16 @@ class Mlp:
             Outputs, shape (batch_size, output_size), float64; probabilities for a policy.
 
         Raises:
-            ShapeError: If batch is not of that shape.
+            ShapeError: If `batch` has another shape.
         """
         return apply_head(self.kind, self.logits(batch))
 
     def logit_tolerance(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Bound how far the logits of a float32 forward pass may lie from the reference's.
+        Return an upper bound on the error of each logit in a float32 forward pass.
 
-        The error of a float32 sum is a few eps of the sum of its magnitudes (Higham, Accuracy and Stability of
-        Numerical Algorithms, ch. 3), here |W2|·(|W1|·|x| + |b1|) + |b2|.
+        The error of a float32 sum is a few eps times the sum of its terms' magnitudes (Higham, Accuracy and Stability
+        of Numerical Algorithms, ch. 3), here |W2|·(|W1|·|x| + |b1|) + |b2|.
 
         Args:
             batch: Inputs, shape (batch_size, input_size).
@@ -158,30 +159,32 @@ class Mlp:
         Returns:
             Largest absolute error per logit, shape (batch_size, output_size), float64.
         """
-        hidden = np.abs(self._checked(batch)) @ np.abs(self.weights_hidden.T) + np.abs(self.biases_hidden)
+        hidden = np.abs(self._checked_inputs(batch)) @ np.abs(self.weights_hidden.T) + np.abs(self.biases_hidden)
         condition = hidden @ np.abs(self.weights_output.T) + np.abs(self.biases_output)
         return np.asarray(FLOAT32_LOGIT_FACTOR * FLOAT32_EPS * condition, dtype=np.float64)
 
     def output_tolerance(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Bound how far the outputs of a float32 forward pass may lie from the reference's.
+        Return an upper bound on the error of each output in a float32 forward pass.
 
-        Each logit may lie anywhere within its tolerance; an output is furthest off where its own logit is moved one
-        way and all others the other way. So a sure answer of a network with huge logits has no tolerance to speak of.
+        Each logit may be wrong by its own tolerance. A probability changes most if its own logit moves up and all
+        others move down, or the other way round. So where one logit is far above the rest, the bound is tiny, however
+        large the logits are.
 
         Args:
             batch: Inputs, shape (batch_size, input_size).
 
         Returns:
-            Largest absolute error per output, shape (batch_size, output_size), float64, at most about 1.
+            Largest absolute error per output, shape (batch_size, output_size), float64; at most 1 plus the rounding
+            error of the head, 1e-6.
         """
         logits, tolerance = self.logits(batch), self.logit_tolerance(batch)
         outputs = apply_head(self.kind, logits)
-        lowest, highest = (_moved_head(self.kind, logits, way * tolerance) for way in (-1.0, 1.0))
-        moved = np.maximum(highest - outputs, outputs - lowest)
-        return np.asarray(moved + FLOAT32_HEAD_FACTOR * FLOAT32_EPS)
+        lowest, highest = (_shifted_outputs(self.kind, logits, sign * tolerance) for sign in (-1.0, 1.0))
+        largest_change = np.maximum(highest - outputs, outputs - lowest)
+        return np.asarray(largest_change + FLOAT32_HEAD_FACTOR * FLOAT32_EPS)
 
-    def _checked(self, batch: npt.ArrayLike) -> Float64Array:
+    def _checked_inputs(self, batch: npt.ArrayLike) -> Float64Array:
         inputs = np.asarray(batch, dtype=np.float64)
         if inputs.ndim != 2 or inputs.shape[1] != self.input_size:
             raise ShapeError(f"batch has shape {inputs.shape}, expected (batch_size, {self.input_size})")
@@ -190,30 +193,30 @@ class Mlp:
 
 def apply_head(kind: Kind, logits: Float64Array) -> Float64Array:
     """
-    Apply the network's head in float64, without overflow.
+    Compute a network's outputs from its logits in float64, without overflow.
 
     Args:
-        kind: Which head.
+        kind: Policy (softmax head) or value (sigmoid head).
         logits: Shape (batch_size, output_size).
 
     Returns:
-        softmax over each row (policy) or the sigmoid of each number (value), same shape.
+        The softmax of each row (policy) or the sigmoid of each number (value), same shape.
     """
     if kind is Kind.POLICY:
         exps = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(exps / exps.sum(axis=1, keepdims=True), dtype=np.float64)
-    # Either branch only ever takes exp of a number <= 0.
+    # exp of a positive logit could overflow, so use only exp(-|logit|).
     exps = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1.0, exps) / (1.0 + exps)
 
 
-def _moved_head(kind: Kind, logits: Float64Array, shift: Float64Array) -> Float64Array:
-    """Return each output with its own logit shifted by `shift` and, in a policy, every other by the opposite."""
+def _shifted_outputs(kind: Kind, logits: Float64Array, shift: Float64Array) -> Float64Array:
+    """Return each output after adding `shift` to its own logit and, in a policy, subtracting it from all others."""
     if kind is Kind.VALUE:
         return apply_head(kind, logits + shift)
     own, others = logits + shift, logits - shift
-    moved = np.empty_like(logits)
+    outputs = np.empty_like(logits)
     for column in range(logits.shape[1]):
         rest = np.logaddexp.reduce(np.delete(others, column, axis=1), axis=1)
-        moved[:, column] = np.exp(own[:, column] - np.logaddexp(own[:, column], rest))
-    return moved
+        outputs[:, column] = np.exp(own[:, column] - np.logaddexp(own[:, column], rest))
+    return outputs

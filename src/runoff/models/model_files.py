@@ -1,4 +1,4 @@
-"""Which model files a user means: files, folders and globs, each once, each with a name of its own."""
+"""Find the model files that a user names as files, folders or globs, and give each model a unique name."""
 
 import glob
 import os
@@ -7,31 +7,31 @@ from pathlib import Path
 
 from runoff.errors import ModelError
 
-# A name becomes part of a test id, a record's key and an output file.
+# A model's name becomes part of a test id, a record and an output file's name.
 _UNSAFE_IN_NAMES = str.maketrans(dict.fromkeys('/\\:[]"<>|*? \t\r\n', "_"))
 
 
 def find(paths: Iterable[str], suffix: str = ".model") -> dict[str, Path]:
     """
-    Expand what a user typed to model files.
+    Find the model files that a user named.
 
     Args:
-        paths: Files, folders (their files that end in `suffix`) and globs.
-        suffix: The usual ending of such files.
+        paths: Files, folders and globs. A folder stands for the files in it that end in `suffix`.
+        suffix: Usual ending of a model file.
 
     Returns:
-        Name (the file's without its suffix) to path, in the order of naming; a folder's and a glob's sorted.
+        Paths by model name, in the order in which they were given; the files of a folder or a glob are sorted.
 
     Raises:
-        ModelError: If a path leads to nothing, a file is named twice, or two would have one name.
+        ModelError: If a path or glob matches nothing, if a file is named twice, or if two models have one name.
     """
     found: dict[str, Path] = {}
     by_real_path: dict[str, Path] = {}
     for path in [file for text in paths for file in _expand(text, suffix)]:
         name = name_of(path)
-        twice = by_real_path.setdefault(os.path.realpath(path), path)
-        if twice is not path:
-            raise ModelError(f"{twice} and {path}: the same file is named twice")
+        earlier = by_real_path.setdefault(os.path.realpath(path), path)
+        if earlier is not path:
+            raise ModelError(f"{earlier} and {path}: the same file is named twice")
         if name in found:
             raise ModelError(f"{found[name]} and {path}: both would be called {name}; rename one")
         found[name] = path
@@ -41,11 +41,12 @@ def find(paths: Iterable[str], suffix: str = ".model") -> dict[str, Path]:
 
 
 def name_of(path: Path) -> str:
-    """Return a model's name: its file's without the suffix, safe in a test id and in a file name."""
+    """Return a model's name: its file name without the suffix, made safe for test ids and file names."""
     return path.stem.translate(_UNSAFE_IN_NAMES)
 
 
 def _expand(text: str, suffix: str) -> list[Path]:
+    """Return the files that one path or glob stands for."""
     path = Path(text)
     if path.is_dir():
         try:
@@ -53,14 +54,14 @@ def _expand(text: str, suffix: str) -> list[Path]:
         except OSError as error:
             raise ModelError(f"{path}: the folder cannot be read: {error.strerror}") from None
         if not files:
-            raise ModelError(f"{path}: a folder without {suffix} files")
+            raise ModelError(f"{path}: the folder contains no {suffix} files")
         return files
     if os.path.lexists(path) or not glob.has_magic(text):
         if not os.path.lexists(path):
             raise ModelError(f"{path}: no such file or folder")
         return [path]
-    matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    matches = sorted(glob.glob(text, recursive=True))  # noqa: PTH207 - Path.glob does not accept absolute patterns
     files = [file for match in matches for file in _expand(match, suffix)]
     if not files:
-        raise ModelError(f"{text}: the glob matches nothing")
+        raise ModelError(f"{text}: the glob matches no files")
     return files
