@@ -1,1 +1,1 @@
-"""Exact tests, plans and decisions; pure functions."""
+"""The statistics of the gate as pure functions: exact tests, the plan of a run, verdicts."""

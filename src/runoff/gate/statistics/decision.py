@@ -1,4 +1,8 @@
-"""From blocks to a verdict: which cases need a second look, and what is said of each."""
+"""
+Decide from a case's blocks whether it needs the second stage, and what its verdict is.
+
+A block contributes one log-ratio per case: log(candidate time / baseline time). A positive value is a slower candidate.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +14,12 @@ import numpy as np
 from runoff.gate.statistics import signed_rank
 from runoff.gate.statistics.signed_rank import Float64Array
 
-# The error of the bounds that are shown, and by which a case is `ok`: 95 %.
+# Error probability of the one-sided bounds that reports show and that decide whether a case is `ok`.
 BOUND_ERROR = 0.05
 
 
 class Verdict(StrEnum):
-    """What a verdict can be."""
+    """What the gate concludes about one case."""
 
     REGRESSION = "regression"
     IMPROVEMENT = "improvement"
@@ -29,17 +33,17 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Finding:
     """
-    What the blocks of one case say; changes are relative, 0.03 for 3 % slower.
+    The verdict of one measured case and the numbers behind it. Changes are relative: 0.03 means 3 % slower.
 
     Attributes:
-        verdict: The verdict.
+        verdict: The conclusion.
         change: Hodges-Lehmann estimate of candidate / baseline - 1.
-        low: Its lower 95 % bound, one-sided; -1 where so few blocks can give none.
-        high: Its upper one; infinity likewise.
-        p: Adjusted p of "slower"; NaN where only the first stage was run.
-        smallest_visible: For `inconclusive`, the smallest slowdown that these blocks could have shown.
-        null_change: The same estimate of baseline against baseline.
-        blocks: Blocks that decided.
+        low: One-sided lower 95 % bound of the change; -1 if there are too few blocks for a bound.
+        high: One-sided upper 95 % bound of the change; infinity if there are too few blocks for a bound.
+        p: Adjusted p value of "the candidate is slower"; NaN if the first stage decided.
+        smallest_visible: Smallest slowdown that these blocks could have shown; None unless `inconclusive`.
+        null_change: Hodges-Lehmann estimate of null / baseline - 1.
+        blocks: Number of blocks that decided.
     """
 
     verdict: Verdict
@@ -56,25 +60,26 @@ def needs_second_stage(
     blocks: Float64Array, null_blocks: Float64Array, tolerance: Float64Array
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """
-    Say which cases of the first stage need the second.
+    Find the cases that the first stage cannot settle.
 
     Args:
-        blocks: Log-ratios candidate / baseline, shape (cases, blocks).
-        null_blocks: Log-ratios of the baseline's copy to the baseline, shape (cases, blocks).
-        tolerance: Per case, relative, shape (cases,).
+        blocks: Log-ratios candidate / baseline of the first stage, shape (cases, blocks).
+        null_blocks: Log-ratios null / baseline, shape (cases, blocks).
+        tolerance: Relative tolerance of each case, shape (cases,).
 
     Returns:
-        True where the case might have become slower, seems faster by the tolerance, or the null looks odd.
+        Boolean array, shape (cases,). True if the case may be slower, if it seems faster by at least the tolerance, or
+        if the null seems to differ from the baseline by at least the tolerance.
     """
     limit = np.log1p(tolerance)
     estimate = signed_rank.hodges_lehmann(blocks)
-    suspicious = (estimate > limit / 2) | (signed_rank.upper_bound(blocks, BOUND_ERROR) >= limit)
-    odd_null = np.abs(signed_rank.hodges_lehmann(null_blocks)) >= limit
-    return np.asarray(suspicious | (estimate <= -limit) | odd_null)
+    maybe_slower = (estimate > limit / 2) | (signed_rank.upper_bound(blocks, BOUND_ERROR) >= limit)
+    suspicious_null = np.abs(signed_rank.hodges_lehmann(null_blocks)) >= limit
+    return np.asarray(maybe_slower | (estimate <= -limit) | suspicious_null)
 
 
 def accept(blocks: Float64Array, null_blocks: Float64Array) -> Finding:
-    """Return `ok` for a case that the first stage settled; shapes (blocks,)."""
+    """Return the finding `ok` for a case that does not need the second stage; both arrays have shape (blocks,)."""
     return _finding(Verdict.OK, blocks, null_blocks, math.nan, None)
 
 
@@ -82,45 +87,48 @@ def decide(
     blocks: Sequence[Float64Array], null_blocks: Sequence[Float64Array], tolerance: Sequence[float], alpha: float
 ) -> list[Finding]:
     """
-    Decide the cases of the second stage by its fresh blocks alone.
+    Decide the cases of the second stage.
+
+    Only fresh blocks may be passed: a case reached the second stage because its first blocks looked unusual, so these
+    would bias the decision.
 
     Args:
-        blocks: Log-ratios candidate / baseline of each case, each of shape (blocks,).
-        null_blocks: Log-ratios baseline's copy / baseline, likewise.
-        tolerance: Relative, per case.
-        alpha: Chance of any false regression among these cases, at most.
+        blocks: For each case, the log-ratios candidate / baseline of its second stage, shape (blocks,).
+        null_blocks: For each case, the log-ratios null / baseline, shape (blocks,).
+        tolerance: Relative tolerance of each case.
+        alpha: Highest accepted probability of any false regression among these cases.
 
     Returns:
-        One finding per case, in order.
+        One finding per case, in the given order.
     """
-    slower = signed_rank.holm(np.array([signed_rank.p_increase(values) for values in blocks]))
-    faster = signed_rank.holm(np.array([signed_rank.p_increase(-values) for values in blocks]))
+    p_slower = signed_rank.holm(np.array([signed_rank.p_increase(values) for values in blocks]))
+    p_faster = signed_rank.holm(np.array([signed_rank.p_increase(-values) for values in blocks]))
     return [
-        _decide_case(values, null, math.log1p(limit), float(p), float(q), alpha, len(blocks))
-        for values, null, limit, p, q in zip(blocks, null_blocks, tolerance, slower, faster, strict=True)
+        _decide_case(values, null, math.log1p(ratio), float(slower), float(faster), alpha, len(blocks))
+        for values, null, ratio, slower, faster in zip(blocks, null_blocks, tolerance, p_slower, p_faster, strict=True)
     ]
 
 
 def _decide_case(
-    blocks: Float64Array, null: Float64Array, limit: float, slower: float, faster: float, alpha: float, cases: int
+    blocks: Float64Array, null: Float64Array, limit: float, p_slower: float, p_faster: float, alpha: float, cases: int
 ) -> Finding:
     estimate = float(signed_rank.hodges_lehmann(blocks))
     if null_differs(null, limit, alpha):
         verdict = Verdict.INVALID
-    elif estimate >= limit and slower <= alpha:
+    elif estimate >= limit and p_slower <= alpha:
         verdict = Verdict.REGRESSION
-    elif estimate <= -limit and faster <= alpha:
+    elif estimate <= -limit and p_faster <= alpha:
         verdict = Verdict.IMPROVEMENT
     elif signed_rank.upper_bound(blocks, BOUND_ERROR) < limit:
         verdict = Verdict.OK
     else:
         verdict = Verdict.INCONCLUSIVE
     visible = smallest_visible(blocks, limit, alpha / cases) if verdict is Verdict.INCONCLUSIVE else None
-    return _finding(verdict, blocks, null, slower, visible)
+    return _finding(verdict, blocks, null, p_slower, visible)
 
 
 def null_differs(null: Float64Array, limit: float, alpha: float) -> bool:
-    """Return whether baseline against baseline would itself have got a verdict, either way; `limit` is a log-ratio."""
+    """Return whether the null differs from the baseline by at least `limit` (a log-ratio), significantly at alpha."""
     estimate = float(signed_rank.hodges_lehmann(null))
     p = min(float(signed_rank.p_increase(null)), float(signed_rank.p_increase(-null)))
     return abs(estimate) >= limit and 2.0 * p <= alpha
@@ -128,19 +136,20 @@ def null_differs(null: Float64Array, limit: float, alpha: float) -> bool:
 
 def smallest_visible(blocks: Float64Array, limit: float, error: float) -> float:
     """
-    Return the smallest slowdown that these blocks, with the spread they have, could have shown.
+    Return the smallest slowdown that would have been a regression, given the spread of these blocks.
 
     Args:
-        blocks: Log-ratios, shape (blocks,).
+        blocks: Log-ratios candidate / baseline, shape (blocks,).
         limit: The tolerance as a log-ratio.
-        error: Alpha, divided by the cases that share it.
+        error: Error probability for this case: alpha divided by the number of cases that share it.
 
     Returns:
-        Relative; infinity if no slowdown could.
+        The relative slowdown; infinity if no slowdown would have been a regression.
     """
-    # Moving all blocks moves estimate and bound alike: the bound passes 0 once the estimate exceeds their distance.
-    reach = float(signed_rank.hodges_lehmann(blocks) - signed_rank.lower_bound(blocks, error))
-    return math.expm1(max(limit, reach)) if math.isfinite(reach) else math.inf
+    # A regression needs a lower bound above 0. A slowdown shifts the estimate and the bound by the same amount, so the
+    # bound is above 0 as soon as the estimate is larger than the distance between the two.
+    distance = float(signed_rank.hodges_lehmann(blocks) - signed_rank.lower_bound(blocks, error))
+    return math.expm1(max(limit, distance)) if math.isfinite(distance) else math.inf
 
 
 def _finding(verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float, visible: float | None) -> Finding:

@@ -1,4 +1,4 @@
-"""How many blocks a gate takes, whether it could ever find anything, and what fits into its time."""
+"""Plan a gate run: number of blocks, time budget, and whether the run could find a regression at all."""
 
 import math
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from runoff.errors import GateError
 from runoff.gate.statistics.signed_rank import smallest_p
 
 FIRST_BLOCKS, SECOND_BLOCKS = 5, 12
-# Beyond it the gate would run for an hour to prove what nobody asked; 2^-24 is an alpha of 6e-8.
-_MOST_BLOCKS = 24
+# 24 blocks allow an alpha of 2^-24 = 6e-8. More would take an hour for a certainty that nobody needs.
+_MAX_BLOCKS = 24
 
 
 @dataclass(frozen=True)
 class Plan:
     """
-    What the gate sets out to do.
+    The size and the limits of a gate run.
 
     Attributes:
-        alpha: Chance of any false regression in the whole run, at most.
-        budget_s: Longest time for measuring; None for as long as it takes.
-        first_blocks: Blocks of every case.
-        second_blocks: Fresh blocks of the cases that need a second look, at least.
+        alpha: Highest accepted probability that the run reports any false regression.
+        budget_s: Time limit for measuring; None for no limit.
+        first_blocks: Number of blocks of every case in the first stage.
+        second_blocks: Lowest number of fresh blocks of a case in the second stage.
 
     Raises:
         GateError: If the plan could never find a regression.
@@ -37,60 +37,62 @@ class Plan:
 
     def blocks_for(self, cases: int) -> int:
         """
-        Return the fresh blocks that so many cases need, so that the smallest p can still pass Holm's adjustment.
+        Return how many blocks each case needs in a second stage with this number of cases.
 
         Raises:
-            GateError: If no sensible number of blocks could.
+            GateError: If the cases need more than 24 blocks.
         """
-        # The most extreme of `cases` p values is multiplied by `cases`: 2^-n · cases ≤ alpha.
+        # n blocks give a p value of at least 2^-n, and Holm's adjustment multiplies the smallest p value by the number
+        # of cases. A regression is possible only if 2^-n · cases ≤ alpha.
         needed = max(self.second_blocks, math.ceil(math.log2(cases / self.alpha)))
-        if needed > _MOST_BLOCKS:
+        if needed > _MAX_BLOCKS:
             raise GateError(
-                f"a plan that could never find a regression: {cases} cases at --gate-alpha {self.alpha:g} need {needed}"
-                f" blocks, more than {_MOST_BLOCKS} are not run (with n blocks the smallest p is 2⁻ⁿ); choose a larger"
+                f"the gate could never find a regression: at --gate-alpha {self.alpha:g}, {cases} cases need {needed}"
+                f" blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a larger"
                 " --gate-alpha or fewer cases"
             )
-        assert smallest_p(needed) * cases <= self.alpha  # noqa: S101 - a gate that cannot fire is no gate
+        assert smallest_p(needed) * cases <= self.alpha  # noqa: S101 - guards the formula above
         return needed
 
     def check_budget(self, spent_s: float, first_block_s: float, start_s: float, cheapest_case_s: float) -> None:
         """
-        Refuse, after the first block, what cannot end in time.
+        Check, after the first block, that the budget suffices to find a regression.
 
         Args:
-            spent_s: Time since the gate began.
-            first_block_s: What the first block took.
-            start_s: What starting the processes of a block takes.
-            cheapest_case_s: The least that a case of a block takes.
+            spent_s: Time since the start of the gate.
+            first_block_s: Duration of the first block.
+            start_s: Time to start the workers of a block.
+            cheapest_case_s: Duration of the shortest case in a block.
 
         Raises:
-            GateError: If the budget does not leave room for a second look at one single case; says what would.
+            GateError: If the first stage and a second stage with a single case do not fit into the budget. The message
+                contains the time that they would need.
         """
         if self.budget_s is None:
             return
         needed_s = spent_s + first_block_s * (self.first_blocks - 1)
         needed_s += self.blocks_for(1) * (start_s + cheapest_case_s)
         if needed_s > self.budget_s:
-            raise GateError(self.budget_refusal(f"a second look at one single case would need {needed_s:.0f} s in all"))
+            raise GateError(self.budget_refusal(f"a second stage for a single case would need {needed_s:.0f} s in all"))
 
     def budget_refusal(self, why: str) -> str:
-        """Return what to say of a budget within which no regression could be found."""
+        """Return the message of a GateError about a budget that is too short; `why` is one clause."""
         return (
-            f"a plan that could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for one:"
-            f" {why}; allow more time or choose fewer cases"
+            f"the gate could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for the second"
+            f" stage: {why}; allow more time or choose fewer cases"
         )
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return how many of the cases that need a second look can have it.
+        Return for how many cases the rest of the budget allows a second stage.
 
         Args:
-            costs_s: What each takes in a block, the most suspicious first.
-            start_s: What starting the processes of a block takes.
-            left_s: Time left of the budget.
+            costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.
+            start_s: Time to start the workers of a block.
+            left_s: Rest of the budget.
 
         Returns:
-            The number of cases, from the front.
+            The number of cases, counted from the most suspicious one.
         """
         if self.budget_s is None:
             return len(costs_s)

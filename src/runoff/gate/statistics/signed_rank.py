@@ -1,10 +1,12 @@
 """
-The exact signed-rank distribution, and what follows from it: estimates, bounds and p values of a few blocks.
+Exact statistics of a few blocks by Wilcoxon's signed-rank test: p values, estimates and confidence bounds.
 
-A block's number is a log-ratio; under "no change" its sign is as likely plus as minus. The statistic is the number of
-positive Walsh averages (x_i + x_j) / 2, i ≤ j, which without ties is Wilcoxon's sum of the ranks of the positive
-values; a zero counts against the claim, so ties make the test more careful, never less. Formulas: Hollander, Wolfe and
-Chicken, Nonparametric Statistical Methods, 3rd edition, chapter 3.
+Each block contributes one log-ratio. If the code did not change, positive and negative signs are equally likely. The
+test statistic is the number of positive Walsh averages (x_i + x_j) / 2 with i ≤ j. Without ties it equals Wilcoxon's sum
+of the ranks of the positive values. An average of zero does not count as positive, so ties make the test more
+conservative.
+
+Formulas: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd edition, chapter 3.
 """
 
 from functools import cache
@@ -19,15 +21,16 @@ Float64Array = NDArray[np.float64]
 @cache
 def tail_probabilities(blocks: int) -> Float64Array:
     """
-    Return the chance that the statistic is at least w if nothing has changed.
+    Return the distribution of the statistic W for unchanged code, as tail probabilities.
 
     Args:
         blocks: Number of blocks n, at least 1.
 
     Returns:
-        P(W ≥ w) for w = 0 … n(n+1)/2 + 1, the last one 0; shape (n(n+1)/2 + 2,).
+        P(W ≥ w) for w = 0 … n(n+1)/2 + 1, shape (n(n+1)/2 + 2,). The last one is 0.
     """
-    # Each rank r is positive or not: the counts are the coefficients of the product of (1 + x^r).
+    # W is a sum of ranks, in which each rank r from 1 to n is present or not. The number of sign patterns that give the
+    # sum w is therefore the coefficient of x^w in the product of all (1 + x^r).
     counts = np.zeros(blocks * (blocks + 1) // 2 + 1)
     counts[0] = 1.0
     for rank in range(1, blocks + 1):
@@ -37,39 +40,39 @@ def tail_probabilities(blocks: int) -> Float64Array:
 
 
 def smallest_p(blocks: int) -> float:
-    """Return the smallest one-sided p that so many blocks can give: all of one sign."""
+    """Return the smallest one-sided p value that a number of blocks can give, when all signs are positive."""
     return 2.0**-blocks
 
 
 @cache
 def _pairs(blocks: int) -> Any:
-    """Return the indices of all pairs of blocks."""
+    """Return the index arrays of all pairs (i, j) with i ≤ j."""
     return np.triu_indices(blocks)
 
 
 def walsh_averages(log_ratios: Float64Array) -> Float64Array:
-    """Return the sorted means of all pairs of blocks, each with itself too; shape (…, n) to (…, n(n+1)/2)."""
+    """Return the sorted means of all pairs i ≤ j of blocks; shape (…, n) becomes (…, n(n+1)/2)."""
     first, second = _pairs(log_ratios.shape[-1])
     return np.sort((log_ratios[..., first] + log_ratios[..., second]) / 2.0, axis=-1)
 
 
 def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
-    """Return the median of the Walsh averages: the estimate of the change; shape (…, n) to (…)."""
+    """Estimate the change by the median of the Walsh averages; shape (…, n) becomes (…)."""
     averages = walsh_averages(log_ratios)
     count = averages.shape[-1]
-    # The median of what is sorted already.
+    # np.median would sort again.
     return np.asarray((averages[..., (count - 1) // 2] + averages[..., count // 2]) / 2.0)
 
 
 def p_increase(log_ratios: Float64Array) -> Float64Array:
     """
-    Test "no change" against "more".
+    Test the hypothesis "no change" against the alternative "slower".
 
     Args:
-        log_ratios: Blocks, shape (…, n).
+        log_ratios: One value per block, shape (…, n).
 
     Returns:
-        Exact one-sided p, shape (…).
+        Exact one-sided p values, shape (…).
     """
     positive = np.count_nonzero(walsh_averages(log_ratios) > 0.0, axis=-1)
     return np.asarray(tail_probabilities(log_ratios.shape[-1])[positive])
@@ -77,17 +80,17 @@ def p_increase(log_ratios: Float64Array) -> Float64Array:
 
 def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
     """
-    Bound the change from below.
+    Return the one-sided lower confidence bound of the change.
 
     Args:
-        log_ratios: Blocks, shape (…, n).
-        error: Chance that the change is less, at most: 0.05 for a bound at 95 %.
+        log_ratios: One value per block, shape (…, n).
+        error: Highest probability that the true change is below the bound; 0.05 gives a 95 % bound.
 
     Returns:
-        The bound, shape (…); minus infinity where so few blocks can give none.
+        The bounds, shape (…); minus infinity if there are too few blocks for this error.
     """
     averages = walsh_averages(log_ratios)
-    # The smallest count of positive averages that would be called an increase at this error.
+    # The smallest number of positive Walsh averages at which p_increase is at most `error`.
     needed = int(np.argmax(tail_probabilities(log_ratios.shape[-1]) <= error))
     if needed > averages.shape[-1]:
         return np.full(averages.shape[:-1], -np.inf)
@@ -95,19 +98,20 @@ def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
 
 
 def upper_bound(log_ratios: Float64Array, error: float) -> Float64Array:
-    """Bound the change from above; as `lower_bound`, mirrored."""
+    """Return the one-sided upper confidence bound of the change; arguments and shapes as in `lower_bound`."""
     return np.asarray(-lower_bound(-log_ratios, error))
 
 
 def holm(p_values: Float64Array) -> Float64Array:
     """
-    Adjust p values for having been asked together.
+    Adjust p values for testing many cases at once (Holm, 1979).
 
     Args:
-        p_values: One per case, shape (cases,).
+        p_values: One p value per case, shape (cases,).
 
     Returns:
-        Adjusted ones in the same order: rejecting those ≤ α is wrong anywhere with a chance of at most α. Holm, 1979.
+        Adjusted p values in the same order. If every case with an adjusted p value of at most α is reported, the
+        probability of any false report is at most α.
     """
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
