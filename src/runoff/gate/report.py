@@ -1,4 +1,4 @@
-"""A gate's result -> lines for a terminal, Markdown, JSON and JUnit properties. Prints nothing itself."""
+"""Convert the result of a gate to lines for a terminal, Markdown, JSON and JUnit properties; prints nothing itself."""
 
 import math
 import shlex
@@ -9,70 +9,71 @@ from typing import Any
 from tabulate import tabulate
 
 from runoff.gate.run.result import CaseVerdict, GateResult
-from runoff.gate.statistics.decision import Verdict
+from runoff.gate.statistics.decision import Finding, Verdict
 from runoff.units import format_duration
 
 JSON_SCHEMA = 1
 _HEADERS = ("case", "baseline → candidate", "change [90 % interval]", "tolerance", "verdict")
 _ALIGNMENT = ("left", "right", "right", "right", "left")
-_COMPARED = (Verdict.REGRESSION, Verdict.INCONCLUSIVE, Verdict.IMPROVEMENT, Verdict.OK, Verdict.INVALID)
 
 
-def terminal_lines(result: GateResult, repeat_words: Sequence[str]) -> list[str]:
+def terminal_lines(result: GateResult, command: Sequence[str]) -> list[str]:
     """
-    Say what the gate found.
+    Format a result for the terminal.
 
     Args:
-        result: Of a gate.
-        repeat_words: The command that repeats it, less the tests.
+        result: The result of a gate.
+        command: The command of this gate without the tests, for the line that shows how to repeat one case.
 
     Returns:
-        Lines: a table, the worst first; reasons; notes; the command that repeats one case; a conclusion.
+        A table with the worst case first, reasons of verdicts, notes, the command that repeats the worst case, and a
+        conclusion.
     """
     lines = []
     if result.verdicts:
-        rows = [_row(verdict) for verdict in result.verdicts]
+        rows = [_row(case_verdict) for case_verdict in result.verdicts]
         lines += tabulate(rows, _HEADERS, disable_numparse=True, colalign=_ALIGNMENT).splitlines()
-    lines += _explanations(result)
+    lines += _reasons(result)
     lines += [f"note: {note}" for note in result.notes]
     if result.verdicts and not result.refused:
-        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], repeat_words)}")
+        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], command)}")
     return [*lines, _conclusion(result)]
 
 
-def markdown_lines(result: GateResult, repeat_words: Sequence[str]) -> list[str]:
-    """Say the same as Markdown; as `terminal_lines`."""
+def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
+    """Format a result as Markdown; arguments and contents as in `terminal_lines`."""
     lines = [f"### Gate: {_escaped(_conclusion(result))}", ""]
     if result.verdicts:
-        rows = [tuple(map(_escaped, _row(verdict))) for verdict in result.verdicts]
+        rows = [tuple(map(_escaped, _row(case_verdict))) for case_verdict in result.verdicts]
         lines += tabulate(rows, _HEADERS, tablefmt="pipe", disable_numparse=True, colalign=_ALIGNMENT).splitlines()
         lines.append("")
-    lines += [f"- {_escaped(line)}" for line in (*_explanations(result), *(f"note: {note}" for note in result.notes))]
+    lines += [f"- {_escaped(line)}" for line in (*_reasons(result), *(f"note: {note}" for note in result.notes))]
     if result.verdicts and not result.refused:
-        # A code span cannot be escaped into: a test id may hold a backtick.
-        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], repeat_words)}"]
+        # An indented block instead of a code span, which a backtick in a test id would end.
+        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], command)}"]
     return lines
 
 
-def junit_properties(verdict: CaseVerdict) -> list[tuple[str, object]]:
-    """Return a verdict as JUnit properties of its test."""
-    found: list[tuple[str, object]] = [("gate_verdict", str(verdict.verdict)), ("gate_tolerance", verdict.tolerance)]
-    if verdict.reason:
-        found.append(("gate_reason", verdict.reason))
-    if verdict.finding is not None:
-        found += [
-            (f"gate_{key}", _finite(getattr(verdict.finding, key))) for key in ("change", "low", "high", "blocks")
-        ]
-        found += [("gate_baseline_s", verdict.baseline_s), ("gate_candidate_s", verdict.candidate_s)]
-    return found
+def junit_properties(case_verdict: CaseVerdict) -> list[tuple[str, object]]:
+    """Return a case's verdict and numbers as JUnit properties of its test."""
+    finding = case_verdict.finding
+    properties: list[tuple[str, object]] = [
+        ("gate_verdict", str(case_verdict.verdict)),
+        ("gate_tolerance", case_verdict.tolerance),
+    ]
+    if case_verdict.reason:
+        properties.append(("gate_reason", case_verdict.reason))
+    if finding is not None:
+        properties += [(f"gate_{key}", _finite(getattr(finding, key))) for key in ("change", "low", "high", "blocks")]
+        properties += [("gate_baseline_s", case_verdict.baseline_s), ("gate_candidate_s", case_verdict.candidate_s)]
+    return properties
 
 
 def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
-    """Return a result as plain JSON values, for a saved run; numbers that are not finite become null."""
+    """Return a result as JSON values for a saved run. Infinite numbers and NaN, which JSON lacks, become null."""
     verdicts = [
-        {key: _finite(value) for key, value in asdict(verdict).items() if key not in ("finding", "verdict")}
-        | {"word": str(verdict.verdict), "finding": _plain_finding(verdict)}
-        for verdict in result.verdicts
+        _plain(case_verdict) | {"finding": _plain(case_verdict.finding) if case_verdict.finding else None}
+        for case_verdict in result.verdicts
     ]
     return {
         "schema": JSON_SCHEMA,
@@ -88,29 +89,34 @@ def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
     }
 
 
-def _plain_finding(verdict: CaseVerdict) -> dict[str, Any] | None:
-    if verdict.finding is None:
-        return None
-    return {key: _finite(value) for key, value in asdict(verdict.finding).items()} | {
-        "word": str(verdict.finding.verdict)
-    }
+def _plain(verdict: CaseVerdict | Finding) -> dict[str, Any]:
+    """Return the fields as JSON values. The key of the verdict is "word", as in runs saved by earlier versions."""
+    fields = asdict(verdict)
+    return {"word": str(fields.pop("verdict"))} | {key: _finite(value) for key, value in fields.items()}
 
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _row(verdict: CaseVerdict) -> tuple[str, ...]:
-    finding, tolerance = verdict.finding, _percent(verdict.tolerance, sign=False)
-    name = verdict.case.rpartition("/")[2]
-    if finding is None or verdict.baseline_s is None or verdict.candidate_s is None:
-        return name, "", "", tolerance, str(verdict.verdict)
-    times = f"{format_duration(verdict.baseline_s)} → {format_duration(verdict.candidate_s)}"
+def _row(case_verdict: CaseVerdict) -> tuple[str, ...]:
+    """Return the cells of one case; the times and the change are empty if it was not compared."""
+    finding, tolerance = case_verdict.finding, _percent(case_verdict.tolerance, sign=False)
+    name, verdict = _short_id(case_verdict), str(case_verdict.verdict)
+    if finding is None or case_verdict.baseline_s is None or case_verdict.candidate_s is None:
+        return name, "", "", tolerance, verdict
+    times = f"{format_duration(case_verdict.baseline_s)} → {format_duration(case_verdict.candidate_s)}"
     change = f"{_percent(finding.change)} [{_percent(finding.low)}, {_percent(finding.high)}]"
-    return name, times, change, tolerance, str(verdict.verdict)
+    return name, times, change, tolerance, verdict
+
+
+def _short_id(case_verdict: CaseVerdict) -> str:
+    """Return the test id without the folders."""
+    return case_verdict.case.rpartition("/")[2]
 
 
 def _percent(ratio: float, *, sign: bool = True) -> str:
+    """Format a relative change; empty for NaN, `?` for a bound that too few blocks left open."""
     if math.isnan(ratio):
         return ""
     if math.isinf(ratio) or ratio <= -1.0:
@@ -118,18 +124,18 @@ def _percent(ratio: float, *, sign: bool = True) -> str:
     return f"{ratio:+.1%}" if sign else f"{100 * ratio:.3g}%"
 
 
-def _explanations(result: GateResult) -> list[str]:
-    """Return a line for each verdict that its numbers do not explain."""
+def _reasons(result: GateResult) -> list[str]:
+    """Return one line for each verdict that the numbers in the table do not explain."""
     lines = []
-    for verdict in result.of(Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.MISSING, Verdict.NEW):
-        finding = verdict.finding
-        if finding is not None and verdict.verdict is Verdict.INVALID:
-            reason = f"the baseline differs from itself by {_percent(finding.null_change)}: nothing can be said"
+    for case_verdict in result.of(Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.MISSING, Verdict.NEW):
+        finding = case_verdict.finding
+        if finding is not None and case_verdict.verdict is Verdict.INVALID:
+            reason = f"not judged, because the baseline differs from itself by {_percent(finding.null_change)}"
         elif finding is not None and finding.smallest_visible is not None:
             reason = f"the smallest slowdown these blocks could have shown is {_percent(finding.smallest_visible)}"
         else:
-            reason = verdict.reason
-        lines.append(f"{verdict.case.rpartition('/')[2]}: {verdict.verdict}: {reason}")
+            reason = case_verdict.reason
+        lines.append(f"{_short_id(case_verdict)}: {case_verdict.verdict}: {reason}")
     if result.skipped:
         lines.append(f"{len(result.skipped)} skipped on both sides")
     return lines
@@ -138,19 +144,20 @@ def _explanations(result: GateResult) -> list[str]:
 def _conclusion(result: GateResult) -> str:
     if result.refused:
         return f"gate against {result.against}: {result.refused}"
-    counts = [f"{len(found)} {word}" for word in Verdict for found in [result.of(word)] if found]
-    blocks = max((verdict.finding.blocks for verdict in result.verdicts if verdict.finding), default=0)
+    counts = [f"{len(cases)} {verdict}" for verdict in Verdict if (cases := result.of(verdict))]
+    blocks = max((each.finding.blocks for each in result.verdicts if each.finding), default=0)
     return f"gate against {result.baseline}: {', '.join(counts)}; {result.seconds:.0f} s, up to {blocks} blocks a case"
 
 
-def _repeat_command(verdict: CaseVerdict, words: Sequence[str]) -> str:
-    # The test first: an option that takes many values would swallow it.
-    at = list(words).index("pytest") + 1 if "pytest" in words else len(words)
-    return shlex.join([*words[:at], verdict.case, *words[at:]])
+def _repeat_command(case_verdict: CaseVerdict, command: Sequence[str]) -> str:
+    """Return the shell command that repeats the gate for one case."""
+    # The test id directly follows "pytest": after an option with many values, pytest would take it for another value.
+    index = list(command).index("pytest") + 1 if "pytest" in command else len(command)
+    return shlex.join([*command[:index], case_verdict.case, *command[index:]])
 
 
 def _escaped(text: str) -> str:
-    """Return text that means itself in a Markdown table: ids and reasons come from anywhere."""
-    for letter in "\\`*_[]<>|":
-        text = text.replace(letter, f"\\{letter}")
+    """Return text on one line, with Markdown's special characters escaped: test ids may contain any character."""
+    for character in "\\`*_[]<>|":
+        text = text.replace(character, f"\\{character}")
     return " ".join(text.split())

@@ -48,8 +48,8 @@ class Plan:
         if needed > _MAX_BLOCKS:
             raise GateError(
                 f"the gate could never find a regression: at --gate-alpha {self.alpha:g}, {cases} cases need {needed}"
-                f" blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a larger"
-                " --gate-alpha or fewer cases"
+                f" blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a"
+                " larger --gate-alpha or fewer cases"
             )
         assert smallest_p(needed) * cases <= self.alpha  # noqa: S101 - guards the formula above
         return needed

@@ -2,8 +2,8 @@
 Exact statistics of a few blocks by Wilcoxon's signed-rank test: p values, estimates and confidence bounds.
 
 Each block contributes one log-ratio. If the code did not change, positive and negative signs are equally likely. The
-test statistic is the number of positive Walsh averages (x_i + x_j) / 2 with i ≤ j. Without ties it equals Wilcoxon's sum
-of the ranks of the positive values. An average of zero does not count as positive, so ties make the test more
+test statistic is the number of positive Walsh averages (x_i + x_j) / 2 with i ≤ j. Without ties it equals Wilcoxon's
+sum of the ranks of the positive values. An average of zero does not count as positive, so ties make the test more
 conservative.
 
 Formulas: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd edition, chapter 3.
