@@ -121,8 +121,12 @@ def test_successor_on_the_same_port_is_noticed() -> None:
 @pytest.mark.parametrize(
     ("method", "changed", "words"),
     [
-        ("ServerMetadata", ServerMetadataResponse(name="other", version="8"), 'another server .* version: "8"'),
-        ("ModelMetadata", model_metadata((-1, 4)), "another model .* is .*shape: 4"),
+        (
+            "ServerMetadata",
+            ServerMetadataResponse(name="other", version="8"),
+            'the server .* was replaced by another: .* version: "8"',
+        ),
+        ("ModelMetadata", model_metadata((-1, 4)), "the model .* was replaced by another: .* is .*shape: 4"),
     ],
 )
 def test_change_that_a_foreign_server_tells_is_noticed(method: str, changed: Message, words: str) -> None:

@@ -113,8 +113,8 @@ def test_foreign_server_has_no_identity_and_the_record_says_so() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        pytest.param(info(), None, "it tells nothing, was one that told who it was", id="told-before"),
-        pytest.param(None, info(), "it tells who it is, was one that told nothing", id="tells-after"),
+        pytest.param(info(), None, "was a runoff service, is another server", id="told-before"),
+        pytest.param(None, info(), "was another server, is a runoff service", id="tells-after"),
     ],
 )
 def test_server_that_tells_only_once_is_another(before: bytes | None, after: bytes | None, words: str) -> None:

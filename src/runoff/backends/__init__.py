@@ -1,1 +1,1 @@
-"""One file per way of running a model, behind the small contract of `base`."""
+"""The backends, one module for each runtime; `base` has their contract and `registry` their names."""

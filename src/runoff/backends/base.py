@@ -1,4 +1,4 @@
-"""The contract of a backend: a name, the device it really runs on, `predict`, `close`."""
+"""The contract of all backends: a name, the device in use, `predict` and `close`."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from runoff.rpc.call_times import CallParts
 @dataclass(frozen=True)
 class Settings:
     """
-    What a user may choose about an in-process backend.
+    A user's choices for an in-process backend.
 
     Attributes:
-        threads: Threads one forward pass may use.
-        spinning: Whether idle worker threads spin (faster alone, disturbing beside others).
+        threads: Number of threads of one forward pass.
+        spinning: Whether idle worker threads spin, which makes calls faster but takes cores from other processes.
     """
 
     threads: int = 1
@@ -29,14 +29,14 @@ class Settings:
 @dataclass
 class Backend(ABC):
     """
-    One opened way of running one model.
+    A model that is loaded in one runtime, or opened on one service.
 
     Attributes:
         name: The backend's name, as in `registry`.
         input_size: Features of one sample.
         output_size: Outputs of one sample.
-        device: Where it really runs.
-        facts: What belongs in a record: framework, version, threads, spinning; plain JSON values.
+        device: The device that runs the model, as found and not as requested.
+        facts: Facts for a record, such as framework, version, threads and spinning; plain JSON values.
     """
 
     name: str
@@ -54,47 +54,48 @@ class Backend(ABC):
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
 
         Returns:
-            Outputs, shape (batch_size, output_size), float32, the caller's own; probabilities for a policy.
+            Outputs, shape (batch_size, output_size), float32, in memory that no later call changes; probabilities for a
+            policy.
 
         Raises:
-            ShapeError: If the batch is not of that shape and type.
-            BackendUnavailable: If a service does not reply in time.
+            ShapeError: If the batch has another shape or type.
+            BackendUnavailable: If a service does not respond in time.
         """
 
-    def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - the contract's signature
+    def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - unused by default
         """
-        Take calls apart, outside of anything timed.
+        Measure the parts of a call, separately from timed calls.
 
         Args:
-            batch: As `predict`.
-            calls: How many to make, after a few to warm up.
+            batch: As for `predict`.
+            calls: Number of calls, after a few for warm-up.
 
         Returns:
-            The parts of a call through a service that tells its own; None otherwise, and always in process.
+            The parts of a call through a service that reports its own times; None in process and for other services.
 
         Raises:
-            RunoffError: As `predict`.
+            RunoffError: As for `predict`.
         """
         return None
 
-    def check_same_service(self) -> None:  # noqa: B027 - in process there is nothing that could be replaced
+    def check_same_service(self) -> None:  # noqa: B027 - an in-process model cannot be replaced
         """
-        Make sure that what answers is still what was opened.
+        Check that the service behind this backend is still the one that was opened.
 
         Raises:
-            ServiceError: If a service was replaced by another.
-            BackendUnavailable: If it does not answer any more.
+            ServiceError: If another service, or another start of it, took its place.
+            BackendUnavailable: If the service no longer responds.
         """
 
-    def close(self) -> None:  # noqa: B027 - most backends hold nothing but memory
-        """Let go of what the backend holds; a second call does nothing."""
+    def close(self) -> None:  # noqa: B027 - most backends hold only memory
+        """Release connections and memory; a second call does nothing."""
 
     def check_batch(self, batch: Float32Array) -> None:
         """
-        Hold a batch against the contract.
+        Check the type and the shape of a batch.
 
         Raises:
-            ShapeError: If it is no C-contiguous float32 array of shape (batch_size ≥ 1, input_size).
+            ShapeError: If the batch is no C-contiguous float32 array of shape (batch_size ≥ 1, input_size).
         """
         if batch.dtype != np.float32 or not batch.flags.c_contiguous:
             raise ShapeError(f"{self.name}: batch is {batch.dtype}, expected C-contiguous float32")

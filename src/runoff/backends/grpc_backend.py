@@ -1,4 +1,4 @@
-"""A model behind a service, in the original messages, with the contract of any other backend."""
+"""Runs a model on a service through the original messages of `neural.NeuralService`."""
 
 from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, quote
@@ -12,10 +12,10 @@ from runoff.rpc.tls import ClientTls
 
 class GrpcBackend(Backend):
     """
-    One model of one service.
+    A model of a service.
 
     Attributes:
-        info: What the service said about it on opening.
+        info: The service's description of the model when it was opened.
     """
 
     def __init__(self, name: str, client: NeuralClient, kind: Kind, info: ModelInfo) -> None:
@@ -35,13 +35,14 @@ class GrpcBackend(Backend):
 
     def check_same_service(self) -> None:
         """
-        Make sure that the service at the address is still the one that was opened.
+        Check that the service at the address is still the one that was opened.
 
-        A channel follows a new server at its address silently, so timings would be put down to the wrong one.
+        A gRPC channel silently connects to a new server at its address, whose timings would then be recorded as those
+        of the old one.
 
         Raises:
-            ServiceError: If another process, another start or another model answers.
-            BackendUnavailable: If none answers.
+            ServiceError: If the service's process, its start or its model is another one.
+            BackendUnavailable: If no service responds.
         """
         info = self._client.model_info(self._kind, self.info.model_name)
         identity.check_unchanged(self.name, self._client.address, self.info, info)
@@ -62,26 +63,26 @@ def open_grpc(
     tls: ClientTls | None = None,
 ) -> GrpcBackend:
     """
-    Open a model of a service.
+    Open a model on a service.
 
     Args:
         name: The backend's name.
         address: `host:port` of the service.
-        mlp: The model it is expected to run.
-        model_name: The service's name for it; a foreign service, which knows no names, answers with the one it has.
+        mlp: The model that the service should run.
+        model_name: The service's name for the model; a foreign service without names runs its only model.
         timeout_s: Deadline of every call.
-        any_name: Take the service's first model of that kind if it has none of that name; `info` and the facts say
-            which that was.
-        tls: Whom to trust and what to show, for a service that speaks TLS.
-        allow_other_model: Take whatever model of that kind the service runs, in its own sizes.
+        any_name: Fall back to the service's first model of that kind if it has no model of that name; `info` and the
+            facts then name the opened model.
+        allow_other_model: Accept any model of that kind, in its own sizes.
+        tls: Trusted authorities and the client's certificate, for a service that speaks TLS.
 
     Returns:
-        The opened backend, on the device that the service found.
+        The opened backend, on the device that the service reports.
 
     Raises:
-        OtherModelError: If the service runs a model of other sizes or, where it tells, other weights.
-        BackendUnavailable: If nobody listens at the address or no answer comes in time.
-        ServiceError: If the service refuses or breaks its contract.
+        OtherModelError: If the service's model has other sizes or, if the service reports a digest, other weights.
+        BackendUnavailable: If no server listens at the address or no response arrives in time.
+        ServiceError: If the service refuses the request or breaks its contract.
     """
     client = NeuralClient(address, timeout_s, None if tls is None else tls.credentials())
     try:
@@ -102,11 +103,11 @@ def open_grpc(
 
 
 def _check_same_model(address: str, mlp: Mlp, info: ModelInfo, model_name: str) -> None:
-    """Raise OtherModelError as `identity.check_same_model`, which says so if the model has not the name asked for."""
+    """Raise OtherModelError as `identity.check_same_model` does, and mention it if the requested name was not found."""
     try:
         identity.check_same_model(address, mlp, info)
     except OtherModelError as error:
         if not info.model_name or model_name in ("", info.model_name):
             raise
-        # The one that was meant may well be there, under a name of its own.
+        # The service may well have the right model, but under another name.
         raise OtherModelError(f"{error}; it has no {mlp.kind} named {quote(model_name)}") from None

@@ -1,4 +1,4 @@
-"""The plain forward pass in NumPy float32: the ad hoc CPU network that every runtime has to beat."""
+"""Runs a model in NumPy float32, the plain implementation that every runtime has to beat."""
 
 import numpy as np
 import threadpoolctl
@@ -9,11 +9,11 @@ from runoff.models.mlp import Float32Array, Kind, Mlp
 
 
 class NumpyBackend(Backend):
-    """Two matrix products and a head, written as one would write them."""
+    """A forward pass of two matrix products and a softmax or sigmoid, on one CPU."""
 
     def __init__(self, name: str, mlp: Mlp, settings: Settings) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device("cpu", processor_name()))
-        # A BLAS has one pool per process; the limit holds from here on for every backend in it.
+        # A BLAS library has one thread pool per process, so the limit also applies to every other backend in it.
         threadpoolctl.threadpool_limits(settings.threads, user_api="blas")
         pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
         self.facts |= {"framework": "numpy", "framework_version": np.__version__, "threads": settings.threads}
@@ -37,7 +37,7 @@ class NumpyBackend(Backend):
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=1, keepdims=True)
             return logits
-        # tanh saturates where exp would overflow: sigmoid(x) = (1 + tanh(x / 2)) / 2.
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2; tanh saturates where exp would overflow.
         logits *= 0.5
         np.tanh(logits, out=logits)
         logits += 1.0

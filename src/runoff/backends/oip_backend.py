@@ -1,4 +1,6 @@
-"""A model behind the Open Inference Protocol, on a service of ours or any other server."""
+"""Runs a model on runoff's own service or any other server through the Open Inference Protocol."""
+
+from typing import NoReturn
 
 from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, ServiceError
@@ -17,11 +19,11 @@ from runoff.rpc.tls import ClientTls
 
 class OipBackend(Backend):
     """
-    One model of one server.
+    A model of a server.
 
     Attributes:
-        tensors: What the model takes and gives.
-        info: What a service of ours says beyond the protocol; None for any other server.
+        tensors: The model's input and output.
+        info: The description that runoff's own service adds to the protocol; None for any other server.
     """
 
     def __init__(
@@ -33,27 +35,27 @@ class OipBackend(Backend):
         kind: Kind | None,
     ) -> None:
         """
-        Ask the server about itself and the model.
+        Request the descriptions of the server and the model.
 
         Args:
             name: The backend's name.
-            client: Of the server and the model; the backend's own from now on.
-            mlp: The model that is expected.
-            kind: Policy if the outputs must be probabilities; None if nothing but numbers is expected of them.
+            client: A client of the server and the model; the backend closes it.
+            mlp: The model that the server should run.
+            kind: Policy if the outputs must be probabilities; value or None if finite numbers are enough.
 
         Raises:
-            RunoffError: As `open_oip`.
+            RunoffError: As for `open_oip`.
         """
         self._client, self._kind = client, kind
         self._expected_kind = mlp.kind
-        self._server, self._metadata, self.info = self._ask()
+        self._server, self._metadata, self.info = self._request_identity()
         try:
             self.tensors = read_model_tensors(self._metadata, mlp.input_size, mlp.output_size)
         except ServiceError as error:
             raise type(error)(f"{client.address}: {error}") from None
         device = identity.device_of(self.info) if self.info else Device("unknown")
         super().__init__(name, self.tensors.input_size, self.tensors.output_size, device)
-        self.facts |= self._describe()
+        self.facts |= self._facts_of_server()
 
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
@@ -66,47 +68,49 @@ class OipBackend(Backend):
 
     def check_same_service(self) -> None:
         """
-        Make sure that the server and the model are still those that were opened, as far as they tell.
+        Check that the server and the model are still those that were opened, as far as the server identifies them.
 
         Raises:
-            ServiceError: If another server, another start of a service of ours or another model answers.
-            BackendUnavailable: If none answers.
+            ServiceError: If the server, its model, or the start of a runoff service is another one.
+            BackendUnavailable: If no server responds.
         """
-        server, metadata, info = self._ask()
+        server, metadata, info = self._request_identity()
         if self.info and info:
             identity.check_unchanged(self.name, self._client.address, self.info, info)
         elif self.info or info:
-            found, wanted = ("tells who it is", "told nothing") if info else ("tells nothing", "told who it was")
+            ours, foreign = "a runoff service", "another server"
+            before, after = (foreign, ours) if info else (ours, foreign)
             raise ServiceError(
-                f"{self.name}: another server answers at {self._client.address}: it {found}, was one that {wanted}"
+                f"{self.name}: the server at {self._client.address} was replaced by another: was {before}, is {after}"
             )
-        for what, before, after in (("server", self._server, server), ("model", self._metadata, metadata)):
-            if before != after:
-                found, wanted = _in_words(after), _in_words(before)
+        for role, opened, found in (("server", self._server, server), ("model", self._metadata, metadata)):
+            if opened != found:
                 raise ServiceError(
-                    f"{self.name}: another {what} answers at {self._client.address}: was {wanted}, is {found}"
+                    f"{self.name}: the {role} at {self._client.address} was replaced by another:"
+                    f" was {_on_one_line(opened)}, is {_on_one_line(found)}"
                 )
 
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
-        """Ask for everything by which server and model can be told from others."""
+    def _request_identity(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
+        """Request everything that identifies the server and the model."""
         server = self._client.server_metadata()
         metadata, info = self._client.model_identity()
         if info or server.name != SERVER_NAME:
             return server, metadata, info
-        # A service of ours, but metadata of calls did not come through; its other protocol tells the same.
+        # This is runoff's service, but a proxy dropped the call's metadata. The original protocol has the same content.
         client = self._client
         ours = NeuralClient(client.address, client.timeout_s, channel=client.channel)
         try:
             return server, metadata, ours.model_info(self._expected_kind, client.model_name)
         except OtherModelError:
-            # Of the other kind, which the caller may allow.
+            # The model is of the other kind, which the caller may accept.
             other = next(kind for kind in Kind if kind is not self._expected_kind)
             return server, metadata, ours.model_info(other, client.model_name)
 
-    def _describe(self) -> dict[str, str | int | float | bool]:
+    def _facts_of_server(self) -> dict[str, str | int | float | bool]:
+        """Return the facts about the server and the model that belong in a record."""
         if self.info:
             return identity.facts_of(self.info, self._client.address)
         return {
@@ -121,6 +125,7 @@ class OipBackend(Backend):
         }
 
     def _check_limit(self, batch_size: int) -> None:
+        """Raise ShapeError if a runoff service announced a limit below the batch size."""
         if self.info:
             identity.check_batch_limit(self.name, self._client.address, self.info, batch_size)
 
@@ -137,25 +142,26 @@ def open_oip(
     tls: ClientTls | None = None,
 ) -> OipBackend:
     """
-    Open a model of a server.
+    Open a model on a server.
 
     Args:
         name: The backend's name.
         address: `host:port` of the server.
-        mlp: The model it is expected to run.
-        model_name: The server's name for it.
-        model_version: Its version; empty leaves it to the server.
+        mlp: The model that the server should run.
+        model_name: The server's name for the model.
+        model_version: Version of the model; empty lets the server choose.
         timeout_s: Deadline of every call.
-        allow_other_model: Take whatever model the server runs under that name, in its own sizes.
-        tls: Whom to trust and what to show, for a server that speaks TLS.
+        allow_other_model: Accept any model of that name, in its own sizes.
+        tls: Trusted authorities and the client's certificate, for a server that speaks TLS.
 
     Returns:
-        The opened backend, on the device that a service of ours found; on an unknown one elsewhere.
+        The opened backend, on the device that runoff's service reports, or on an unknown device of any other server.
 
     Raises:
-        OtherModelError: If there is no such model, or it has other sizes, datatype or, where told, weights.
-        BackendUnavailable: If nobody listens at the address or no answer comes in time.
-        ServiceError: If the server refuses or breaks the protocol.
+        OtherModelError: If the server has no such model, or its sizes, its datatype or, if the server reports a digest,
+            its weights differ.
+        BackendUnavailable: If no server listens at the address or no response arrives in time.
+        ServiceError: If the server refuses the request or breaks the protocol.
     """
     client = OipClient(address, model_name, model_version, timeout_s, tls.credentials() if tls else None)
     try:
@@ -171,13 +177,14 @@ def open_oip(
 
 
 def _is_other(backend: OipBackend, mlp: Mlp) -> bool:
-    """Return whether what the server tells shows that it runs another model; the parity check sees the rest."""
+    """Return whether the server's description shows another model; the parity check finds other differences."""
     if backend.info:
         return identity.is_other_model(mlp, backend.info)
     return (backend.input_size, backend.output_size) != (mlp.input_size, mlp.output_size)
 
 
-def _refuse_other(backend: OipBackend, mlp: Mlp, client: OipClient) -> None:
+def _refuse_other(backend: OipBackend, mlp: Mlp, client: OipClient) -> NoReturn:
+    """Raise OtherModelError about a server that runs another model."""
     if backend.info:
         identity.check_same_model(client.address, mlp, backend.info)
     raise OtherModelError(
@@ -186,6 +193,6 @@ def _refuse_other(backend: OipBackend, mlp: Mlp, client: OipClient) -> None:
     )
 
 
-def _in_words(message: ServerMetadataResponse | ModelMetadataResponse) -> str:
-    """Return metadata on one line."""
+def _on_one_line(message: ServerMetadataResponse | ModelMetadataResponse) -> str:
+    """Return metadata as text without line breaks."""
     return " ".join(str(message).split())[:300]

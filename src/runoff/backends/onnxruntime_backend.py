@@ -1,4 +1,4 @@
-"""ONNX Runtime in process, by the fastest call path that still takes and returns arrays of the caller's own."""
+"""Runs a model in ONNX Runtime in process, by the fastest call path that keeps the caller's arrays separate."""
 
 import os
 from typing import Any
@@ -11,19 +11,19 @@ from runoff.measurement.machine import Device, processor_name
 from runoff.models.mlp import Float32Array, Mlp
 
 _FLOAT32 = np.dtype(np.float32)
-# A small batch is copied into memory bound once, which saves `run` about 1 µs of bookkeeping; from some 32 kB on the
-# copy costs more than that and `run`, which reads the caller's memory, wins (measured at 81→64→9: 4.7 against 5.7 µs
-# at batch 1, 14.4 against 14.7 at batch 64, 177 against 169 at batch 1024).
+# A small batch is copied into memory that is bound to the session once, which saves about 1 µs over `run`. Above 32 KiB
+# the copy takes longer than that, and `run`, which reads the caller's memory, is faster. Measured for 81→64→9, bound
+# against `run`: 4.7 and 5.7 µs at batch 1, 14.4 and 14.7 µs at batch 64, 177 and 169 µs at batch 1024.
 _LARGEST_BOUND_BATCH = 8_192  # numbers
-# Bound memory is kept per batch size; a service asked for every size there is must not collect them all.
+# Each batch size has bound memory of its own, which would pile up in a service that receives all batch sizes.
 _MOST_BINDINGS = 64
 
 
 class OnnxRuntimeBackend(Backend):
     """
-    One ONNX Runtime session.
+    An ONNX Runtime session.
 
-    `InferenceSession.run` spends 1 to 6 µs in Python wrappers around its C++ session, so that one is called directly.
+    `InferenceSession.run` spends 1 to 6 µs in Python wrappers, so `predict` calls the C++ session inside it directly.
     """
 
     def __init__(self, name: str, session: Any, settings: Settings, device: Device) -> None:
@@ -60,18 +60,18 @@ class OnnxRuntimeBackend(Backend):
         outputs: Float32Array = self._inner.run(self._outputs, {self._input: batch}, None)[0]
         if outputs.shape != (len(batch), self.output_size):
             raise ShapeError(
-                f"{self.name}: answers have shape {outputs.shape}, expected {(len(batch), self.output_size)}"
+                f"{self.name}: outputs have shape {outputs.shape}, expected {(len(batch), self.output_size)}"
             )
         return outputs
 
     def _bind(self, batch_size: int) -> None:
-        """Bind memory of our own for one batch size; it lives as long as its entry."""
+        """Allocate inputs and outputs for one batch size and bind them to the session."""
         inputs = np.empty((batch_size, self.input_size), dtype=np.float32)
         outputs = np.empty((batch_size, self.output_size), dtype=np.float32)
         binding = self._session.io_binding()
         binding.bind_input(self._input, "cpu", 0, np.float32, inputs.shape, inputs.ctypes.data)
         binding.bind_output(self._outputs[0], "cpu", 0, np.float32, outputs.shape, outputs.ctypes.data)
-        # The outer binding object is kept too: it owns what the inner one points to.
+        # The outer binding object owns the memory that the inner one points to, so both are kept.
         self._bound[inputs.shape] = inputs, outputs, binding._iobinding, binding
 
     def close(self) -> None:
@@ -81,15 +81,15 @@ class OnnxRuntimeBackend(Backend):
 
 def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     """
-    Open an ONNX Runtime session with explicit threads.
+    Create an ONNX Runtime session with an explicit number of threads.
 
     Args:
-        onnx: The model.
+        onnx: The model as a serialized ONNX file.
         name: `onnxruntime-cpu` or `onnxruntime-cuda`.
         settings: Threads and spinning.
 
     Returns:
-        An onnxruntime.InferenceSession whose every node runs on the device asked for.
+        An onnxruntime.InferenceSession that runs every node on the device in the name.
 
     Raises:
         BackendUnavailable: If this ONNX Runtime has no CUDA provider or finds no GPU.
@@ -97,7 +97,7 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     """
     import onnxruntime
 
-    # 3: errors only. Warnings about this machine (no GPU to discover, say) are not the user's concern.
+    # 3 is errors only. Warnings about the machine, such as a missing GPU, do not concern the user.
     onnxruntime.set_default_logger_severity(3)
     provider = "CUDAExecutionProvider" if name.endswith("-cuda") else "CPUExecutionProvider"
     if provider not in onnxruntime.get_available_providers():
@@ -111,10 +111,10 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     spinning = "1" if settings.spinning else "0"
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
-    # Lets `check_placement` see where each node went.
+    # Makes ONNX Runtime record the device of each node, for `check_placement`.
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if name.endswith("-cuda"):
-        # Without this a node that CUDA cannot run, or a missing GPU, ends on the CPU with no more than a warning.
+        # Otherwise nodes that CUDA cannot run, or all nodes if the GPU is missing, run on the CPU after a warning.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=[provider])
@@ -128,10 +128,10 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
 
 
 def check_placement(name: str, session: Any, provider: str) -> None:
-    """Raise BackendUnavailable unless a session runs every node of its model on a provider."""
+    """Raise BackendUnavailable unless an execution provider runs every node of a session's model."""
     found = set(session.get_providers()[:1])
-    # Outputs are copied to the caller's memory, wherever they were computed, so the nodes are asked. Older versions do
-    # not tell; there `disable_cpu_ep_fallback` alone answers for it.
+    # Outputs are always copied to CPU memory and do not reveal their device, so the nodes' providers are checked.
+    # Versions before this method rely on `disable_cpu_ep_fallback` alone.
     if hasattr(session, "get_provider_graph_assignment_info"):
         found |= {part.ep_name for part in session.get_provider_graph_assignment_info()}
     strays = sorted(found - {provider})
@@ -149,7 +149,7 @@ def open_backend(name: str, mlp: Mlp | None, onnx: bytes | None, settings: Setti
 
 
 def _gpu_name() -> str:
-    """Return the first visible NVIDIA GPU's own name, as its driver's tool tells it; empty if that is not there."""
+    """Return the product name of the first visible NVIDIA GPU, from nvidia-smi; empty without that program."""
     import shutil
     import subprocess
 

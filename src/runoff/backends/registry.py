@@ -1,4 +1,15 @@
-"""Every backend by name: what it is, what it needs, and how it is opened. Imports no framework until one is opened."""
+"""
+The names of all backends, the packages that they need, and the function that opens an in-process backend.
+
+To add an in-process backend:
+
+1. Write a module in this folder with a subclass of `base.Backend` and a function
+   `open_backend(name, mlp, onnx, settings)` that returns an instance. `null_backend` is the shortest example.
+2. Add its name and an InProcess entry to IN_PROCESS. The perf suite and `runoff serve` then offer it.
+3. To host it in the service as well, add it to ENGINES, and to SERVICES for a backend that measures that service.
+
+No framework is imported before a backend that needs it is opened.
+"""
 
 import importlib
 import importlib.util
@@ -12,14 +23,14 @@ from runoff.models.mlp import Mlp
 @dataclass(frozen=True)
 class InProcess:
     """
-    A backend that runs in this process.
+    The description of an in-process backend.
 
     Attributes:
-        module: Module under runoff.backends that has `open_backend`.
-        device_type: `cpu` or `gpu`: what is asked for; what was found stands in the opened backend.
-        packages: Top-level packages it imports.
-        extra: The extra of runoff that installs them.
-        label: How titles call the framework.
+        module: Module in runoff.backends that has `open_backend`.
+        device_type: `cpu` or `gpu`, as requested; an opened backend's `device` is the device in use.
+        packages: Top-level packages that the module imports.
+        extra: The extra of runoff that installs these packages.
+        label: Name of the framework in titles.
     """
 
     module: str
@@ -30,7 +41,7 @@ class InProcess:
 
     @property
     def runs_onnx(self) -> bool:
-        """Whether it runs an ONNX file rather than the weights."""
+        """Whether the backend runs an ONNX file instead of the weights."""
         return self.module == "onnxruntime_backend"
 
 
@@ -44,7 +55,7 @@ IN_PROCESS: dict[str, InProcess] = {
     "tensorflow-gpu": InProcess("tensorflow_backend", "gpu", ("tensorflow",), "gpu", "TensorFlow"),
     "null": InProcess("null_backend", "cpu", (), "", "nothing"),
 }
-# What a service can be built around, and which in-process backend that is on which device.
+# The engines that a service can host, and the in-process backend of each for a type of device.
 ENGINES: dict[str, dict[str, str]] = {
     "tensorflow": {"cpu": "tensorflow-cpu", "gpu": "tensorflow-gpu"},
     "onnxruntime": {"cpu": "onnxruntime-cpu", "gpu": "onnxruntime-cuda"},
@@ -52,15 +63,15 @@ ENGINES: dict[str, dict[str, str]] = {
     "numpy": {"cpu": "numpy"},
     "null": {"cpu": "null"},
 }
-# What a service speaks, all on one port: the original messages, and the Open Inference Protocol with its raw tensors.
+# The protocols of a service, all on one port: the original messages (grpc) and the Open Inference Protocol (oip).
 PROTOCOLS = ("grpc", "oip")
-# The backends that go through a service of our own, and its engine; both protocols of an engine share one service.
+# The backends that call runoff's own service, and its engine. Both protocols of an engine share one service.
 SERVICES: dict[str, str] = {
     f"{engine}-{protocol}": engine
     for protocol in PROTOCOLS
     for engine in ("tensorflow", "onnxruntime", "torch", "null")
 }
-# The backends at an address that the user gives, and the option that gives it.
+# The backends that call a service at the user's address, and the option for that address.
 REMOTES: dict[str, str] = {f"remote-{protocol}": f"--{protocol}-addr" for protocol in PROTOCOLS}
 _SERVICE_PACKAGES = ("grpc", "google.protobuf", "grpc_health")
 
@@ -71,44 +82,46 @@ def open_in_process(name: str, mlp: Mlp | None, onnx: bytes | None = None, setti
 
     Args:
         name: A key of IN_PROCESS.
-        mlp: The model; None for a bare ONNX file, which only the onnxruntime backends run.
-        onnx: The model as ONNX; the onnxruntime backends need it, the others ignore it.
-        settings: Threads and spinning; one thread without spinning if not given.
+        mlp: The model; None for an ONNX file without known weights, which only the onnxruntime backends run.
+        onnx: The model as a serialized ONNX file, which the onnxruntime backends need and the others ignore.
+        settings: Threads and spinning; None for one thread without spinning.
 
     Returns:
-        The opened backend, not yet warm; its device and facts are what was found.
+        The opened backend, before any warm-up; its device and facts are as found.
 
     Raises:
-        UsageError: If there is no such backend; lists those there are.
-        BackendError: If it needs the weights and was given a bare ONNX file.
-        BackendUnavailable: If its package or its device is not there; names the cure.
+        UsageError: If no in-process backend has that name; the message lists the names.
+        BackendError: If the backend needs the weights but mlp is None.
+        BackendUnavailable: If its package or its device is missing; the message contains the cure.
     """
     if name not in IN_PROCESS:
         raise UsageError(f"no in-process backend named {name}; known: {', '.join(IN_PROCESS)}")
     require_packages(name)
     if mlp is None and not IN_PROCESS[name].runs_onnx:
-        raise BackendError(f"{name}: needs the model's weights, a bare ONNX file runs on the onnxruntime backends only")
+        raise BackendError(
+            f"{name}: needs the model's weights; an ONNX file without them runs on the onnxruntime backends only"
+        )
     module = importlib.import_module(f"runoff.backends.{IN_PROCESS[name].module}")
     backend = module.open_backend(name, mlp, onnx, settings or Settings())
-    assert isinstance(backend, Backend)  # noqa: S101 - narrows for mypy what the contract says
+    assert isinstance(backend, Backend)  # noqa: S101 - narrows the type of a dynamically imported function's result
     return backend
 
 
 def protocol_of(name: str) -> str:
-    """Return which of PROTOCOLS a key of SERVICES or REMOTES speaks."""
+    """Return the protocol, one of PROTOCOLS, of a backend in SERVICES or REMOTES."""
     return name.rpartition("-")[2]
 
 
 def require_packages(name: str, device_type: str = "cpu") -> None:
     """
-    Find out without importing anything whether a backend's packages are installed.
+    Check that a backend's packages are installed, without importing them.
 
     Args:
-        name: Any backend's name.
-        device_type: For a service, the device its engine is wanted on.
+        name: Name of any backend.
+        device_type: For a service, the type of device that its engine should run on.
 
     Raises:
-        BackendUnavailable: If one is missing; names it and the cure.
+        BackendUnavailable: If a package is missing; the message contains its name and the cure.
     """
     if name in IN_PROCESS:
         _require(name, IN_PROCESS[name].packages, IN_PROCESS[name].extra)
@@ -120,8 +133,9 @@ def require_packages(name: str, device_type: str = "cpu") -> None:
 
 
 def _require(name: str, packages: tuple[str, ...], extra: str) -> None:
+    """Raise BackendUnavailable if one of a backend's packages is missing."""
     for package in packages:
-        # A submodule's parent would be imported to look for it; the parent alone is enough.
+        # Looking for a submodule would import its parent package, so only the top-level package is looked for.
         if importlib.util.find_spec(package.partition(".")[0]) is None:
             raise BackendUnavailable(
                 f"{name}: the package {package} is not installed; install it with: pip install 'runoff[{extra}]'"

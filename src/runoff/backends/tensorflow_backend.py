@@ -1,9 +1,9 @@
 """
-TensorFlow in process: one compiled function, run by the one operation that runs functions.
+Runs a model in TensorFlow in process, as one compiled function that the PartitionedCall operation executes.
 
-Measured at 81→64→9 on 2 cores, array to array, best of 25 stretches, at batch 1 / 64 / 1024, in ms:
+Measured for 81→64→9 on 2 cores, from array to array, fastest of 25 rounds, at batch 1 / 64 / 1024, in ms:
 
-    PartitionedCall, oneDNN off                0.034 / 0.063 / 0.27   what is used here
+    PartitionedCall, oneDNN off                0.034 / 0.063 / 0.27   used here
     PartitionedCall, oneDNN on                 0.054 / 0.081 / 0.27
     concrete function called, oneDNN off       0.16  / 0.18  / 0.39
     concrete function called, oneDNN on        0.18  / 0.20  / 0.38   (binds the signature at every call)
@@ -11,8 +11,8 @@ Measured at 81→64→9 on 2 cores, array to array, best of 25 stretches, at bat
     session callable of TensorFlow 1           0.13  / 0.15  / 0.30
     keras.Model.predict                          68  /   71  /  117   (builds a dataset at every call)
 
-A tensor over the caller's own memory (DLPack) would save 10 µs more, and abort the process where that memory does not
-start at a multiple of 64 bytes, as most arrays do not.
+A tensor that shares the caller's memory (DLPack) would save another 10 µs, but aborts the process unless that memory
+starts at a multiple of 64 bytes, which most arrays do not.
 """
 
 import os
@@ -31,45 +31,46 @@ from runoff.models.mlp import Float32Array, Float64Array, Kind, Mlp
 
 @contextmanager
 def _quiet_unless_asked() -> Iterator[None]:
-    """Keep TensorFlow's lines about itself off standard error, unless the user chose a level or the import fails."""
+    """Keep TensorFlow's log lines off standard error, unless the user set a log level or the import fails."""
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    # Some lines are written by C++ before it has read that level; only the descriptor itself stops them.
-    with tempfile.TemporaryFile() as said:
+    # C++ code writes some lines before it reads the log level; redirecting the file descriptor is the only way.
+    with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
-        os.dup2(said.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(stderr, said.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
 
 
-# oneDNN looks a kernel up at every call: longer than a small batch takes to compute, and no faster at 1024.
+# oneDNN searches for a kernel at every call. That takes longer than computing a small batch, and 1024 samples are no
+# faster.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 with _quiet_unless_asked():
     import tensorflow as tf
 
 
 class TensorFlowBackend(Backend):
-    """One compiled function on one device."""
+    """A compiled function on one device."""
 
     def __init__(self, name: str, mlp: Mlp, device_type: str) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device(device_type))
         function = _compile(mlp, device_type)
-        # The short way was measured and tried on CPUs only; beside a GPU's own cost it would hardly show.
+        # PartitionedCall is measured and tested on CPUs only; its savings are small beside the overhead of a GPU call.
         self._run = partial(_run_as_operation, function) if device_type == "cpu" else function
-        # With a GPU in sight, TensorFlow would send a CPU model's inputs there and back. Choosing a place costs time
-        # at every call, so it is done only then.
-        astray = device_type == "cpu" and bool(tf.config.get_visible_devices("GPU"))
-        self._placement = partial(tf.device, "/CPU:0") if astray else nullcontext
-        self.device = self._found_device()
+        # If a GPU is visible, TensorFlow would copy a CPU model's inputs to it and back. Only then is each call pinned to
+        # the CPU, because pinning takes time.
+        needs_pinning = device_type == "cpu" and bool(tf.config.get_visible_devices("GPU"))
+        self._placement = partial(tf.device, "/CPU:0") if needs_pinning else nullcontext
+        self.device = self._detect_device()
         self.facts |= {
             "framework": "tensorflow",
             "framework_version": tf.__version__,
@@ -81,18 +82,18 @@ class TensorFlowBackend(Backend):
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
         with self._placement():
-            answer = self._run(tf.constant(batch))
-        outputs: Float32Array = answer.numpy()
+            tensor = self._run(tf.constant(batch))
+        outputs: Float32Array = tensor.numpy()
         return outputs
 
-    def _found_device(self) -> Device:
-        """Return where an answer really comes from; BackendUnavailable if that is not what the name says."""
+    def _detect_device(self) -> Device:
+        """Return the device of a trial output; BackendUnavailable if it is not the device in the backend's name."""
         with self._placement():
-            answer = self._run(tf.zeros((1, self.input_size)))
-        placement = tf.DeviceSpec.from_string(answer.device)
+            output = self._run(tf.zeros((1, self.input_size)))
+        placement = tf.DeviceSpec.from_string(output.device)
         found_type = placement.device_type.lower()
         if found_type != self.device.type:
-            raise BackendUnavailable(f"{self.name}: TensorFlow put the model on {answer.device}")
+            raise BackendUnavailable(f"{self.name}: TensorFlow put the model on {output.device}")
         if found_type == "cpu":
             return Device("cpu", processor_name())
         gpu = tf.config.get_visible_devices("GPU")[placement.device_index]
@@ -114,12 +115,12 @@ def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) ->
 
 
 def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Settings) -> None:
-    """Set what holds for the whole process; BackendError if TensorFlow already runs otherwise in it."""
-    # TensorFloat-32 keeps 10 bits of a float32's 23: such answers would not be this model's.
+    """Set TensorFlow's options for the whole process; BackendError if it already runs with other numbers of threads."""
+    # TensorFloat-32 keeps 10 of the 23 bits of a float32 significand, too few for outputs close to the reference.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        # The network is a chain: nothing could run beside anything else.
+        # The network is a chain of operations, none of which can run in parallel.
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         running = tf.config.threading.get_intra_op_parallelism_threads()
@@ -128,7 +129,7 @@ def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Sett
             f" {settings.threads}; use one number of threads, or another process"
         ) from None
     for gpu in gpus:
-        # The other frameworks of a run need memory on the same GPU; TensorFlow would take all of it.
+        # TensorFlow would otherwise take all of the GPU's memory, which other frameworks of the run need too.
         if not tf.config.experimental.get_memory_growth(gpu):
             tf.config.experimental.set_memory_growth(gpu, True)
 
@@ -138,7 +139,7 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
     head = tf.nn.softmax if mlp.kind is Kind.POLICY else tf.nn.sigmoid
 
     def forward(batch: "tf.Tensor") -> "tf.Tensor":
-        # Pinned instead of hiding the GPU: a process may hold a -cpu and a -gpu backend side by side.
+        # The function is pinned rather than the GPU hidden, because a process can hold a -cpu and a -gpu backend.
         with tf.device(f"/{device_type.upper()}:0"):
             hidden = tf.nn.relu(_layer(batch, mlp.weights_hidden, mlp.biases_hidden))
             return head(_layer(hidden, mlp.weights_output, mlp.biases_output))
@@ -148,14 +149,15 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
 
 
 def _run_as_operation(function: "tf.types.experimental.ConcreteFunction", inputs: "tf.Tensor") -> "tf.Tensor":
-    """Run a function as an operation, without the 100 µs of Python that calling it spends on its signature."""
+    """Run a function as an operation, which saves the 100 µs of Python code that a call spends on its signature."""
     return tf.raw_ops.PartitionedCall(args=[inputs], Tout=[tf.float32], f=function)[0]
 
 
 def _layer(inputs: "tf.Tensor", weights: Float64Array, biases: Float64Array) -> "tf.Tensor":
-    """Return inputs · weightsᵀ + biases, by bias_add: TensorFlow fuses it with its neighbours, and `+` not."""
+    """Return inputs · weightsᵀ + biases; TensorFlow fuses bias_add with the neighbouring operations, but not `+`."""
     return tf.nn.bias_add(tf.matmul(inputs, _constant(weights.T)), _constant(biases))
 
 
 def _constant(array: Float64Array) -> "tf.Tensor":
+    """Return an array as a constant float32 tensor."""
     return tf.constant(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""PyTorch in process: the module that conversion exports, in inference mode."""
+"""Runs a model in PyTorch in process, as the module that `conversion` exports, in inference mode."""
 
 import torch
 
@@ -10,12 +10,12 @@ from runoff.models.mlp import Float32Array, Mlp
 
 
 class TorchBackend(Backend):
-    """One module on one device."""
+    """A PyTorch module on one device."""
 
     def __init__(self, name: str, mlp: Mlp, device: torch.device, settings: Settings) -> None:
-        # PyTorch has one pool per process; the number holds from here on for every backend in it.
+        # PyTorch has one thread pool per process, so the number also applies to every other backend in it.
         torch.set_num_threads(settings.threads)
-        # TensorFloat-32 keeps 10 bits of a float32's 23: such answers would not be this model's.
+        # TensorFloat-32 keeps 10 of the 23 bits of a float32 significand, too few for outputs close to the reference.
         torch.backends.cuda.matmul.allow_tf32 = False
         module = MlpModule(mlp.kind, mlp.sizes)
         with torch.no_grad():
@@ -25,9 +25,9 @@ class TorchBackend(Backend):
             module.output.bias.copy_(torch.from_numpy(mlp.biases_output.copy()))
         self._module = module.eval().requires_grad_(False).to(device)
         self._device = device
-        # `forward` itself instead of the module's __call__, which would look for hooks first (1.5 of 24 µs at batch 1).
+        # Calling `forward` itself saves the module's search for hooks, 1.5 of 24 µs at batch 1.
         self._forward = self._module.forward
-        super().__init__(name, mlp.input_size, mlp.output_size, self._found_device(name))
+        super().__init__(name, mlp.input_size, mlp.output_size, self._detect_device(name))
         self.facts |= {
             "framework": "torch",
             "framework_version": torch.__version__,
@@ -37,7 +37,7 @@ class TorchBackend(Backend):
 
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
-        # A tensor over an array that may not be written makes PyTorch warn.
+        # PyTorch warns of a tensor that shares memory with a read-only array.
         inputs = torch.from_numpy(batch if batch.flags.writeable else batch.copy())
         with torch.inference_mode():
             if self._device.type != "cpu":
@@ -45,15 +45,15 @@ class TorchBackend(Backend):
             outputs: Float32Array = self._forward(inputs).cpu().numpy()
         return outputs
 
-    def _found_device(self, name: str) -> Device:
-        """Return where an answer really comes from; BackendUnavailable if that is not what the name says."""
+    def _detect_device(self, name: str) -> Device:
+        """Return the device of a trial output; BackendUnavailable if it is not the device in the backend's name."""
         with torch.inference_mode():
-            answer = self._forward(torch.zeros((1, self._module.hidden.in_features), device=self._device))
-        if (answer.device.type != "cpu") != name.endswith("-cuda"):
-            raise BackendUnavailable(f"{name}: PyTorch put the model on {answer.device}")
-        if answer.device.type == "cpu":
+            output = self._forward(torch.zeros((1, self._module.hidden.in_features), device=self._device))
+        if (output.device.type != "cpu") != name.endswith("-cuda"):
+            raise BackendUnavailable(f"{name}: PyTorch put the model on {output.device}")
+        if output.device.type == "cpu":
             return Device("cpu", processor_name())
-        return Device("gpu", torch.cuda.get_device_name(answer.device))
+        return Device("gpu", torch.cuda.get_device_name(output.device))
 
 
 def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001

@@ -1,4 +1,4 @@
-"""Addresses as users type them: `host:port`, `[::1]:port`."""
+"""Parses and checks the addresses that users type: `host:port`, or `[::1]:port` for IPv6."""
 
 import ipaddress
 import re
@@ -11,16 +11,16 @@ _EXAMPLE = "expected host:port, like 127.0.0.1:50052"
 
 def parse_address(text: str) -> tuple[str, int]:
     """
-    Read the address of a service.
+    Split the address of a service into host and port.
 
     Args:
-        text: `host:port`; an IPv6 address stands in brackets.
+        text: `host:port`, with an IPv6 address in brackets.
 
     Returns:
         Host (without brackets) and port, 1 to 65535.
 
     Raises:
-        UsageError: If it is no such address.
+        UsageError: If host or port is missing or malformed.
     """
     host, colon, port_text = text.rpartition(":")
     if not colon or text.endswith("]"):
@@ -41,30 +41,35 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 def parse_port(text: str) -> int:
-    """Return a port from 0 to 65535; UsageError if it is none. gRPC itself would bind another one silently."""
+    """
+    Return the port that a text holds.
+
+    Raises:
+        UsageError: If it is no number from 0 to 65535. gRPC itself would silently bind another port.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise UsageError(f"the port is {quote(text)}, expected a whole number from 0 to 65535")
     if text != str(int(text)):
-        # A digit too few or too many: whoever means 5005 and types 005 should not get port 5.
+        # A missing digit is likely: a user who types 005 for 5005 should not get port 5.
         raise UsageError(f"the port is {quote(text)}, expected no zero in front: {int(text)} if that was meant")
     return int(text)
 
 
 def format_address(host: str, port: int) -> str:
-    """Return host and port as one text, an IPv6 address in brackets."""
+    """Return `host:port`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listen_host(host: str, *, allow_others: bool = False) -> str:
     """
-    Return the address that a service may listen on.
+    Return the IP address on which a service listens.
 
     Args:
-        host: As typed.
-        allow_others: Whether it may be one that other machines reach.
+        host: The host as the user typed it.
+        allow_others: Whether other machines may be able to reach the address.
 
     Raises:
-        UsageError: If it is none, or reached by others and that was not asked for.
+        UsageError: If the host is no IP address, or other machines can reach it although allow_others is False.
     """
     if host == "localhost":
         return "127.0.0.1"
@@ -73,8 +78,8 @@ def listen_host(host: str, *, allow_others: bool = False) -> str:
     if not allow_others:
         raise UsageError(
             f"the host is {quote(host)}, expected 127.0.0.1, ::1 or localhost: without encryption and passwords the"
-            " service listens on this machine only; add --tls-cert and --tls-key, or --insecure-bind where everybody"
-            " who reaches it may use and read it"
+            " service listens on this machine only; add --tls-cert and --tls-key, or --insecure-bind if everybody"
+            " who can reach the service may use it and read its traffic"
         )
     if not _is_ip_address(host) or "%" in host:
         raise UsageError(f"the host is {quote(host)}, expected an IP address of this machine, like 0.0.0.0 for all")
@@ -92,7 +97,7 @@ def _is_ip_address(text: str) -> bool:
 def _check_host(host: str, text: str) -> None:
     if not host:
         raise UsageError(f"the address {quote(text)} has no host, {_EXAMPLE}")
-    # Four numbers are meant as an IPv4 address, whatever a resolver would make of them.
+    # Digits and dots are a mistyped IPv4 address, even where a resolver would accept them as a name.
     numeric = host.replace(".", "").isdigit()
     if not (_is_ip_address(host) if numeric else _HOST_NAME.match(host)):
         raise UsageError(f"the address {quote(text)} has no host that could exist: {quote(host)}; {_EXAMPLE}")

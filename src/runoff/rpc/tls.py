@@ -1,4 +1,4 @@
-"""TLS files as users give them: read and checked before anything is loaded, then made into gRPC's credentials."""
+"""Reads and checks the TLS files that users name in options, and makes gRPC credentials of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 from runoff.errors import ModelError, UsageError
 from runoff.files.untrusted_file import read_bytes
 
-if TYPE_CHECKING:  # options are parsed without it
+if TYPE_CHECKING:  # parsing options must not import gRPC
     import grpc
 
-# A bundle of all public authorities has a quarter of a megabyte.
+# A bundle of all public certificate authorities has a quarter of a megabyte.
 _MAX_PEM_BYTES = 2**22
 
 
 @dataclass(frozen=True)
 class ServerTls:
     """
-    What a service shows and whom it lets in; PEM.
+    A service's TLS files, in PEM format.
 
     Attributes:
-        certificate: Its certificate, with those that lead to an authority.
+        certificate: The service's certificate, with the intermediate certificates up to an authority.
         key: The certificate's private key.
-        client_authorities: Clients need a certificate of one of these; None lets every client in.
+        client_authorities: Authorities, one of which must have signed a client's certificate; None admits all clients.
     """
 
     certificate: bytes
@@ -34,7 +34,7 @@ class ServerTls:
     client_authorities: bytes | None = None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return them as gRPC wants them."""
+        """Return the files as gRPC server credentials."""
         import grpc
 
         return grpc.ssl_server_credentials(
@@ -45,11 +45,11 @@ class ServerTls:
 @dataclass(frozen=True)
 class ClientTls:
     """
-    Whom a client trusts and what it shows; PEM.
+    A client's TLS files, in PEM format.
 
     Attributes:
-        authorities: The service needs a certificate of one of these.
-        certificate: What the client shows to a service that asks, or None.
+        authorities: Authorities, one of which must have signed the service's certificate.
+        certificate: The client's certificate, for a service that requires one, or None.
         key: The certificate's private key, or None.
     """
 
@@ -58,7 +58,7 @@ class ClientTls:
     key: bytes | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Return them as gRPC wants them."""
+        """Return the files as gRPC channel credentials."""
         import grpc
 
         return grpc.ssl_channel_credentials(self.authorities, self.key, self.certificate)
@@ -66,52 +66,54 @@ class ClientTls:
 
 def read_server_tls(certificate: str | None, key: str | None, client_ca: str | None) -> ServerTls | None:
     """
-    Read what `runoff serve` was given.
+    Read the TLS files that the options of `runoff serve` name.
 
     Args:
-        certificate: `--tls-cert`.
-        key: `--tls-key`.
-        client_ca: `--tls-client-ca`.
+        certificate: Path from `--tls-cert`.
+        key: Path from `--tls-key`.
+        client_ca: Path from `--tls-client-ca`.
 
     Returns:
-        The files' contents; None if none was given.
+        The files' contents; None without any of the options.
 
     Raises:
-        UsageError: If one of a pair is missing, a file cannot be read or is no PEM, or the key is another's.
+        UsageError: If a required option is missing, a file is unreadable or not PEM, or key and certificate do not
+            match.
     """
     pair = _read_pair("--tls", certificate, key)
     if pair is None:
         if client_ca is not None:
-            raise UsageError("--tls-client-ca needs --tls-cert and --tls-key: clients show theirs over TLS only")
+            raise UsageError("--tls-client-ca needs --tls-cert and --tls-key: clients send certificates over TLS only")
         return None
     return ServerTls(*pair, None if client_ca is None else _read_certificates("--tls-client-ca", client_ca))
 
 
 def read_client_tls(ca: str | None, certificate: str | None, key: str | None) -> ClientTls | None:
     """
-    Read what the perf suite was given for a service of the user's.
+    Read the TLS files that the perf suite's options name for the user's own service.
 
     Args:
-        ca: `--grpc-tls-ca`.
-        certificate: `--grpc-tls-cert`.
-        key: `--grpc-tls-key`.
+        ca: Path from `--grpc-tls-ca`.
+        certificate: Path from `--grpc-tls-cert`.
+        key: Path from `--grpc-tls-key`.
 
     Returns:
-        The files' contents; None if none was given.
+        The files' contents; None without any of the options.
 
     Raises:
-        UsageError: If one of a pair is missing, a file cannot be read or is no PEM, or the key is another's.
+        UsageError: If a required option is missing, a file is unreadable or not PEM, or key and certificate do not
+            match.
     """
     pair = _read_pair("--grpc-tls", certificate, key)
     if ca is None:
         if pair is not None:
-            raise UsageError("--grpc-tls-cert needs --grpc-tls-ca: whose certificate the service must have")
+            raise UsageError("--grpc-tls-cert needs --grpc-tls-ca, the authority that signed the service's certificate")
         return None
     return ClientTls(_read_certificates("--grpc-tls-ca", ca), *(pair or (None, None)))
 
 
 def _read_pair(prefix: str, certificate: str | None, key: str | None) -> tuple[bytes, bytes] | None:
-    """Read a certificate and its private key; None if neither is given."""
+    """Read a certificate and its private key, and check that they match; None if neither path is given."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
@@ -121,7 +123,7 @@ def _read_pair(prefix: str, certificate: str | None, key: str | None) -> tuple[b
     if b"PRIVATE KEY-----" not in key_pem:
         raise UsageError(f"{prefix}-key {key}: holds no private key in PEM")
     if b"ENCRYPTED" in key_pem:
-        raise UsageError(f"{prefix}-key {key}: has a passphrase, which nobody can be asked for; give one without")
+        raise UsageError(f"{prefix}-key {key}: has a passphrase, which cannot be entered here; remove it from the key")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
@@ -132,6 +134,7 @@ def _read_pair(prefix: str, certificate: str | None, key: str | None) -> tuple[b
 
 
 def _read_certificates(option: str, path: str) -> bytes:
+    """Return the contents of a certificate file; UsageError if it holds no certificate."""
     content = _read(option, path)
     with suppress(ssl.SSLError, ValueError):
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii", "ignore"))
@@ -140,6 +143,7 @@ def _read_certificates(option: str, path: str) -> bytes:
 
 
 def _read(option: str, path: str) -> bytes:
+    """Return the contents of a file that an option names; UsageError if it cannot be read."""
     try:
         return read_bytes(Path(path), _MAX_PEM_BYTES)
     except ModelError as error:

@@ -1,5 +1,5 @@
 """
-The messages of neural.proto. The types are generated, in this folder:
+The messages of neural.proto. To generate the .pyi and .binpb files again, run in this folder:
 
     python -m grpc_tools.protoc -I. --pyi_out=. --descriptor_set_out=neural.binpb neural.proto
 """

@@ -1,5 +1,5 @@
 """
-The messages of inference.proto. The types are generated, in this folder:
+The messages of inference.proto. To generate the .pyi and .binpb files again, run in this folder:
 
     python -m grpc_tools.protoc -I. --pyi_out=. --descriptor_set_out=inference.binpb inference.proto
 """
