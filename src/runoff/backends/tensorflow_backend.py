@@ -66,8 +66,8 @@ class TensorFlowBackend(Backend):
         function = _compile(mlp, device_type)
         # PartitionedCall is measured and tested on CPUs only; its savings are small beside the overhead of a GPU call.
         self._run = partial(_run_as_operation, function) if device_type == "cpu" else function
-        # If a GPU is visible, TensorFlow would copy a CPU model's inputs to it and back. Only then is each call pinned to
-        # the CPU, because pinning takes time.
+        # If a GPU is visible, TensorFlow would copy a CPU model's inputs to it and back. Only then is
+        # each call pinned to the CPU, because pinning takes time.
         needs_pinning = device_type == "cpu" and bool(tf.config.get_visible_devices("GPU"))
         self._placement = partial(tf.device, "/CPU:0") if needs_pinning else nullcontext
         self.device = self._detect_device()
