@@ -1,31 +1,32 @@
-"""The suite's options and wiring; what they do lives in `fixtures/`."""
+"""Options and hooks of the perf suite; the code behind them is in `fixtures/`."""
 
 import pytest
 
 from fixtures.cases import case_parameters
-from fixtures.suite_options import OPTIONS, add_options, options_or_usage_error
+from fixtures.option_declarations import add_options
+from fixtures.suite_options import OPTIONS, options_or_usage_error
 
 pytest_plugins = ["fixtures.converted_models", "fixtures.open_backends"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the perf suite's options."""
+    """Declare the perf suite's command-line options."""
     add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options before anything runs."""
+    """Check the options before any test is collected."""
     config.stash[OPTIONS] = options_or_usage_error(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each case."""
+    """Parametrise every test that asks for backend, model and batch size with the cases of this run."""
     if {"backend", "model", "batch_size"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("backend", "model", "batch_size"), case_parameters(metafunc.config.stash[OPTIONS]))
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Read every model of the run before the first case is timed."""
+    """Read every model and try every given address before the first case is timed, so that mistakes cost no time."""
     calls = [item.callspec for item in session.items if hasattr(item, "callspec")]
     names = {call.params["model"] for call in calls if "model" in call.params and "backend" in call.params}
     if names and not session.config.option.collectonly:

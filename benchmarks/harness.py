@@ -14,8 +14,8 @@ from pytest_benchmark.logger import Logger
 
 from benchmarks.pairs import paired_ratio, pin_to_one_core
 from fixtures.input_batches import make_batch
-from fixtures.measurement import Predict, time_rounds
 from fixtures.suite_options import FIXTURE_MODELS
+from fixtures.timed_rounds import Predict, time_rounds
 from runoff.backends.registry import open_in_process
 from runoff.conversion import ConversionCache, convert
 from runoff.measurement.warm_up import warm_up

@@ -22,7 +22,7 @@ from training.mlp_training import train
 from training.self_play import GAMES_PER_CHUNK, Samples, self_play
 from training.strength import beats_random, brier_scores
 
-MODELS = Path(__file__).with_name("models")
+MODELS = Path(__file__).parents[1] / "fixtures" / "models"
 JUDGED_GAMES, HELD_OUT_GAMES = 1_000, 500
 
 

@@ -1,55 +1,80 @@
 """
-The pytest plugin: saves benchmark runs safely and prints runoff's own tables under pytest-benchmark's.
+The pytest plugin: saves benchmark runs safely and reports their results.
 
-It does nothing in a suite that does not ask for it with the ini setting `runoff_save = true`.
+It does nothing unless the suite's ini file contains `runoff_save = true`.
 """
 
-from collections.abc import Generator
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from runoff.errors import RecordError
 
+if TYPE_CHECKING:  # a suite that only uses the gate should not import NumPy and msgspec for records
+    from runoff.records.store import AtomicStore
+    from runoff.report.measured import MeasuredCase
+
 pytest_plugins = ("runoff.gate.plugin",)
 
 _DEFAULT_STORAGE = "file://./.benchmarks"
+# pytest-benchmark's options about its own tables: a user who gives one of them wants to see those tables.
+_TABLE_OPTIONS = (
+    "benchmark_columns", "benchmark_compare_fail", "benchmark_cprofile", "benchmark_histogram", "benchmark_verbose",
+)  # fmt: skip
+_MORE = (
+    "see more with -v: throughput, the answers of each case, where the time of a call goes, pytest-benchmark's tables;"
+    "\n    and in saved runs with: runoff history, runoff compare BASELINE CANDIDATE"
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the ini setting."""
-    parser.addini("runoff_save", "save every run of benchmarks, atomically, and print runoff's tables", "bool", False)
+    parser.addini("runoff_save", "save every benchmark run atomically and print runoff's report", "bool", False)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Join in where the suite asks for it and pytest-benchmark is there."""
+    """Register the plugin's hooks if the suite asks for them and pytest-benchmark is installed."""
     if config.getini("runoff_save") and config.pluginmanager.hasplugin("benchmark"):
         config.pluginmanager.register(SavedRuns(config), "runoff-saved-runs")
 
 
 class SavedRuns:
-    """Keeps a run's results: what is saved, that it is whole, and the tables made of it."""
+    """Hooks that save the results of a run, mark it if it is incomplete, and print runoff's report."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._passed: set[str] = set()
         self._failed = 0
         self._incomplete_because = ""
-        # Runs of one suite belong together, wherever pytest was started; "./" would mean the working directory.
+        # pytest-benchmark's default is relative to the working directory, but all runs of a suite belong together.
         if config.option.benchmark_storage == _DEFAULT_STORAGE:
             config.option.benchmark_storage = f"file://{config.rootpath / '.benchmarks'}"
-        # pytest-benchmark would load these with its own storage, which trusts what it reads; see sessionstart.
+        # pytest-benchmark would load these runs with its own storage, which fails on malformed files. This plugin loads
+        # them in pytest_sessionstart instead.
         self._compare = config.option.benchmark_compare
         config.option.benchmark_compare = None
 
     @property
-    def _benchmarks(self) -> Any:
-        return self._config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
+    def _benchmarks(self) -> Any:  # pytest-benchmark has no types
+        """The session object of pytest-benchmark, which holds its options and results."""
+        return self._config._benchmarksession  # type: ignore[attr-defined]  # set by pytest-benchmark
+
+    @property
+    def _store(self) -> AtomicStore | None:
+        """The store of saved runs; None if the user chose a storage that is not a folder."""
+        from runoff.records.store import AtomicStore
+
+        store = self._benchmarks.storage
+        return store if isinstance(store, AtomicStore) else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
-        """Put the safe store in place of pytest-benchmark's, and find out now whether it can be written."""
+        """Replace pytest-benchmark's store by the atomic one and check that it is writable before anything is timed."""
         from pytest_benchmark.storage.file import FileStorage
 
         from runoff.records.store import AtomicStore
@@ -72,13 +97,13 @@ class SavedRuns:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note which tests came to their end: only their benchmarks are saved."""
+        """Record which tests passed, because only their benchmarks are saved."""
         report = yield
         if report.failed:
             self._failed += 1
             fixture = getattr(item, "funcargs", {}).get("benchmark")
             if fixture is not None:
-                # Else pytest-benchmark warns that a test which failed before it could time anything did not time.
+                # Otherwise pytest-benchmark warns that the failed test did not use its benchmark fixture.
                 fixture.skipped = True
         elif call.when == "call" and report.passed:
             self._passed.add(report.nodeid)
@@ -88,9 +113,9 @@ class SavedRuns:
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int | pytest.ExitCode
     ) -> Generator[None, None, None]:
-        """Drop what is not whole, then let pytest-benchmark save the rest."""
+        """Drop the benchmarks of tests that did not pass, then let pytest-benchmark save the others."""
         benchmarks = self._benchmarks
-        # In place: pytest-benchmark's fixtures append to this very list.
+        # The list is changed in place because pytest-benchmark's fixtures keep a reference to it.
         benchmarks.benchmarks[:] = [b for b in benchmarks.benchmarks if b and b.fullname in self._passed]
         self._incomplete_because = self._why_incomplete(session, exitstatus)
         if benchmarks.benchmarks and not (benchmarks.save or benchmarks.autosave):
@@ -100,6 +125,7 @@ class SavedRuns:
         return (yield)
 
     def _why_incomplete(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> str:
+        """Return why the run did not measure every case; empty if it did."""
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             return "interrupted"
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
@@ -113,28 +139,36 @@ class SavedRuns:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Add the record of the whole run."""
+        """Add runoff's record of the whole run to the JSON that pytest-benchmark saves."""
         from runoff.records.run import describe_run
         from runoff.records.saved import to_plain
 
         output_json["runoff"] = to_plain(describe_run(self._incomplete_because))
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print runoff's tables, and what became of the saved runs."""
-        measured = self._measured()
+        """Print runoff's report, and suppress pytest-benchmark's tables if they would repeat its numbers."""
+        measured = self._measured_cases()
+        detailed = self._config.option.verbose > 0
         if measured:
             from runoff.report.comparison import comparison_lines
 
             terminalreporter.section("runoff", sep="=")
-            for line in [*comparison_lines(measured), *self._advice(measured)]:
+            for line in [*comparison_lines(measured, detailed=detailed), *self._earlier_run(measured)]:
                 terminalreporter.line(line)
-        for line in self._store_lines():
+            if not detailed and len(measured) == len(self._benchmarks.benchmarks) and not self._wants_tables():
+                # The same as --benchmark-quiet.
+                self._benchmarks.quiet = True
+        for line in [*self._store_lines(), *([_MORE] if measured and not detailed else [])]:
             terminalreporter.line(line)
 
-    def _measured(self) -> list[Any]:
-        """Return this run's cases that runoff measured, with their rounds."""
-        found = [b for b in self._benchmarks.benchmarks if "runoff" in b.extra_info]
+    def _wants_tables(self) -> bool:
+        """Return whether the user gave an option that makes sense only with pytest-benchmark's tables."""
+        return bool(self._compare) or any(self._config.getoption(name) for name in _TABLE_OPTIONS)
+
+    def _measured_cases(self) -> list[MeasuredCase]:
+        """Return the cases of runoff's perf suite that this run measured."""
+        found = [b for b in self._benchmarks.benchmarks if b and "runoff" in b.extra_info]
         if not found:
             return []
         import msgspec
@@ -148,31 +182,36 @@ class SavedRuns:
             for b in found
         ]
 
-    def _advice(self, measured: list[Any]) -> list[str]:
-        """Return the comparison with the newest earlier run that can be compared; nothing if there is none."""
+    def _earlier_run(self, measured: Sequence[MeasuredCase]) -> list[str]:
+        """Return the comparison with an earlier saved run; no lines if there is no comparable one."""
         from runoff.records.run import describe_run
-        from runoff.records.store import AtomicStore
-        from runoff.report.advice import advice_lines, closest_earlier_run
+        from runoff.report.earlier_run import closest_earlier_run, earlier_run_lines
 
-        store, now = self._benchmarks.storage, describe_run(self._incomplete_because)
-        if not isinstance(store, AtomicStore):
+        store = self._store
+        if store is None:
             return []
         records = [case.record for case in measured]
-        earlier = ((path, run) for path, run in store.runs_newest_first() if path != store.saved)
-        found = closest_earlier_run(now, records, earlier)
-        return ["", *advice_lines(found.moved, len(records), found.name)] if found else []
+        earlier_runs = ((path, run) for path, run in store.runs_newest_first() if path != store.saved)
+        earlier = closest_earlier_run(describe_run(self._incomplete_because), records, earlier_runs)
+        return ["", *earlier_run_lines(earlier, len(records))] if earlier else []
 
     def _store_lines(self) -> list[str]:
-        """Return what the user has to know about saved runs."""
-        from runoff.records.store import AtomicStore
+        """Return where the run was saved, and warnings about the store."""
         from runoff.report.skipped import skipped_lines
 
-        store = self._benchmarks.storage
-        if not isinstance(store, AtomicStore):
+        store = self._store
+        if store is None:
             return []
         lines = skipped_lines(store.skipped)
-        if self._incomplete_because and store.saved:
-            lines.append(f"{store.saved.name} is marked incomplete: {self._incomplete_because}; it is never a baseline")
+        if store.saved:
+            lines += ["", f"saved as {_short_path(store.saved, self._config.invocation_params.dir)}"]
+            if self._incomplete_because:
+                lines.append(f"the saved run is marked incomplete: {self._incomplete_because}; it is never a baseline")
         if store.rescued:
             lines.append(f"the results could not be saved in {store.folder}; they are in {store.rescued}")
         return lines
+
+
+def _short_path(path: Path, folder: Path) -> Path:
+    """Return a path relative to a folder if it lies inside the folder, else the path itself."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else path

@@ -1,4 +1,4 @@
-"""Where a call's time goes: every column is what its name says, or empty, and they add up."""
+"""The parts of a call: each column contains what its header states or is empty, and the parts add up."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from runoff.report.comparison import comparison_lines
 from runoff.report.measured import MeasuredCase
 from tests.support.records import case_record, measured_case
 
-# A call of 1 ms: 100 µs of messages, 7 of queue, 200 of compute, and 693 of which nobody knows more.
+# A call of 1 ms: 100 µs of messages, 7 of queue, 200 of compute, and the remaining 693 are transport.
 PARTS = {
     "client_encode_s": 10e-6,
     "client_wait_s": 970e-6,
@@ -27,7 +27,7 @@ FACTS = case_record().facts
 def service(
     backend: str = "tensorflow-grpc", latency_s: float = 1e-3, engine: str = "tensorflow-cpu", **more: Any
 ) -> MeasuredCase:
-    """Make a case of a service that says what is inside it."""
+    """Make a case of a service that reports its engine and its times."""
     return measured_case(
         backend, latency_s=latency_s, **(PARTS | {"facts": FACTS | {"service_backend": engine}} | more)
     )
@@ -39,7 +39,7 @@ def null(backend: str = "null-grpc", **more: Any) -> MeasuredCase:
 
 
 def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, str]:
-    """Return one service's line by column; an empty cell is missing."""
+    """Return the row of one service as a mapping from header to cell; empty cells are left out."""
     lines = call_parts_lines(cases)
     header, rule = lines[2], lines[3]
     line = next(line for line in lines if f" {backend} " in line).ljust(len(rule))
@@ -50,7 +50,7 @@ def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, s
 
 @pytest.mark.parametrize("protocol", ["grpc", "oip"])
 def test_parts_add_up_to_the_call(protocol: str) -> None:
-    """Transport is the rest of the very calls that the parts are of, not of others timed at another moment."""
+    """Transport is the rest of the same calls, not of rounds that were timed at another moment."""
     backend = f"tensorflow-{protocol}"
     found = cells(service(backend, 0.9e-3), backend=backend)
     assert ("1.00 ms", "200 µs", "7.00 µs", "100 µs", "693 µs") == tuple(
@@ -58,23 +58,23 @@ def test_parts_add_up_to_the_call(protocol: str) -> None:
     )
 
 
-def test_calls_unlike_the_rounds_are_said() -> None:
-    """Two numbers for one thing, and no word about it, would cost the table its credit."""
+def test_calls_that_differ_from_the_rounds_get_a_note() -> None:
+    """Two different numbers for the same call without an explanation would make readers doubt the table."""
     [note] = call_parts_lines([service(latency_s=2e-3)])[5:]
-    assert "tensorflow-grpc at batch size 1: these calls took 1.00 ms, the median round above 2.00 ms" in note
+    assert "tensorflow-grpc at batch size 1: these calls took 1.00 ms, but the median round 2.00 ms" in note
     assert [] == call_parts_lines([service(latency_s=1.2e-3)])[5:]
 
 
-def test_engines_own_case_tells_framework_from_hosting() -> None:
-    """Fastest in process 20 µs, TensorFlow in process 90, in the service 200."""
+def test_engines_own_case_separates_framework_from_hosting() -> None:
+    """The fastest case takes 20 µs, TensorFlow in process 90 µs, TensorFlow in the service 200 µs."""
     fastest, own = measured_case("numpy", latency_s=20e-6), measured_case("tensorflow-cpu", latency_s=90e-6)
     found = cells(service(), measured_case(latency_s=50e-6), own, fastest)
     assert ("200 µs", "20.0 µs", "70.0 µs", "110 µs") == tuple(found[name] for name in COMPUTE)
     assert "numpy, tensorflow-cpu" == found["in process"]
 
 
-def test_fastest_engine_has_no_framework_above_itself() -> None:
-    """Its own case is the model's."""
+def test_fastest_engine_has_no_framework_part() -> None:
+    """If the service's engine is the fastest in process, its own time is the model's time."""
     found = cells(
         service("onnxruntime-oip", engine="onnxruntime-cpu"), measured_case(latency_s=50e-6), backend="onnxruntime-oip"
     )
@@ -82,15 +82,15 @@ def test_fastest_engine_has_no_framework_above_itself() -> None:
     assert "onnxruntime-cpu" == found["in process"]
 
 
-def test_without_the_engines_own_case_framework_says_that_hosting_is_in_it() -> None:
-    """What was not measured is not told apart."""
+def test_framework_contains_hosting_without_the_engines_own_case() -> None:
+    """Framework and hosting can be separated only if the engine was timed in process too."""
     found = cells(service(), measured_case(latency_s=20e-6))
     assert ("200 µs", "20.0 µs", "180 µs", "in framework") == tuple(found[name] for name in COMPUTE)
     assert "onnxruntime-cpu" == found["in process"]
 
 
-def test_without_any_case_in_process_only_the_services_own_times_are_told() -> None:
-    """Empty cells, no guess."""
+def test_without_a_case_in_process_only_reported_times_are_shown() -> None:
+    """Parts without a measurement stay empty."""
     found = cells(service())
     assert ("200 µs", None, None, None) == tuple(map(found.get, COMPUTE))
     assert "in process" not in found
@@ -99,8 +99,8 @@ def test_without_any_case_in_process_only_the_services_own_times_are_told() -> N
 @pytest.mark.parametrize(
     "other_facts", [{"framework_version": "2"}, {"spinning": True}], ids=["other-version", "spinning"]
 )
-def test_engine_run_otherwise_in_process_is_not_the_services(other_facts: dict[str, Any]) -> None:
-    """A remote service may be built around another version of it."""
+def test_engine_with_another_version_or_setting_is_not_the_services(other_facts: dict[str, Any]) -> None:
+    """A service at the user's address may use another version of the engine."""
     own = measured_case("tensorflow-cpu", latency_s=90e-6, facts=FACTS | other_facts)
     assert "in framework" == cells(service(), own)["+ hosting)"]
 
@@ -116,41 +116,42 @@ def test_engine_run_otherwise_in_process_is_not_the_services(other_facts: dict[s
         pytest.param(measured_case("remote-grpc", latency_s=5e-6, service=True), id="another-service"),
     ],
 )
-def test_model_is_not_guessed_from_what_is_unlike(other: MeasuredCase) -> None:
-    """An empty cell is honest, a number of something else is not."""
+def test_model_part_needs_a_matching_case(other: MeasuredCase) -> None:
+    """A number from a different measurement would be wrong; an empty cell is not."""
     assert not set(COMPUTE[1:]) & cells(service(), other).keys()
 
 
-def test_part_below_zero_is_called_noise() -> None:
-    """The engine took longer in process than in the service: another moment of the same machine."""
+def test_negative_part_is_called_noise() -> None:
+    """The engine may take longer in process than in the service, because the two ran at different moments."""
     own, fastest = measured_case("tensorflow-cpu", latency_s=212e-6), measured_case(latency_s=20e-6)
     assert "-12.0 µs (noise)" == cells(service(), own, fastest)["+ hosting)"]
     assert "-12.0 µs (noise)" == cells(service(), measured_case(latency_s=212e-6))["+ framework"]
 
 
 def test_null_services_transport_of_the_same_protocol_stands_beside_it() -> None:
-    """Other messages cost something else; the rest of a null call is not transport."""
+    """Another protocol has other costs, and only the transport part of a null call is comparable."""
     floor = null(client_wait_s=570e-6, service_compute_s=0.0)
     assert "493 µs" == cells(service(), floor)["null's"]
     assert "null's" not in cells(service("tensorflow-oip"), floor, backend="tensorflow-oip")
     assert not {"null's", *COMPUTE[1:]} & cells(floor, measured_case(), backend="null-grpc").keys()
 
 
-def test_service_that_tells_nothing_has_no_line() -> None:
-    """A foreign one is timed as a whole."""
+def test_service_that_reports_no_times_has_no_row() -> None:
+    """A foreign server is timed only as a whole."""
     assert [] == call_parts_lines([measured_case("remote-grpc"), measured_case()])
 
 
-def test_missing_cases_are_named_as_the_option_takes_them() -> None:
-    """A newcomer does not know what belongs beside what."""
+def test_missing_backends_are_listed_for_the_option() -> None:
+    """A newcomer does not know which backends complete the table, so the line can be copied into --backends."""
     [line] = missing_cases_lines([service(), service("tensorflow-oip"), measured_case(), null()])
     assert line.endswith("--backends: tensorflow-cpu,null-oip")
     assert [] == missing_cases_lines([service(), null(), measured_case("tensorflow-cpu")])
     assert [] == missing_cases_lines([null(), measured_case(), service("remote-grpc")])
 
 
-def test_table_stands_under_the_comparison() -> None:
-    """Where the reader looks, with what would tell more."""
-    lines = comparison_lines([service()])
+def test_call_parts_are_shown_only_in_detail() -> None:
+    """The table needs many lines, so a default run leaves it out and -v shows it."""
+    lines = comparison_lines([service()], detailed=True)
     assert "where a call's time goes" in lines
+    assert "where a call's time goes" not in comparison_lines([service()], detailed=False)
     assert "tensorflow-cpu,null-grpc" in lines[-1]

@@ -1,4 +1,4 @@
-"""History is advice: it finds the steps that are there, none that are not, and compares only like with like."""
+"""The history of a case: real changes are found, noise is not, and only comparable runs form a series."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def _noise(count: int, seed: int = 0, sigma: float = 0.03) -> "np.ndarray[tuple[
 
 
 def test_step_is_found_where_it_is() -> None:
-    """Run 20 was the first slow one."""
+    """The reader wants to know which run, and so which commit, became slower."""
     times_s = 1e-3 * _noise(40)
     times_s[20:] *= 1.2
     (change,) = change_points(_series(times_s))
@@ -30,19 +30,19 @@ def test_step_is_found_where_it_is() -> None:
 
 
 def test_noise_alone_has_no_steps() -> None:
-    """At most a few of a hundred histories without a step may show one."""
+    """If histories without a change often showed one, nobody would believe a real one."""
     found = [bool(change_points(_series(1e-3 * _noise(40, seed)))) for seed in range(100)]
     assert sum(found) <= 5
 
 
 def test_slower_machine_is_no_step() -> None:
-    """The yardstick slowed down with it."""
+    """If the yardstick slows down as much as the case, the machine changed and not the code."""
     points = [Point(f"{n:04}", 1e-3 * (1 + (n >= 20)), 1e-3 * (1 + (n >= 20))) for n in range(40)]
     assert change_points(Series("case", points)) == []
 
 
 def test_few_runs_have_no_steps() -> None:
-    """Nine runs are not two levels of five."""
+    """Two levels of at least five runs need ten runs."""
     times_s = np.array([1.0] * 5 + [2.0] * 4)
     assert change_points(_series(times_s)) == []
 
@@ -51,20 +51,20 @@ def _run(number: int, **about: object) -> tuple[Path, SavedRun]:
     return Path(f"{number:04}_run.json"), saved_run(**about)
 
 
-def test_incomplete_run_is_passed_over() -> None:
-    """Ctrl-C makes no point of a trend."""
+def test_incomplete_run_is_ignored() -> None:
+    """The last case of an interrupted run may have been disturbed."""
     runs = [_run(1), _run(2, runoff=to_plain(describe_run("interrupted")))]
     assert [1] == [len(series.points) for series in collect_series(runs)]
 
 
 def test_another_machine_is_another_series() -> None:
-    """Folders of results travel."""
+    """Users copy results folders between machines."""
     other = to_plain(describe_run("")) | {"processor": "another"}
     assert len(collect_series([_run(1), _run(2, runoff=other)])) == 2
 
 
 def test_largest_last_step_comes_first() -> None:
-    """The reader's eye is led to what moved."""
+    """The cases that changed most should be seen first."""
     steady, moved = _series(1e-3 * _noise(40)), _series(np.repeat([1e-3, 2e-3], 20))
     lines = history_lines([steady, Series("moved", moved.points)], {0: [], 1: change_points(moved)})
     assert lines[2].startswith("moved")

@@ -1,1 +1,1 @@
-"""Records -> lines. Prints nothing itself."""
+"""Reports: functions that turn records into lines of text. They print nothing."""

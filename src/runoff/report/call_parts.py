@@ -1,4 +1,4 @@
-"""Where a call through a service spends its time, as far as service, client and the other cases of the run can tell."""
+"""The parts of a call through a service: how much of its time is computing, waiting, message coding and transport."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from runoff.records.schema import VERIFIED, CaseRecord
 from runoff.report.measured import MeasuredCase, other_model_suffix
 from runoff.units import format_duration
 
-# The headers are the sum that each line is.
+# Read from left to right, the headers state which parts add up to which sum.
 _HEADERS = (
     "batch",
     "service",
@@ -26,23 +26,23 @@ _HEADERS = (
 )
 _ALIGNMENT = ("right", "left", *["right"] * 9, "left")
 CALL_PARTS_LEGEND = (
-    "call = compute + queue + messages + transport: single calls, made one by one after the rounds; the mean of the",
-    "middle half of them. compute, the forward pass, and queue, the wait for its turn, are timed by the service;",
-    "messages, encoding and decoding, by both ends; transport is the rest: gRPC, threads, sockets. null's: the",
-    "transport of the service that computes nothing, over the same protocol.",
-    "compute = model + framework + hosting. model: the fastest case in process, on the same device and threads;",
-    "framework: what the service's engine takes more than that in process; hosting: what it takes more still in the",
-    "service, the rest of compute. in process: the cases meant. They ran at other moments than the calls, so a part",
-    "may come out below zero: that much is the machine's noise.",
+    "call = compute + queue + messages + transport, measured with single calls after the rounds; each number is the",
+    "mean of the middle half of the calls. The service times compute (the forward pass) and queue (waiting for the",
+    "model). Service and client both time messages (encoding and decoding). transport is the rest: gRPC, threads,",
+    "sockets. null's: transport of the null service, which computes nothing, over the same protocol.",
+    "compute = model + framework + hosting. model: the fastest case in process on the same device with as many",
+    "threads. framework: extra time of the service's engine when it runs in process. hosting: further extra time of",
+    "the same engine inside the service. in process: the cases used for this. They ran at other moments than the",
+    "calls, so noise of the machine can make a part negative.",
 )
-_UNTOLD_HOSTING = "in framework"
-# Single calls and rounds of the same case differ by up to 20 % on a shared machine; past that the reader is told.
+_HOSTING_UNKNOWN = "in framework"
+# Single calls are measured after the rounds. A note warns the reader if the two differ by more than this factor.
 _AGREEING_RATIO = 1.3
 
 
 @dataclass(frozen=True)
 class _Compute:
-    """The compute time of a call in parts; None where the run has no case that would tell."""
+    """The parts of a call's compute time; None where the run has no case from which to derive a part."""
 
     model_s: float | None = None
     framework_s: float | None = None
@@ -52,19 +52,19 @@ class _Compute:
 
 def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
-    Take the calls of one model's services apart.
+    Split the time of calls through the services of one model into parts.
 
     Args:
-        cases: What was measured on one model, in any order.
+        cases: Cases of one model, in any order.
 
     Returns:
-        A table with a line per service and batch size; CALL_PARTS_LEGEND says what its columns are. Nothing if no
-        service told its times.
+        A table with a row per service and batch size, explained by CALL_PARTS_LEGEND; no lines if no service reported
+        its times.
     """
     records = sorted((case.record for case in cases), key=lambda record: record.batch_size)
     rows, notes, batch_size = [], [], 0
     for record in records:
-        if is_taken_apart(record):
+        if has_call_parts(record):
             shown = str(record.batch_size) if record.batch_size != batch_size else ""
             rows.append((shown, record.backend + other_model_suffix(record), *_cells(record, records)))
             notes += _disagreement(record)
@@ -77,30 +77,30 @@ def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
-    Name the backends without which calls could not be taken apart further.
+    Name the backends that the user should add to see more parts of a call.
 
     Args:
-        cases: What was measured, on any models.
+        cases: Cases of any models.
 
     Returns:
-        A line, or nothing if none is missing.
+        One line, or none if no backend is missing.
     """
     measured = {case.record.backend for case in cases}
     wanted: dict[str, None] = {}
     for record in (case.record for case in cases):
-        if is_taken_apart(record) and record.answers == VERIFIED and not record.backend.startswith("remote-"):
+        if has_call_parts(record) and record.answers == VERIFIED and not record.backend.startswith("remote-"):
             wanted |= dict.fromkeys((_engine(record), _null_service(record)))
     missing = [name for name in wanted if name and name not in measured]
-    return [f"to tell more of these apart, add to --backends: {','.join(missing)}"] if missing else []
+    return [f"to see more parts, add to --backends: {','.join(missing)}"] if missing else []
 
 
-def is_taken_apart(record: CaseRecord) -> bool:
-    """Return whether service and client both told their parts of a call."""
+def has_call_parts(record: CaseRecord) -> bool:
+    """Return whether both the service and the client reported their parts of a call."""
     return record.service_compute_s is not None and record.client_wait_s is not None
 
 
 def _cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, ...]:
-    """Return the cells of one service's line from `call` on."""
+    """Return the cells of one service's row, starting with the column `call`."""
     compute = _compute_parts(record, records)
     null = next((other for other in records if _is_null_of(other, record)), None)
     parts = (compute.model_s, compute.framework_s, compute.hosting_s)
@@ -110,7 +110,7 @@ def _cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, ...]
         format_duration(record.service_compute_s or 0.0),
         model,
         framework,
-        _UNTOLD_HOSTING if framework and not hosting else hosting,
+        _HOSTING_UNKNOWN if framework and not hosting else hosting,
         format_duration(record.service_queue_s or 0.0),
         format_duration(_messages_s(record)),
         _format_part(_transport_s(record)),
@@ -120,23 +120,24 @@ def _cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, ...]
 
 
 def _call_s(record: CaseRecord) -> float:
-    """Return the whole of the calls taken apart."""
+    """Return the whole duration of a call."""
     return sum(part or 0.0 for part in (record.client_encode_s, record.client_wait_s, record.client_decode_s))
 
 
 def _messages_s(record: CaseRecord) -> float:
+    """Return the time for encoding and decoding on both ends."""
     coding = (record.client_encode_s, record.service_decode_s, record.service_encode_s, record.client_decode_s)
     return sum(part or 0.0 for part in coding)
 
 
 def _transport_s(record: CaseRecord) -> float:
-    """Return what neither end accounts for: of the same calls, so never below zero if both tell the truth."""
+    """Return the part of a call that neither end accounts for: gRPC, threads and sockets."""
     return _call_s(record) - _messages_s(record) - (record.service_compute_s or 0.0) - (record.service_queue_s or 0.0)
 
 
 def _compute_parts(record: CaseRecord, records: Sequence[CaseRecord]) -> _Compute:
-    """Take the forward pass apart by what the same and other engines take for it in process."""
-    in_process = [other for other in records if _is_like(record, other)]
+    """Split the service's compute time with the help of cases that ran the model in process."""
+    in_process = [other for other in records if _is_in_process_match(record, other)]
     if not in_process or record.answers != VERIFIED:
         return _Compute()
     compute_s = record.service_compute_s or 0.0
@@ -150,49 +151,49 @@ def _compute_parts(record: CaseRecord, records: Sequence[CaseRecord]) -> _Comput
     return _Compute(model_s, own_s - model_s, compute_s - own_s, cases)
 
 
-def _is_like(record: CaseRecord, other: CaseRecord) -> bool:
-    """Return whether another case did in process what a service does: right answers, same device, same threads."""
+def _is_in_process_match(record: CaseRecord, other: CaseRecord) -> bool:
+    """Return whether another case ran the same batch in process, verified, with the same device and threads."""
     wanted = record.batch_size, record.device_type, record.device_name, record.facts.get("threads"), VERIFIED
     found = other.batch_size, other.device_type, other.device_name, other.facts.get("threads"), other.answers
     return not other.service and found == wanted
 
 
 def _is_same_engine(record: CaseRecord, other: CaseRecord) -> bool:
-    """Return whether a case in process ran what runs inside the service, in the same version."""
+    """Return whether a case in process used the same engine, version and settings as the service."""
     facts = ("framework_version", "spinning")
     same = all((record.facts.get(fact) or "") == (other.facts.get(fact) or "") for fact in facts)
     return same and other.backend == _engine(record)
 
 
 def _engine(record: CaseRecord) -> str:
-    """Return the in-process backend that a service says it is built around; empty if it does not say."""
+    """Return the in-process backend that a service reports as its engine; empty if it reports none."""
     return str(record.facts.get("service_backend", ""))
 
 
 def _null_service(record: CaseRecord) -> str:
-    """Return the service that computes nothing, in a service's protocol."""
+    """Return the name of the null service that uses the same protocol as a service."""
     return f"null-{record.backend.rpartition('-')[2]}"
 
 
 def _is_null_of(other: CaseRecord, record: CaseRecord) -> bool:
-    """Return whether a case is what the same messages cost a service that computes nothing."""
+    """Return whether a case measured the null service with the same protocol and batch size."""
     same = (other.backend, other.batch_size) == (_null_service(record), record.batch_size)
-    return same and other is not record and is_taken_apart(other)
+    return same and other is not record and has_call_parts(other)
 
 
 def _format_part(part_s: float) -> str:
-    """Return a difference of two times; one below zero with what it is."""
+    """Return a difference of two times; a negative one is marked as noise."""
     if part_s == 0.0:
         return "0"
     return format_duration(part_s) if part_s > 0.0 else f"-{format_duration(-part_s)} (noise)"
 
 
 def _disagreement(record: CaseRecord) -> list[str]:
-    """Return a line if the calls taken apart were not like those of the rounds."""
+    """Return a warning if the single calls were much slower or faster than the rounds."""
     call_s, round_s = _call_s(record), record.latency_s_per_batch
     if max(call_s, round_s) <= _AGREEING_RATIO * min(call_s, round_s):
         return []
     return [
-        f"{record.backend} at batch size {record.batch_size}: these calls took {format_duration(call_s)}, the median"
-        f" round above {format_duration(round_s)} per call; its parts may differ as much"
+        f"{record.backend} at batch size {record.batch_size}: these calls took {format_duration(call_s)}, but the"
+        f" median round {format_duration(round_s)} per call; each part may be off by the same factor"
     ]

@@ -1,131 +1,78 @@
-"""The suite's own table: every backend per model and batch size, and where the service starts to win."""
+"""The report of a run: the result of each model in a sentence, then a table per model."""
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
-from runoff.measurement.intervals import Interval, ratio_interval
 from runoff.records.schema import OTHER_MODEL
-from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, is_taken_apart, missing_cases_lines
-from runoff.report.measured import MeasuredCase, answers_label, device_label, other_model_suffix
-from runoff.units import format_count, format_duration, format_ratio
+from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, has_call_parts, missing_cases_lines
+from runoff.report.case_tables import compact_table, detailed_table
+from runoff.report.headline import headlines
+from runoff.report.measured import MeasuredCase, device_label, other_model_suffix
+from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
 
-# What a service has to beat: the model in process, as one would run it without a service.
-IN_PROCESS_BACKEND = "onnxruntime-cpu"
-_UNTOLD_IDENTITY = "does not tell who it is: a like service that took its place meanwhile would not be noticed"
-_HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
+WIDTH = 120
+_UNKNOWN_IDENTITY = "does not report its identity; the run would not notice if a similar service replaced it"
+_SPEEDUP_LEGEND = (
+    f"Times are per call, of the median round. Speedup of a service: time of {IN_PROCESS_BACKEND} / time of the"
+    " service, with its 95 % interval; below 1 the service is slower."
+)
 
 
-def comparison_lines(cases: Sequence[MeasuredCase]) -> list[str]:
+def comparison_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
     """
-    Compare the backends of each model.
+    Report the results of a run.
 
     Args:
-        cases: What was measured, in any order.
+        cases: All cases of the run, in any order.
+        detailed: Whether to show throughput, the answers of each case and where the time of a call goes.
 
     Returns:
-        Per model a title that names the devices that did the work, a table, and from which batch size each service
-        wins.
+        Lines: the result of each model, the devices, then a table per model.
     """
-    lines: list[str] = []
-    for model in dict.fromkeys(case.record.model for case in cases):
-        lines += ["", *_model_lines([case for case in cases if case.record.model == model])]
+    models = dict.fromkeys(case.record.model for case in cases)
+    by_model = [[case for case in cases if case.record.model == model] for model in models]
+    lines = [line for group in by_model for sentence in headlines(group) for line in _wrapped(sentence)]
+    computing = [case.record for case in cases if case.computes]
+    devices = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
+    lines += ["", *devices]
+    for group in by_model:
+        lines += ["", *_model_lines(group, detailed=detailed)]
     if any(case.record.service and case.computes for case in cases):
-        lines += [
-            "",
-            f"speedup: how many times faster the service answers than {IN_PROCESS_BACKEND} in process, by the",
-        ]
-        lines += ["median round; the interval resamples blocks of rounds. Below 1 the service is slower."]
-    if any(is_taken_apart(case.record) for case in cases):
+        lines += ["", *_wrapped(_SPEEDUP_LEGEND)]
+    if detailed and any(has_call_parts(case.record) for case in cases):
         lines += [*CALL_PARTS_LEGEND, *missing_cases_lines(cases)]
     return lines
 
 
-def _model_lines(cases: Sequence[MeasuredCase]) -> list[str]:
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
+
+
+def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
+    """Return the title and the table of one model."""
     ordered = sorted(cases, key=lambda case: case.record.batch_size)
-    speedups = {case.record.case: _speedup(case, cases) for case in ordered}
-    rows, batch_size = [], 0
-    for case in ordered:
-        rows.append(_row(case, speedups[case.record.case], new=case.record.batch_size != batch_size))
-        batch_size = case.record.batch_size
-    table = tabulate(rows, _HEADERS, tablefmt="simple", disable_numparse=True, colalign=_ALIGNMENT)
-    conclusions = _conclusions(ordered, speedups)
-    return [*_title(cases), *table.splitlines(), *conclusions, *call_parts_lines(ordered)]
+    speedups = service_speedups(ordered)
+    if detailed:
+        return [*_title_lines(cases), *detailed_table(ordered, speedups), *call_parts_lines(ordered)]
+    return [*_title_lines(cases), *_table_that_fits(ordered, speedups)]
 
 
-_ALIGNMENT = ("right", "left", "right", "right", "right", "left", "left")
+def _table_that_fits(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequence[Speedup]]) -> list[str]:
+    """Return the compact table, or the detailed one if many backends would make the compact one too wide."""
+    table = compact_table(cases, speedups)
+    return table if max(map(len, table)) <= WIDTH else detailed_table(cases, speedups)
 
 
-def _row(case: MeasuredCase, speedup: Interval | None, *, new: bool) -> tuple[str, ...]:
-    record = case.record
-    return (
-        str(record.batch_size) if new else "",
-        record.backend,
-        format_duration(record.latency_s_per_batch),
-        format_duration(record.latency_s_per_sample),
-        format_count(record.throughput_samples_per_s),
-        _format_interval(speedup) if speedup else "",
-        answers_label(record),
-    )
-
-
-def _format_interval(interval: Interval) -> str:
-    low, high = (format_ratio(bound).removesuffix("×") for bound in (interval.low, interval.high))
-    return f"{format_ratio(interval.estimate)} [{low}, {high}]"
-
-
-def _title(cases: Sequence[MeasuredCase]) -> list[str]:
-    """Return the model, the devices that ran it, in process against service where both did, and their own names."""
+def _title_lines(cases: Sequence[MeasuredCase]) -> list[str]:
+    """Return the model with the devices that ran it, and warnings about services that cannot be trusted fully."""
     record = next((case.record for case in cases if case.record.answers != OTHER_MODEL), cases[0].record)
     computing = [case.record for case in cases if case.computes]
     in_process = next((r for r in computing if r.backend == IN_PROCESS_BACKEND), None)
-    services = [label for r in computing if r.service for label in [device_label(r)]]
+    services = dict.fromkeys(device_label(r) for r in computing if r.service)
     title = f"{record.model} ({record.model_description})"
     if in_process and services:
-        title += f": {device_label(in_process)} against {' and '.join(dict.fromkeys(services))}"
-    names = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
-    lines = [title, *names]
-    others = dict.fromkeys(r.backend for r in computing if r.answers == OTHER_MODEL)
-    lines += [f"{name} runs another model: its times say nothing about this one" for name in others]
-    untold = dict.fromkeys(
+        title += f": {device_label(in_process)} against {' and '.join(services)}"
+    unknown = dict.fromkeys(
         r.backend + other_model_suffix(r) for r in computing if r.facts.get("service_tells_identity") is False
     )
-    return lines + [f"{name} {_UNTOLD_IDENTITY}" for name in untold]
-
-
-def _speedup(case: MeasuredCase, cases: Iterable[MeasuredCase]) -> Interval | None:
-    """Return how much faster a service answers than the model in process at the same batch size, if it does both."""
-    wanted = (IN_PROCESS_BACKEND, case.record.batch_size)
-    base = next((c for c in cases if (c.record.backend, c.record.batch_size) == wanted), None)
-    if base is None or not case.record.service or not case.computes:
-        return None
-    return ratio_interval(base.rounds, case.rounds)
-
-
-def _conclusions(cases: Sequence[MeasuredCase], speedups: dict[str, Interval | None]) -> list[str]:
-    """Return a line per service: the batch size from which it wins, or that it does not."""
-    lines = []
-    for backend in dict.fromkeys(case.record.backend for case in cases):
-        measured = [c.record for c in cases if c.record.backend == backend and speedups[c.record.case]]
-        compared = [(record.batch_size, speedups[record.case]) for record in measured]
-        known = [(batch_size, speedup) for batch_size, speedup in compared if speedup]
-        if known:
-            lines.append(f"{backend}{other_model_suffix(measured[0])} {_crossover(known)}")
-    return lines
-
-
-def _crossover(speedups: Sequence[tuple[int, Interval]]) -> str:
-    """Return from which batch size on every measured one is certainly won, in words."""
-    won_from = None
-    for batch_size, speedup in sorted(speedups, key=lambda pair: pair[0], reverse=True):
-        if speedup.low <= 1.0:
-            break
-        won_from = batch_size
-    if won_from is not None:
-        return f"wins from batch size {won_from} on"
-    largest = max(batch_size for batch_size, _ in speedups)
-    batch_size, best = max(speedups, key=lambda pair: pair[1].estimate)
-    return (
-        f"does not win up to batch size {largest}; it comes nearest at batch size {batch_size}"
-        f" with {format_ratio(best.estimate)}"
-    )
+    return [title, *(f"{name} {_UNKNOWN_IDENTITY}" for name in unknown)]

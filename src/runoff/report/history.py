@@ -1,4 +1,4 @@
-"""Saved runs over time: what moved, when, and by how much; advice, for a gate has to measure side by side."""
+"""The history of cases over saved runs: at which run a case became faster or slower, and by how much."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,12 +11,12 @@ from tabulate import tabulate
 
 from runoff.models.mlp import Float64Array
 from runoff.records.schema import RunRecord, SavedRun
-from runoff.report.advice import likeness
+from runoff.report.case_change import comparison_key, yardstick_s
 from runoff.units import format_duration
 
-# A change point needs this many runs on each side: with fewer, one odd process makes one.
+# A level is the time of a case over consecutive runs. With fewer runs, one unusual run would count as a level.
 FEWEST_RUNS_OF_A_LEVEL = 5
-# Runs of the same code lie up to 20 % apart on a shared machine; the median of a level moves far less.
+# A level is the median of at least five runs. Differences below 3 % between two such medians are not reported.
 _SMALLEST_CHANGE = 0.03
 _Key = tuple[object, ...]
 
@@ -27,9 +27,9 @@ class Point:
     One case in one run.
 
     Attributes:
-        run: The run's number and date.
-        latency_s: Time of one call, in that run.
-        yardstick_s: What the yardstick took beside it.
+        run: Number and date of the run.
+        latency_s: Median time of one call in that run.
+        yardstick_s: Mean duration of the yardstick before and after the case.
     """
 
     run: str
@@ -40,18 +40,18 @@ class Point:
 @dataclass(frozen=True)
 class Series:
     """
-    One case over all runs in which it was the same measurement.
+    One case over all runs that measured it under the same conditions.
 
     Attributes:
-        case: Its id.
-        points: Oldest first.
+        case: The case's id.
+        points: One point per run, oldest first.
     """
 
     case: str
     points: list[Point]
 
     def normalised_s(self) -> Float64Array:
-        """Return the times as they would be if the yardstick had always taken its median time, shape (runs,)."""
+        """Return the times per call in seconds, scaled to the median speed of the machine, shape (runs,)."""
         yardstick_s = np.array([point.yardstick_s for point in self.points])
         latency_s = np.array([point.latency_s for point in self.points])
         return np.asarray(latency_s * np.median(yardstick_s) / yardstick_s, dtype=np.float64)
@@ -60,7 +60,7 @@ class Series:
 @dataclass(frozen=True)
 class Change:
     """
-    A step in a series.
+    A change of level in a series.
 
     Attributes:
         run: The first run of the new level.
@@ -73,13 +73,14 @@ class Change:
 
 def collect_series(runs: Iterable[tuple[Path, SavedRun]]) -> list[Series]:
     """
-    Put the cases of many runs into series of what is comparable.
+    Group the cases of many runs into series of comparable measurements.
 
     Args:
-        runs: Oldest first; incomplete ones and those of other suites are passed over.
+        runs: Saved runs with their paths, oldest first. Incomplete runs and runs of other suites are ignored.
 
     Returns:
-        A series per case, model digest, device, settings, versions and machine, in the order of first appearance.
+        A series for each combination of case, model digest, device, settings, versions and machine, in the order in
+        which they first appear.
     """
     series: dict[_Key, Series] = {}
     for path, run in runs:
@@ -88,26 +89,26 @@ def collect_series(runs: Iterable[tuple[Path, SavedRun]]) -> list[Series]:
             continue
         name, machine = f"{path.name.partition('_')[0]} of {run.datetime[:10]}", _machine(about)
         for record in run.records:
-            key = (record.case, *likeness(record), *machine)
+            key = (record.case, *comparison_key(record), *machine)
             if key not in series:
                 series[key] = Series(record.case, [])
-            yardstick_s = (record.yardstick_before_s + record.yardstick_after_s) / 2
-            series[key].points.append(Point(name, record.latency_s_per_batch, yardstick_s))
+            series[key].points.append(Point(name, record.latency_s_per_batch, yardstick_s(record)))
     return list(series.values())
 
 
 def change_points(series: Series) -> list[Change]:
     """
-    Find the steps of a series.
+    Find the changes of level in a series.
 
-    The search is PELT (Killick et al., 2012) on the logarithms of the normalised times, with a penalty of the
-    Bayesian kind, 3 σ² log n, where σ comes from the differences between neighbours, which a step hardly moves.
+    The search is PELT (Killick et al., 2012) on the logarithms of the normalised times with the penalty 3 σ² log n,
+    similar to the Bayesian information criterion. σ is estimated from differences between neighbouring runs, which a
+    change of level hardly affects.
 
     Args:
-        series: The case.
+        series: One case over many runs.
 
     Returns:
-        Steps of 3 % and more, oldest first; none where there are too few runs for two levels.
+        Changes of 3 % or more, oldest first; none if there are too few runs for two levels.
     """
     values = np.log(series.normalised_s())
     if len(values) < 2 * FEWEST_RUNS_OF_A_LEVEL:
@@ -115,7 +116,7 @@ def change_points(series: Series) -> list[Change]:
     import ruptures
 
     noise = max(_neighbour_noise(values), 1e-3)
-    # The linear kernel is the plain squared error; this one is written in C, ruptures.Pelt in Python.
+    # The linear kernel is the squared error. KernelCPD is written in C and faster than ruptures.Pelt, which is Python.
     search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_RUNS_OF_A_LEVEL).fit(values.reshape(-1, 1))
     ends = [0, *search.predict(pen=3 * noise**2 * math.log(len(values)))]
     levels = [float(np.median(values[start:end])) for start, end in pairwise(ends)]
@@ -127,22 +128,23 @@ def change_points(series: Series) -> list[Change]:
 
 
 def _neighbour_noise(values: Float64Array) -> float:
-    """Return the standard deviation of one run, robustly, from the differences between neighbours."""
+    """Return a robust estimate of the standard deviation of a run, from differences between neighbouring runs."""
     differences = np.diff(values)
-    # 1.4826: from the median absolute deviation to σ of a normal; √2: a difference has the noise of two runs.
+    # 1.4826 converts a median absolute deviation to the σ of a normal distribution; √2 because a difference contains
+    # the noise of two runs.
     return float(1.4826 * np.median(np.abs(differences - np.median(differences))) / math.sqrt(2))
 
 
 def history_lines(all_series: Sequence[Series], changes: dict[int, list[Change]]) -> list[str]:
     """
-    Show series with their steps.
+    Show series with their changes of level.
 
     Args:
-        all_series: What was found.
-        changes: Index of a series to its steps.
+        all_series: Series of all cases.
+        changes: Index of a series to its changes.
 
     Returns:
-        A table, the largest last step first, and what it means.
+        A table and an explanation; the series with the largest latest change comes first.
     """
     order = sorted(range(len(all_series)), key=lambda index: -_size_of_last(changes[index]))
     rows = [_row(all_series[index], changes[index]) for index in order]
@@ -150,7 +152,7 @@ def history_lines(all_series: Sequence[Series], changes: dict[int, list[Change]]
     alignment = ("left", "right", "right", "right", "right", "left")
     return [
         *tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines(),
-        "times are medians of a call, normalised by the yardstick; advice, not a verdict: a step may be the machine's",
+        "Times are medians per call, normalised by the yardstick. No verdict: a step may come from the machine.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""A case as a report sees it, and how it is named there."""
+"""A measured case with its rounds, and the labels under which reports show it."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, VERIFIED, CaseR
 @dataclass(frozen=True, eq=False)
 class MeasuredCase:
     """
-    One case with its rounds.
+    A measured case.
 
     Attributes:
-        record: What was measured.
-        rounds: Seconds per call of each round, in the order they were taken, shape (rounds,).
+        record: The case's record.
+        rounds: Seconds per call in each round, in the order of measurement, shape (rounds,).
     """
 
     record: CaseRecord
@@ -22,12 +22,12 @@ class MeasuredCase:
 
     @property
     def computes(self) -> bool:
-        """Whether the backend ran the model at all."""
+        """Whether the backend ran a model; False for the null services."""
         return self.record.answers != COMPUTES_NOTHING
 
 
 def device_label(record: CaseRecord) -> str:
-    """Return what did the work and how it was reached: `CPU (ONNX Runtime, in process)`."""
+    """Return device, framework and place of a case: `CPU (ONNX Runtime, in process)` or `CPU (TensorFlow service)`."""
     how = "service" if record.service else ", in process"
     separator = " " if record.service else ""
     other = f", {OTHER_MODEL}" if record.answers == OTHER_MODEL else ""
@@ -35,21 +35,21 @@ def device_label(record: CaseRecord) -> str:
 
 
 def other_model_suffix(record: CaseRecord) -> str:
-    """Return what follows a case's or a backend's name if another model was timed under it; else nothing."""
+    """Return the suffix that marks a backend's name if the service runs another model; empty otherwise."""
     return f" ({OTHER_MODEL})" if record.answers == OTHER_MODEL else ""
 
 
 def answers_label(record: CaseRecord) -> str:
-    """Return what is known of the answers, and whether the time had settled before it was taken."""
-    return _error_label(record) + ("" if record.steady else ", not settled")
+    """Return the result of the answer check, and a warning if the warm-up did not reach a steady state."""
+    return error_label(record) + ("" if record.steady else ", not steady")
 
 
-def _error_label(record: CaseRecord) -> str:
-    """Return the worst error, or why there is none."""
+def error_label(record: CaseRecord) -> str:
+    """Return the largest error of the answers, or the reason why there is none."""
     if record.answers != VERIFIED or record.worst_error is None:
         return record.answers
     shown = f"error {record.worst_error:.1e}"
     if record.allowed_error is not None and record.allowed_error > ILL_CONDITIONED:
-        # Right answers prove little here: float32 itself may move them by this much.
+        # Correct answers prove little for such a model, because float32 rounding alone may change them this much.
         shown += f" (float32 allows {record.allowed_error:.2g})"
     return shown

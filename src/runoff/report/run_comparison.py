@@ -1,4 +1,4 @@
-"""Two saved runs side by side: what differs, how sure that is, and whether they may be compared at all."""
+"""The comparison of two saved runs: the change of each case with its interval, and reasons not to compare them."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from runoff.records.schema import RunRecord, SavedRun
-from runoff.report.advice import Movement, movements
+from runoff.report.case_change import CaseChange, pair_cases
+from runoff.report.earlier_run import INTERVALS_NOTE
 from runoff.units import format_duration
 
 Saved = tuple[Path, SavedRun]
@@ -19,45 +20,42 @@ def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
     Compare two saved runs.
 
     Args:
-        before: The baseline.
-        now: The candidate.
+        before: The baseline: its path and its contents.
+        now: The candidate: its path and its contents.
 
     Returns:
-        What keeps the runs from being compared, if anything does; a table of the cases that both measured alike, the
-        largest change first; what each lacks.
+        Lines: differences between the runs that make a comparison doubtful; a table of the cases that both measured
+        under the same conditions, largest change first; the cases that only one run has.
     """
     old, new = before[1].records, now[1].records
-    moved = movements(new, old)
+    changes = pair_cases(new, old)
     lines = [f"baseline   {before[0].name}", f"candidate  {now[0].name}", *_doubts(before, now)]
-    if moved:
-        lines += _table(moved)
-    alike = {movement.now.case for movement in moved}
+    if changes:
+        lines += _table(changes)
+    paired = {change.now.case for change in changes}
     for name, records, others in (("baseline", old, new), ("candidate", new, old)):
         ids = {record.case for record in others}
         alone = [record.case for record in records if record.case not in ids]
-        unlike = [r.case for r in records if r.case in ids and r.case not in alike] if name == "candidate" else []
         lines += _listed(f"only in the {name}", alone)
-        lines += _listed("not compared, for the model, device, versions or settings changed", unlike)
-    if not moved:
+    common = {record.case for record in old} & {record.case for record in new}
+    unlike = [record.case for record in new if record.case in common - paired]
+    lines += _listed("not compared because model, device, versions or settings differ", unlike)
+    if not changes:
         lines.append("nothing to compare: the runs have no case in common that measured the same thing")
-    lines.append(
-        "intervals cover the rounds of each run, not what differs between processes (up to 20 % on a shared machine);"
-        " for a verdict measure side by side: pytest --gate-against REV"
-    )
-    return lines
+    return [*lines, INTERVALS_NOTE]
 
 
 def _listed(what: str, cases: Sequence[str]) -> list[str]:
-    """Return a line per case, and one that counts the rest where there are many."""
+    """Return a line for each of the first five cases, and a line with the number of the others."""
     lines = [f"{what}: {case}" for case in cases[:_MOST_LISTED]]
     return lines + ([f"{what}: {len(cases) - _MOST_LISTED} more"] if len(cases) > _MOST_LISTED else [])
 
 
 def _doubts(before: Saved, now: Saved) -> list[str]:
-    """Return why two runs should not be compared."""
+    """Return the reasons why the times of two runs may not be comparable."""
     old, new = before[1].runoff, now[1].runoff
     if old is None or new is None:
-        return ["one of them was not saved by runoff: its machine and completeness are not known"]
+        return ["one of the runs was not saved by runoff, so its machine is unknown and it may be incomplete"]
     lines = [
         f"{name} is incomplete: {about.incomplete_because}"
         for name, about in (("baseline", old), ("candidate", new))
@@ -83,33 +81,17 @@ def _package_changes(old: RunRecord, new: RunRecord) -> list[str]:
     ]
 
 
-def _table(moved: Sequence[Movement]) -> list[str]:
+def _table(changes: Sequence[CaseChange]) -> list[str]:
     rows = [
         (
-            movement.now.case,
-            format_duration(movement.before.latency_s_per_batch),
-            format_duration(movement.now.latency_s_per_batch),
-            _format_change(movement),
-            f"{movement.change_beside_yardstick:+.1%}",
+            change.now.case,
+            format_duration(change.before.latency_s_per_batch),
+            format_duration(change.now.latency_s_per_batch),
+            f"{change.change:+.1%} [{change.interval.low:+.1%}, {change.interval.high:+.1%}]",
+            f"{change.change_without_machine:+.1%}",
         )
-        for movement in sorted(moved, key=lambda movement: -abs(math.log1p(movement.change)))
+        for change in sorted(changes, key=lambda change: -abs(math.log1p(change.change)))
     ]
-    headers = ("case", "baseline", "candidate", "change [95 %]", "beside the yardstick")
+    headers = ("case", "baseline", "candidate", "change [95 %]", "without the machine's change")
     alignment = ("left", "right", "right", "left", "right")
     return tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines()
-
-
-def _format_change(movement: Movement) -> str:
-    """Return the relative change with an interval from those of both runs, which add as independent logarithms do."""
-    low, high = (_spread(movement, side) for side in ("low", "high"))
-    ratio = 1.0 + movement.change
-    return f"{movement.change:+.1%} [{ratio * math.exp(-low) - 1:+.1%}, {ratio * math.exp(high) - 1:+.1%}]"
-
-
-def _spread(movement: Movement, side: str) -> float:
-    """Return how far the logarithm of the ratio may lie below or above its estimate."""
-    # The ratio is low where the candidate is low and the baseline is high.
-    other = "high" if side == "low" else "low"
-    parts = [(movement.now, side), (movement.before, other)]
-    logs = [math.log(getattr(r, f"latency_{end}_s_per_batch") / r.latency_s_per_batch) for r, end in parts]
-    return math.hypot(*logs)

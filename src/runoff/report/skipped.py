@@ -1,4 +1,4 @@
-"""What is said of files that were no saved runs: loudly, counted, and not at length."""
+"""Warnings about files in the results folder that are not saved runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +7,8 @@ _MOST_NAMED = 5
 
 
 def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
-    """Return a line for each of the first few files, with its reason, and one that counts them where there are more."""
-    lines = [f"skipped, no saved run: {reason}" for reason in list(skipped.values())[:_MOST_NAMED]]
+    """Return a warning with the reason for each of the first five files, and the number of files if there are more."""
+    lines = [f"skipped, not a saved run: {reason}" for reason in list(skipped.values())[:_MOST_NAMED]]
     if len(skipped) > _MOST_NAMED:
-        lines.append(f"skipped {len(skipped)} files in all that are no saved runs")
+        lines.append(f"skipped {len(skipped)} files in total that are not saved runs")
     return lines

@@ -1,0 +1,40 @@
+"""The state of the machine around one measurement: how fast it was, how busy, and how much time a hypervisor took."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runoff.measurement.machine import cpu_steal_s, load_average
+from runoff.measurement.yardstick import measure_yardstick
+
+
+@dataclass(frozen=True)
+class MachineConditions:
+    """
+    The state of the machine around the rounds of one case.
+
+    Attributes:
+        yardstick_before_s: Duration of the yardstick's work just before the rounds.
+        yardstick_after_s: Duration of the same work just after the rounds.
+        load_before: Load average over one minute, read before the rounds.
+        steal_s: CPU time that the hypervisor gave to other machines during the rounds.
+    """
+
+    yardstick_before_s: float
+    yardstick_after_s: float
+    load_before: float
+    steal_s: float
+
+
+def observe_machine(measure: Callable[[], None]) -> MachineConditions:
+    """
+    Run a measurement and observe the machine around it.
+
+    Args:
+        measure: Takes the rounds of one case.
+
+    Returns:
+        The machine's state before, during and after `measure`.
+    """
+    load, steal_s, yardstick_s = load_average(), cpu_steal_s(), measure_yardstick()
+    measure()
+    return MachineConditions(yardstick_s, measure_yardstick(), load, cpu_steal_s() - steal_s)

@@ -1,0 +1,93 @@
+"""The change of one case between two runs, and the rule for which records may be compared."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runoff.measurement.intervals import Interval
+from runoff.records.schema import CaseRecord
+
+_COMPARED_FACTS = ("framework", "framework_version", "threads", "spinning")
+
+
+@dataclass(frozen=True)
+class CaseChange:
+    """
+    One case, measured in two runs.
+
+    Attributes:
+        before: The case's record in the earlier run.
+        now: The case's record in the later run.
+    """
+
+    before: CaseRecord
+    now: CaseRecord
+
+    @property
+    def change(self) -> float:
+        """Relative change of the time per call: 0.1 if a call takes 10 % longer now."""
+        return self.now.latency_s_per_batch / self.before.latency_s_per_batch - 1.0
+
+    @property
+    def change_without_machine(self) -> float:
+        """The relative change after division by the yardstick's change, which is the change of the machine's speed."""
+        return (1.0 + self.change) / self._yardstick_ratio - 1.0
+
+    @property
+    def interval(self) -> Interval:
+        """
+        The relative change with a 95 % interval.
+
+        The interval combines those of both runs as independent errors of the logarithm: its half-width is the root of
+        the sum of their squares. It does not cover differences between processes.
+        """
+        low, high = self._log_distance("low"), self._log_distance("high")
+        ratio = 1.0 + self.change
+        return Interval(self.change, ratio * math.exp(-low) - 1.0, ratio * math.exp(high) - 1.0)
+
+    @property
+    def is_beyond_intervals(self) -> bool:
+        """Whether the 95 % intervals of both runs stay apart after division by the yardstick's change."""
+        low = self.now.latency_low_s_per_batch / self._yardstick_ratio
+        high = self.now.latency_high_s_per_batch / self._yardstick_ratio
+        return low > self.before.latency_high_s_per_batch or high < self.before.latency_low_s_per_batch
+
+    @property
+    def _yardstick_ratio(self) -> float:
+        return yardstick_s(self.now) / yardstick_s(self.before)
+
+    def _log_distance(self, side: str) -> float:
+        """Return the distance of the ratio's logarithm from its lower or upper limit."""
+        # The ratio now/before is lowest where `now` is lowest and `before` is highest.
+        other_side = "high" if side == "low" else "low"
+        limits = ((self.now, side), (self.before, other_side))
+        return math.hypot(
+            *(math.log(getattr(r, f"latency_{end}_s_per_batch") / r.latency_s_per_batch) for r, end in limits)
+        )
+
+
+def pair_cases(now: Iterable[CaseRecord], before: Iterable[CaseRecord]) -> list[CaseChange]:
+    """
+    Pair the cases of two runs that measured the same thing.
+
+    Args:
+        now: Records of the later run.
+        before: Records of the earlier run.
+
+    Returns:
+        A pair for each case whose model, device, versions and settings are the same in both runs.
+    """
+    earlier = {record.case: record for record in before}
+    pairs = [(earlier[record.case], record) for record in now if record.case in earlier]
+    return [CaseChange(old, new) for old, new in pairs if comparison_key(old) == comparison_key(new)]
+
+
+def comparison_key(record: CaseRecord) -> tuple[object, ...]:
+    """Return the facts that must be equal in two records of a case if their times are to be compared."""
+    facts = tuple(map(record.facts.get, _COMPARED_FACTS))
+    return record.model_digest, record.device_type, record.device_name, record.answers, facts
+
+
+def yardstick_s(record: CaseRecord) -> float:
+    """Return the mean duration of the yardstick before and after a case, in seconds; never 0."""
+    return max((record.yardstick_before_s + record.yardstick_after_s) / 2, 1e-9)

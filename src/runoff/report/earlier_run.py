@@ -1,0 +1,112 @@
+"""The comparison of a run with an earlier saved run: a hint for the reader, not a verdict."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tabulate import tabulate
+
+from runoff.records.schema import CaseRecord, RunRecord, SavedRun
+from runoff.report.case_change import CaseChange, pair_cases
+from runoff.report.measured import other_model_suffix
+from runoff.units import format_duration
+
+_MOST_ROWS = 10
+# Reading 100 saved runs takes a few seconds. A comparable run that is older than that is not worth a longer wait.
+_MOST_RUNS_READ = 100
+INTERVALS_NOTE = (
+    "An interval covers the rounds of one run, not differences between processes. For a verdict, measure both versions"
+    " side by side: pytest --gate-against REV"
+)
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """
+    A saved run to compare the current run with.
+
+    Attributes:
+        name: Short file name and date of the run.
+        changes: The cases that both runs measured.
+    """
+
+    name: str
+    changes: list[CaseChange]
+
+
+def closest_earlier_run(
+    now: RunRecord, records: Sequence[CaseRecord], runs: Iterable[tuple[Path, SavedRun]]
+) -> EarlierRun | None:
+    """
+    Choose the saved run to compare the current run with.
+
+    Args:
+        now: The current run.
+        records: The current run's cases.
+        runs: Saved runs with their paths, newest first; only as many as needed are read.
+
+    Returns:
+        The newest comparable run that measured at least half of these cases; if there is none, the newest comparable
+        run that measured any of them; None if no run did.
+    """
+    newest = None
+    for path, run in islice(runs, _MOST_RUNS_READ):
+        if not comparable_runs(now, run.runoff):
+            continue
+        changes = pair_cases(records, run.records)
+        found = EarlierRun(f"{path.stem[:12]}… of {run.datetime[:16]}", changes)
+        if len(changes) * 2 >= len(records):
+            return found
+        newest = newest or (found if changes else None)
+    return newest
+
+
+def comparable_runs(now: RunRecord, before: RunRecord | None) -> bool:
+    """Return whether an earlier run is complete and was made on the same machine with the same Python."""
+    same = ("processor", "cores", "system", "python")
+    return before is not None and before.complete and all(getattr(now, key) == getattr(before, key) for key in same)
+
+
+def earlier_run_lines(earlier: EarlierRun, case_count: int) -> list[str]:
+    """
+    List the cases that changed since an earlier run.
+
+    A case is listed if the 95 % intervals of both runs stay apart after division by the yardstick's change.
+
+    Args:
+        earlier: The earlier run with the changes.
+        case_count: Number of cases in the current run.
+
+    Returns:
+        Lines; the largest changes come first, ten at most.
+    """
+    changed = [change for change in earlier.changes if change.is_beyond_intervals]
+    changed.sort(key=lambda change: abs(change.change_without_machine), reverse=True)
+    lines = [f"compared with the earlier run {earlier.name}:"]
+    if changed:
+        headers = ("case", "before", "now", "change", "without the machine's change")
+        rows = [_row(change) for change in changed[:_MOST_ROWS]]
+        alignment = ("left", "right", "right", "right", "right")
+        lines += tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines()
+    lines.append(_remaining_cases(len(changed), len(earlier.changes), case_count))
+    return [*lines, INTERVALS_NOTE] if changed else lines
+
+
+def _row(change: CaseChange) -> tuple[str, ...]:
+    return (
+        change.now.case + other_model_suffix(change.now),
+        format_duration(change.before.latency_s_per_batch),
+        format_duration(change.now.latency_s_per_batch),
+        f"{change.change:+.0%}",
+        f"{change.change_without_machine:+.0%}",
+    )
+
+
+def _remaining_cases(changed: int, compared: int, case_count: int) -> str:
+    """Return one line that counts the cases without a row in the table."""
+    parts = [f"{changed - _MOST_ROWS} more cases changed by less"] if changed > _MOST_ROWS else []
+    parts.append(f"{compared - changed} of {case_count} cases did not change beyond the 95 % intervals of both runs")
+    if compared < case_count:
+        parts.append(f"{case_count - compared} are not comparable or not in that run")
+    return "; ".join(parts)

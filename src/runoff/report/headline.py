@@ -1,0 +1,133 @@
+"""The result of a run in one sentence per model, printed before the tables."""
+
+from collections.abc import Sequence
+from itertools import takewhile
+
+from runoff.measurement.intervals import ratio_interval
+from runoff.records.schema import OTHER_MODEL, CaseRecord
+from runoff.report.measured import MeasuredCase
+from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
+from runoff.units import format_duration, format_ratio
+
+
+def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
+    """
+    State the result for one model.
+
+    "Faster" and "wins" are used only where a 95 % interval supports them.
+
+    Args:
+        cases: Cases of one model.
+
+    Returns:
+        One sentence per service that was compared, or one about the fastest backends if no service was compared; one
+        more for each service that runs another model.
+    """
+    model = cases[0].record.model
+    other_model = dict.fromkeys(case.record.backend for case in cases if case.record.answers == OTHER_MODEL)
+    own = [case for case in cases if case.computes and case.record.answers != OTHER_MODEL]
+    speedups = service_speedups(own)
+    sentences = [_service_result(backend, speedups[backend], own) for backend in speedups]
+    if own and not sentences:
+        sentences.append(f"{_fastest_backends(own)}; {_why_not_compared(own)}")
+    sentences += [f"{name} runs another model, so its times are no result for this model" for name in other_model]
+    return [f"{model}: {sentence}" for sentence in sentences or ["nothing was timed that computes the model"]]
+
+
+def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[MeasuredCase]) -> str:
+    """Return the comparison of one service with the model in process, from the smallest batch size to the largest."""
+    in_process = next(case.record.framework_label for case in cases if case.record.backend == IN_PROCESS_BACKEND)
+    process, service = f"{in_process} in process", _service_label(backend, cases)
+    first, last = speedups[0], speedups[-1]
+    sentence = _comparison(process, service, first)
+    if len(speedups) == 1:
+        return sentence
+    if _is_same_outcome(first, last):
+        factor = last.text if not _is_certain(last) else f"{_format_factor(last)}"
+        sentence += f" and {factor} at batch {last.batch_size}"
+    elif last.service_is_slower:
+        sentence += f"; {_comparison(process, service, last)}"
+    return f"{sentence}; {_where_service_wins(speedups)}"
+
+
+def _comparison(process: str, service: str, speedup: Speedup) -> str:
+    """Return which side is faster at one batch size and by what factor."""
+    where = f"at batch {speedup.batch_size}"
+    if not _is_certain(speedup):
+        return f"no certain difference between {process} and {service}: speedup of the service {speedup.text} {where}"
+    faster, slower = (process, service) if speedup.service_is_slower else (service, process)
+    return f"{faster} is {_format_factor(speedup)} faster than {slower} {where}"
+
+
+def _where_service_wins(speedups: Sequence[Speedup]) -> str:
+    """Return the batch sizes at which a service is certainly faster."""
+    wins = [speedup for speedup in speedups if speedup.service_is_faster]
+    if len(wins) == len(speedups):
+        return "the service wins at every batch size"
+    lasting = list(takewhile(lambda speedup: speedup.service_is_faster, reversed(speedups)))
+    single = ", ".join(str(win.batch_size) for win in wins[: len(wins) - len(lasting)])
+    if lasting:
+        also = f" and at batch {single}" if single else ""
+        return f"the service wins from batch {lasting[-1].batch_size} on ({lasting[-1].text}){also}"
+    if single:
+        return f"the service wins only at batch {single}"
+    uncertain = [speedup for speedup in speedups if not _is_certain(speedup)]
+    if not uncertain:
+        return "the service never wins"
+    best = max(uncertain, key=lambda speedup: speedup.ratio.estimate)
+    return f"the service never certainly wins (best: {best.text} at batch {best.batch_size})"
+
+
+def _is_certain(speedup: Speedup) -> bool:
+    return speedup.service_is_faster or speedup.service_is_slower
+
+
+def _is_same_outcome(first: Speedup, last: Speedup) -> bool:
+    return (first.service_is_faster, first.service_is_slower) == (last.service_is_faster, last.service_is_slower)
+
+
+def _format_factor(speedup: Speedup) -> str:
+    """Return how many times faster the faster side is."""
+    ratio = speedup.ratio.estimate
+    return format_ratio(1.0 / ratio if speedup.service_is_slower else ratio)
+
+
+def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
+    """Return a service's name for a sentence; it contains the backend if two services would have the same name."""
+    labels = {case.record.backend: _framework_and_device(case.record) for case in cases if case.record.service}
+    is_unique = list(labels.values()).count(labels[backend]) == 1
+    return labels[backend] if is_unique else f"{labels[backend]} ({backend})"
+
+
+def _framework_and_device(record: CaseRecord) -> str:
+    return f"the {record.framework_label} service" + (" on the GPU" if record.device_type == "gpu" else "")
+
+
+def _fastest_backends(cases: Sequence[MeasuredCase]) -> str:
+    """Return the fastest backend at the smallest and at the largest batch size, with its time per call."""
+    sizes = sorted({case.record.batch_size for case in cases})
+    return "; ".join(_fastest_at(cases, size) for size in dict.fromkeys((sizes[0], sizes[-1])))
+
+
+def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> str:
+    at_size = [case for case in cases if case.record.batch_size == batch_size]
+    ranked = sorted(at_size, key=lambda case: case.record.latency_s_per_batch)
+    names = [case.record.backend for case in ranked]
+    times = [format_duration(case.record.latency_s_per_batch) for case in ranked]
+    if len(ranked) == 1:
+        return f"{names[0]} takes {times[0]} per call at batch {batch_size}"
+    if ratio_interval(ranked[1].rounds, ranked[0].rounds).low > 1.0:
+        return f"{names[0]} is the fastest backend at batch {batch_size} with {times[0]} per call"
+    return (
+        f"no certain difference between {names[0]} ({times[0]} per call) and {names[1]} ({times[1]}),"
+        f" the fastest at batch {batch_size}"
+    )
+
+
+def _why_not_compared(cases: Sequence[MeasuredCase]) -> str:
+    """Return the reason why no service was compared with the model in process."""
+    if not any(case.record.service for case in cases):
+        return "no service was timed"
+    if not any(case.record.backend == IN_PROCESS_BACKEND for case in cases):
+        return f"{IN_PROCESS_BACKEND} was not timed, so there is no speedup of a service"
+    return f"no service was timed at a batch size of {IN_PROCESS_BACKEND}"

@@ -1,0 +1,62 @@
+"""The speed of services relative to the same model in this process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runoff.measurement.intervals import Interval, ratio_interval
+from runoff.report.measured import MeasuredCase
+from runoff.units import format_ratio
+
+# Services are compared with this backend because it is the usual way to run a small model without a service.
+IN_PROCESS_BACKEND = "onnxruntime-cpu"
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """
+    The speed of a service relative to IN_PROCESS_BACKEND at one batch size.
+
+    Attributes:
+        batch_size: Samples per call.
+        ratio: Latency in process / latency of the service. Above 1 the service is faster.
+    """
+
+    batch_size: int
+    ratio: Interval
+
+    @property
+    def service_is_faster(self) -> bool:
+        """Whether the whole interval lies above 1."""
+        return self.ratio.low > 1.0
+
+    @property
+    def service_is_slower(self) -> bool:
+        """Whether the whole interval lies below 1."""
+        return self.ratio.high < 1.0
+
+    @property
+    def text(self) -> str:
+        """The ratio with its 95 % interval: `1.80× [1.52, 2.11]`."""
+        low, high = (format_ratio(limit).removesuffix("×") for limit in (self.ratio.low, self.ratio.high))
+        return f"{format_ratio(self.ratio.estimate)} [{low}, {high}]"
+
+
+def service_speedups(cases: Sequence[MeasuredCase]) -> dict[str, list[Speedup]]:
+    """
+    Compute the speedup of every service that runs a model.
+
+    Args:
+        cases: Cases of one model.
+
+    Returns:
+        Backend name to its speedups, smallest batch size first. A batch size is left out if IN_PROCESS_BACKEND was not
+        measured at it, a backend if no batch size remains.
+    """
+    in_process = {case.record.batch_size: case for case in cases if case.record.backend == IN_PROCESS_BACKEND}
+    speedups: dict[str, list[Speedup]] = {}
+    for case in sorted(cases, key=lambda case: case.record.batch_size):
+        record = case.record
+        if record.service and case.computes and record.batch_size in in_process:
+            ratio = ratio_interval(in_process[record.batch_size].rounds, case.rounds)
+            speedups.setdefault(record.backend, []).append(Speedup(record.batch_size, ratio))
+    return speedups

@@ -1,0 +1,156 @@
+"""The sentence that states a model's result: each wording, and "faster" only where the interval supports it."""
+
+import numpy as np
+import pytest
+
+from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL
+from runoff.report.headline import headlines
+from runoff.report.measured import MeasuredCase
+from tests.support.records import case_record, measured_case
+
+
+def _race(*service_latencies_s: float) -> list[str]:
+    """Return the headlines for ONNX Runtime at 1 ms against a service, at batch sizes 1, 4, 16, …."""
+    sizes = [4**power for power in range(len(service_latencies_s))]
+    in_process = [measured_case("onnxruntime-cpu", size) for size in sizes]
+    service = [measured_case("tensorflow-grpc", n, t) for n, t in zip(sizes, service_latencies_s, strict=True)]
+    return headlines([*in_process, *service])
+
+
+def _noisy_case(backend: str, batch_size: int, latency_s: float) -> MeasuredCase:
+    """Make a case whose rounds vary by half of their median in a fixed pseudo-random order."""
+    rounds = latency_s * np.random.default_rng(batch_size).uniform(0.5, 1.5, size=20)
+    return MeasuredCase(case_record(backend, batch_size, float(np.median(rounds))), rounds)
+
+
+SERVICE = "the TensorFlow service"
+PROCESS = "ONNX Runtime in process"
+
+
+@pytest.mark.parametrize(
+    ("service_latencies_s", "expected"),
+    [
+        pytest.param([4e-3], f"{PROCESS} is 4.00× faster than {SERVICE} at batch 1", id="one-batch-size"),
+        pytest.param(
+            [4e-3, 2e-3],
+            f"{PROCESS} is 4.00× faster than {SERVICE} at batch 1 and 2.00× at batch 4; the service never wins",
+            id="service-never-wins",
+        ),
+        pytest.param(
+            [0.5e-3, 0.25e-3],
+            f"{SERVICE} is 2.00× faster than {PROCESS} at batch 1 and 4.00× at batch 4;"
+            " the service wins at every batch size",
+            id="service-always-wins",
+        ),
+        pytest.param(
+            [0.5e-3, 2e-3],
+            f"{SERVICE} is 2.00× faster than {PROCESS} at batch 1;"
+            f" {PROCESS} is 2.00× faster than {SERVICE} at batch 4; the service wins only at batch 1",
+            id="service-wins-small-batches",
+        ),
+        pytest.param(
+            [2e-3, 0.5e-3, 2e-3],
+            f"{PROCESS} is 2.00× faster than {SERVICE} at batch 1 and 2.00× at batch 16;"
+            " the service wins only at batch 4",
+            id="service-wins-in-the-middle",
+        ),
+    ],
+)
+def test_result_of_a_service_is_stated(service_latencies_s: list[float], expected: str) -> None:
+    """The sentence answers which side is faster at both ends and where the service wins."""
+    assert [f"net: {expected}"] == _race(*service_latencies_s)
+
+
+def test_service_wins_from_the_batch_size_after_which_it_never_loses() -> None:
+    """A win at a small batch size that is lost again at a larger one is no crossover."""
+    [line] = _race(0.5e-3, 2e-3, 0.5e-3, 0.25e-3)
+    assert "the service wins from batch 16 on (2.00× [1.9" in line
+    assert line.endswith(" and at batch 1")
+
+
+def test_equal_times_support_no_winner() -> None:
+    """The interval's limits decide, not the estimate."""
+    [line] = _race(0.9999e-3)
+    assert line.startswith(
+        f"net: no certain difference between {PROCESS} and {SERVICE}: speedup of the service 1.00× [0.9"
+    )
+    assert "faster" not in line
+
+
+def test_uncertain_batch_size_is_stated_with_its_interval() -> None:
+    """Where an interval contains 1, "never wins" would claim more than was measured."""
+    [line] = _race(2e-3, 0.9999e-3)
+    assert (
+        "2.00× faster than the TensorFlow service at batch 1; the service never certainly wins (best: 1.00× [" in line
+    )
+
+
+def test_noisy_rounds_support_no_winner() -> None:
+    """A difference of 10 % is not a result if the rounds vary by half of their median."""
+    cases = [_noisy_case("onnxruntime-cpu", 1, 1e-3), _noisy_case("tensorflow-grpc", 1, 1.1e-3)]
+    [line] = headlines(cases)
+    assert "no certain difference" in line
+
+
+def test_two_uncertain_ends_are_stated_with_both_intervals() -> None:
+    """Neither end may be dropped because it is undecided."""
+    [line] = _race(0.9999e-3, 1.0001e-3)
+    assert " at batch 1 and 1.00× [" in line
+    assert "faster" not in line
+
+
+def test_run_without_a_service_names_the_fastest_backend() -> None:
+    """Without a service the question is which backend to use in process."""
+    cases = [measured_case("numpy", 1, 2e-3), measured_case("onnxruntime-cpu", 1), measured_case("numpy", 8, 3e-3)]
+    expected = (
+        "net: onnxruntime-cpu is the fastest backend at batch 1 with 1.00 ms per call;"
+        " numpy takes 3.00 ms per call at batch 8; no service was timed"
+    )
+    assert [expected] == headlines(cases)
+
+
+def test_fastest_backend_within_the_noise_is_not_called_fastest() -> None:
+    """Two backends with overlapping intervals are not ranked."""
+    [line] = headlines([measured_case("numpy", 1, 1.0001e-3), measured_case("onnxruntime-cpu", 1)])
+    assert "no certain difference between onnxruntime-cpu (1.00 ms per call) and numpy (1.00 ms)" in line
+
+
+def test_run_of_services_alone_says_what_is_missing() -> None:
+    """Without onnxruntime-cpu there is nothing to compute a speedup from."""
+    [line] = headlines([measured_case("tensorflow-grpc", 1)])
+    assert "tensorflow-grpc takes 1.00 ms per call at batch 1; onnxruntime-cpu was not timed" in line
+
+
+def test_service_at_other_batch_sizes_is_not_compared() -> None:
+    """A speedup needs both sides at the same batch size."""
+    [line] = headlines([measured_case("onnxruntime-cpu", 1), measured_case("tensorflow-grpc", 8)])
+    assert line.endswith("no service was timed at a batch size of onnxruntime-cpu")
+
+
+def test_null_service_gets_no_result() -> None:
+    """It computes nothing, so it cannot win."""
+    null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
+    assert ["net: nothing was timed that computes the model"] == headlines([null])
+    assert "wins" not in headlines([measured_case(), null])[0]
+
+
+def test_service_that_runs_another_model_gets_no_result() -> None:
+    """Its times are those of a different network."""
+    other = measured_case("remote-grpc", latency_s=1e-6, answers=OTHER_MODEL, worst_error=None)
+    lines = headlines([measured_case(), other])
+    assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]
+    assert "remote-grpc" not in lines[0]
+
+
+def test_two_services_of_one_framework_are_told_apart() -> None:
+    """Two sentences about "the TensorFlow service" would be ambiguous."""
+    services = [measured_case("tensorflow-grpc", 1, 2e-3), measured_case("tensorflow-oip", 1, 4e-3)]
+    lines = headlines([measured_case(), *services])
+    assert ["(tensorflow-grpc)", "(tensorflow-oip)"] == [line.split()[-4] for line in lines]
+
+
+def test_gpu_is_named_only_where_it_did_the_work() -> None:
+    """A number from a CPU must never be read as a GPU's."""
+    gpu = measured_case("tensorflow-grpc", device_type="gpu", device_name="NVIDIA X")
+    assert "the TensorFlow service on the GPU" in headlines([measured_case(), gpu])[0]
+    assert "GPU" not in headlines([measured_case(), measured_case("tensorflow-grpc")])[0]
