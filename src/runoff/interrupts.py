@@ -1,4 +1,4 @@
-"""Ctrl-C, put off for the moments in which it would leave a process or a folder behind."""
+"""Defers Ctrl-C while an interrupt would leave a process or a folder behind."""
 
 import signal
 import threading
@@ -7,22 +7,22 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def interrupt_deferred() -> Iterator[None]:
     """
-    Put Ctrl-C off to the end of the block.
+    Defer Ctrl-C until the context ends.
 
     Raises:
-        KeyboardInterrupt: At the end, if it came meanwhile.
+        KeyboardInterrupt: At the end of the context, if Ctrl-C was pressed within it.
     """
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    came: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    received: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if came:
+        if received:
             raise KeyboardInterrupt

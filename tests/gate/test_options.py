@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runoff.gate.options import parse_alpha, parse_duration_s, parse_tolerance
-from tests.support.gated_suites import gate, make_suite
+from tests.support.gated_suites import make_suite, run_gate
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +31,16 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_unusable_option_is_a_usage_error(suite: Path, arguments: list[str], message: str) -> None:
     """A typing error must be reported at once (pytest's exit code 4), not after minutes of measuring."""
     against = [] if any(argument.startswith("--gate-against") for argument in arguments) else ["--gate-against=HEAD"]
-    gated = gate(suite, *against, *arguments)
-    assert 4 == gated.code, gated.output
+    gated = run_gate(suite, *against, *arguments)
+    assert 4 == gated.exit_code, gated.output
     assert message in gated.output
     assert "it ran" not in gated.output
 
 
 def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
     """If a CI job lost its --gate-against by accident, the job must not pass without a comparison."""
-    gated = gate(suite, "--gate-strict")
-    assert 4 == gated.code
+    gated = run_gate(suite, "--gate-strict")
+    assert 4 == gated.exit_code
     assert "--gate-strict: there is no baseline" in gated.output
 
 
@@ -54,8 +54,8 @@ def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
 )
 def test_gate_that_compares_nothing_fails(suite: Path, arguments: list[str], message: str) -> None:
     """A gate that compared nothing must not look like one that found no regression; its exit code is 11."""
-    gated = gate(suite, *arguments)
-    assert 11 == gated.code, gated.output
+    gated = run_gate(suite, *arguments)
+    assert 11 == gated.exit_code, gated.output
     assert message in gated.output
 
 

@@ -1,4 +1,9 @@
-"""Small suites that know nothing of runoff, in git repositories of their own, and gated runs of them."""
+"""
+Small benchmark suites in git repositories of their own, and gated pytest runs of them.
+
+The runs are real: processes, sockets and git worktrees. Only the clock that measures rounds is made up. It advances by
+the amount of work that a benchmark asks for, so a candidate with 10 % more work is exactly 10 % slower on any machine.
+"""
 
 import json
 import os
@@ -9,97 +14,123 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# As few and as short blocks as can still give a verdict; slowdowns in these suites are large.
-QUICK = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 1.5e7, "warm_ns": 2e5}
-# Enough for a slowdown alone.
-FEWEST = {**QUICK, "first_blocks": 1, "second_blocks": 1}
-ALPHA = "--gate-alpha=0.5"
-_WORDS = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--gate-tolerance=60%", ALPHA)
+# As few blocks as the statistics allow, of one cycle of rounds each: the made-up clock has no noise to average out.
+FIVE_AND_THREE_BLOCKS = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 0, "warm_ns": 2e5}
+# Enough to find a slowdown, but not to prove that there is none.
+ONE_AND_ONE_BLOCK = {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1, "second_blocks": 1}
+_OPTIONS = (
+    "-p", "no:cacheprovider", "--gate-tolerance=10%", "--gate-alpha=0.5", "--benchmark-timer=suite_clock.now",
+)  # fmt: skip
+# Loading only the plugins that a gated run needs halves the start of each of its many processes.
+_PLUGINS = ("-p", "benchmark", "-p", "runoff")
 
-WORK = """
+_CLOCK = '''
+"""The clock of the suite: it stands still except while `work` runs."""
+
+now_s = 0.0
+
+def now():
+    return now_s
+
+def advance(seconds):
+    global now_s
+    now_s += seconds
+'''
+_WORK = """
 import os, sys, time
-import pytest
+import pytest, suite_clock
 
 def work(count):
-    total = 0
-    for number in range(count):
-        total += number
-    return total
+    suite_clock.advance(count * 1e-6)
+    return count
 """
 
 
 @dataclass(frozen=True)
-class Gated:
+class GatedRun:
     """
-    What a gated run left.
+    What a gated run left behind.
 
     Attributes:
-        code: Its exit code.
-        output: Everything it said.
-        folder: The suite.
+        exit_code: pytest's exit code.
+        output: Its standard output and standard error.
+        folder: The suite's folder.
     """
 
-    code: int
+    exit_code: int
     output: str
     folder: Path
 
     @property
     def saved(self) -> dict[str, Any]:
-        """What --benchmark-json wrote."""
+        """The run that --benchmark-json=out.json saved."""
         run: dict[str, Any] = json.loads((self.folder / "out.json").read_bytes())
         return run
 
     @property
-    def words(self) -> dict[str, str]:
-        """Test name to verdict, as the table says it."""
+    def verdicts(self) -> dict[str, str]:
+        """Each test's verdict, in the order of the printed table."""
         lines = [line.split() for line in self.output.splitlines() if line.startswith("test_suite.py::")]
         return {cells[0].partition("::")[2]: cells[-1] for cells in lines if not cells[0].endswith(":")}
 
 
-def git(folder: Path, *words: str) -> None:
-    """Run git as nobody in particular."""
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
-    command = ["git", *who, *words]
+def git(folder: Path, *arguments: str) -> None:
+    """Run git with an author of its own, whatever the user's configuration contains."""
+    author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", *author, *arguments]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment(folder))
 
 
-def environment(folder: Path, tuning: Mapping[str, float] = QUICK) -> dict[str, str]:
-    """Return the environment of a gated run; caches and the configuration of git are the test's own."""
+def environment(folder: Path, tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCKS) -> dict[str, str]:
+    """Return the environment variables of a gated run; its caches and git configuration are the test's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_", "GITHUB_"))}
     return kept | {
         "RUNOFF_CACHE_DIR": str(folder.parent / "cache"),
         "RUNOFF_GATE_TUNING": json.dumps(dict(tuning)),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join([str(folder.parent / "clock"), *filter(None, [kept.get("PYTHONPATH")])]),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
 
 
 def make_suite(folder: Path, tests: str) -> Path:
-    """Make a repository with one commit that holds a suite."""
+    """Create a repository with one commit that holds a suite, and the suite's clock beside it."""
     folder.mkdir(parents=True)
+    clock = folder.parent / "clock"
+    clock.mkdir(exist_ok=True)
+    (clock / "suite_clock.py").write_text(_CLOCK)
     git(folder, "init", "--quiet", "--initial-branch=main")
     write_tests(folder, tests)
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message=baseline")
+    commit(folder)
     return folder
 
 
+def commit(folder: Path) -> None:
+    """Commit everything in a suite's folder."""
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=a commit")
+
+
 def write_tests(folder: Path, tests: str) -> None:
-    """Put tests into the working tree, without a commit."""
-    (folder / "test_suite.py").write_text(WORK + tests)
+    """Replace the tests in the working tree, without a commit."""
+    (folder / "test_suite.py").write_text(_WORK + tests)
 
 
-def gate_command(*words: str) -> list[str]:
-    """Return the words of a gated run."""
-    return [sys.executable, "-m", "pytest", *_WORDS, *words]
+def gate_command(*arguments: str) -> list[str]:
+    """Return the command line of a gated run."""
+    return [sys.executable, "-m", "pytest", *_PLUGINS, *_OPTIONS, *arguments]
 
 
-def gate(
-    folder: Path, *words: str, tuning: Mapping[str, float] = QUICK, variables: Mapping[str, str] | None = None
-) -> Gated:
-    """Run pytest with the gate's options in a suite."""
+def run_gate(
+    folder: Path,
+    *arguments: str,
+    tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCKS,
+    variables: Mapping[str, str] | None = None,
+) -> GatedRun:
+    """Run pytest in a suite's folder with the gate's options, and wait for its end."""
     done = subprocess.run(
-        gate_command(*words),
+        gate_command(*arguments),
         cwd=folder,
         env=environment(folder, tuning) | dict(variables or {}),
         stdout=subprocess.PIPE,
@@ -108,4 +139,4 @@ def gate(
         timeout=300,
         check=False,
     )
-    return Gated(done.returncode, done.stdout, folder)
+    return GatedRun(done.returncode, done.stdout, folder)

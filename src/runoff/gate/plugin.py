@@ -1,34 +1,30 @@
 """
-The gate in pytest: `pytest --gate-against BASELINE` compares benchmarks instead of only measuring them.
+The gate's pytest plugin: `pytest --gate-against BASELINE` compares benchmarks with a baseline.
 
-Ordinary tests run as ever. Benchmarks are run by children on both sides (`runoff.gate`); each is then reported here as
-the test that it is, with the candidate's rounds, so that tables, saved runs and JUnit have it as from any run.
+Ordinary tests run as without the gate. Benchmarks run in worker processes on both sides; afterwards each is reported as
+a test of this pytest, with the candidate's rounds, so that it appears in tables, saved runs and JUnit as in any run.
 """
 
 import dataclasses
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from runoff.errors import GateError, RunoffError
-from runoff.gate.options import GATE_OPTIONS, MARKER, GateOptions, add_options, parse_options, tolerance_of
-from runoff.gate.replay import replay
+from runoff.errors import RunoffError
+from runoff.gate.options import MARKER, GateOptions, add_options, parse_options, tolerance_of
 
-# Why a run with this gate's result must never be a baseline; whoever saves runs reads it.
+if TYPE_CHECKING:
+    from runoff.gate.run.result import GateResult
+
+# Why a saved run with this gate's result must never be a baseline; read by the plugin that saves runs.
 NO_BASELINE_BECAUSE = pytest.StashKey[str]()
-# Shorter gates, for trying things out and for tests: JSON with first_blocks, second_blocks, round_ns, warm_ns, case_ns,
-# collect_s, set_up_s, round_s.
-_TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 
 def is_worker() -> bool:
-    """Return whether this pytest is a child of a gate: its own plugin then knows the options."""
+    """Return whether this pytest is a worker of a gate, whose own plugin declares the gate's options."""
     return "runoff_gate_worker" in sys.modules
 
 
@@ -39,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options before anything runs, and join in if a gate is wanted."""
+    """Check the options before any test runs; register the gate if they ask for it."""
     if is_worker():
         return
     config.addinivalue_line("markers", MARKER)
@@ -52,30 +48,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Take the place of pytest's loop; stands in the module, which is registered early, to come after conftests."""
+    """Replace pytest's loop. The hook is in this early module so that it runs after those of conftest files."""
     plugin = session.config.pluginmanager.get_plugin("runoff-gate-run")
     return plugin.run_loop(session) if isinstance(plugin, GatePlugin) else None
 
 
 class GatePlugin:
-    """One gated run."""
+    """The hooks of a gated pytest run."""
 
     def __init__(self, config: pytest.Config, options: GateOptions) -> None:
         self._config = config
         self._options = options
-        self._result: Any = None
+        self._result: GateResult | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave ordinary tests out where only the comparison is wanted."""
+        """Deselect ordinary tests if the user asked for --gate-only."""
         if self._options.only:
-            left_out = [item for item in items if not _is_benchmark(item)]
+            ordinary = [item for item in items if not _is_benchmark(item)]
             items[:] = [item for item in items if _is_benchmark(item)]
-            if left_out:
-                config.hook.pytest_deselected(items=left_out)
+            if ordinary:
+                config.hook.pytest_deselected(items=ordinary)
 
     def run_loop(self, session: pytest.Session) -> bool:
-        """Run ordinary tests as ever, compare, then report each benchmark."""
+        """Run ordinary tests, then the comparison, then report each benchmark as a test."""
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} errors during collection")
         if session.config.option.collectonly:
@@ -83,71 +79,25 @@ class GatePlugin:
         ordinary = [item for item in session.items if not _is_benchmark(item)]
         benchmarks = [item for item in session.items if _is_benchmark(item)]
         _run_items(session, ordinary)
-        self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not come to its end"
+        # Stays in place if the comparison raises, for example after Ctrl-C.
+        self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
         try:
             tolerances = {item.nodeid: tolerance_of(item, self._options.tolerance) for item in benchmarks}
         except RunoffError as error:
             raise pytest.UsageError(str(error)) from None
-        self._result = self._compare(tolerances)
+        from runoff.gate.comparison import compare
+        from runoff.gate.replay import replay
+
+        self._result = compare(self._config, self._options, tolerances)
         self._config.stash[NO_BASELINE_BECAUSE] = self._result.no_baseline_because
         for item in benchmarks:
             replay(item, self._result)
         _run_items(session, benchmarks)
         return True
 
-    def _compare(self, tolerances: Mapping[str, float]) -> Any:
-        from runoff.gate.baseline.lookup import prepare_baseline
-        from runoff.gate.baseline.side import candidate_side
-        from runoff.gate.run.config import GateConfig
-        from runoff.gate.run.core_affinity import choose
-        from runoff.gate.run.gate_run import GateRun
-        from runoff.gate.run.result import GateResult
-
-        options, call = self._options, _invocation(self._config)
-        against = options.against or "other models"
-        models = {"model": list(options.models)} if options.models else {}
-        with self._telling() as telling:
-            try:
-                plan, rhythm, deadlines = _tuned(options)
-                with prepare_baseline(options.against, models, call, telling.line) as baseline:
-                    telling.line(f"gate: this tree against {baseline.label}")
-                    question = GateConfig(
-                        against, candidate_side(call), baseline, tolerances, _chooser(call), plan, choose(),
-                        GATE_OPTIONS, rhythm, deadlines,
-                    )  # fmt: skip
-                    return GateRun(question, telling).run()
-            except GateError as error:
-                return GateResult(against, against, options.alpha, refused=str(error))
-            except RunoffError as error:
-                raise pytest.UsageError(str(error)) from None
-
-    @contextmanager
-    def _telling(self) -> Iterator[Any]:
-        """Yield who tells the user: lines in a log, and on a terminal what is going on right now."""
-        from tqdm import tqdm
-
-        from runoff.gate.run.config import Reporter
-
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        capture = self._config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else nullcontext():
-            if reporter is None:
-                yield Reporter(lambda _: None, lambda _: None)
-                return
-            reporter.ensure_newline()
-            # No bar: how many blocks there will be is known only in the end.
-            with tqdm(bar_format="{desc}", file=sys.stderr, leave=False, disable=not reporter.isatty) as status:
-
-                def tell(text: str) -> None:
-                    with tqdm.external_write_mode(file=sys.stderr):
-                        reporter.write_line(text)
-                        reporter.flush()
-
-                yield Reporter(tell, status.set_description_str)
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
-        """Put the verdicts into the saved run."""
+        """Add the verdicts to the saved run."""
         if self._result is not None:
             from runoff.gate.report import as_json
 
@@ -155,17 +105,19 @@ class GatePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Turn the result into the exit code, unless a test failed: broken is not slow."""
+        """Set the gate's exit code, unless a test failed: pytest's exit code then shows that the code is broken."""
         if self._result is None:
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = self._result.exit_code(strict=self._options.strict)
-        self._write_markdown()
+        problems = self._write_markdown(self._result)
+        self._result = dataclasses.replace(self._result, notes=(*self._result.notes, *problems))
 
-    def _write_markdown(self) -> None:
+    def _write_markdown(self, result: "GateResult") -> list[str]:
+        """Write the verdicts to the user's Markdown file and to GitHub's summary; return what could not be written."""
         from runoff.gate.report import markdown_lines
 
-        text = "\n".join(markdown_lines(self._result, self._repeat_words())) + "\n"
+        text = "\n".join(markdown_lines(result, self._repeat_command())) + "\n"
         problems = []
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         for path, mode in ((self._options.markdown, "w"), (Path(summary) if summary else None, "a")):
@@ -174,8 +126,8 @@ class GatePlugin:
                     with path.open(mode, encoding="utf-8") as file:
                         file.write(text)
                 except OSError as error:
-                    problems.append(f"{path}: the verdicts could not be written there: {error.strerror}")
-        self._result = dataclasses.replace(self._result, notes=(*self._result.notes, *problems))
+                    problems.append(f"{path}: the verdicts could not be written: {error.strerror}")
+        return problems
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -185,14 +137,16 @@ class GatePlugin:
         from runoff.gate.report import terminal_lines
 
         terminalreporter.section("gate", sep="=")
-        for line in terminal_lines(self._result, self._repeat_words()):
+        for line in terminal_lines(self._result, self._repeat_command()):
             terminalreporter.line(line)
 
-    def _repeat_words(self) -> list[str]:
-        """Return the words that repeat this gate, less the tests; a report adds the case."""
-        call = _invocation(self._config)
-        kept = [word for word in call.arguments if word not in call.positional]
-        return [Path(sys.executable).name, "-m", "pytest", *kept]
+    def _repeat_command(self) -> list[str]:
+        """Return the command line that repeats this gate, without the tests; the report adds a test id."""
+        from runoff.gate.invocation import invocation_of
+
+        invocation = invocation_of(self._config)
+        options = [argument for argument in invocation.arguments if argument not in invocation.positional]
+        return [Path(sys.executable).name, "-m", "pytest", *options]
 
 
 def _is_benchmark(item: pytest.Item) -> bool:
@@ -208,44 +162,3 @@ def _run_items(session: pytest.Session, items: list[pytest.Item]) -> None:
             raise session.Failed(session.shouldfail)
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
-
-
-def _invocation(config: pytest.Config) -> Any:
-    """Return how this pytest was called."""
-    from runoff.gate.baseline.side import Invocation
-    from runoff.gate.baseline.worktree import git_top_level
-
-    parameters = config.invocation_params
-    root = config.rootpath.resolve()
-    top = git_top_level(root)
-    tree = top.resolve() if top is not None else root
-    positional = tuple(config.option.file_or_dir or ())
-    return Invocation(tuple(map(str, parameters.args)), positional, parameters.dir.resolve(), root, tree)
-
-
-def _chooser(call: Any) -> Any:
-    """Return a function that says whether a test id was asked for; paths are collected whole, ids are not."""
-    prefixes = []
-    for word in call.positional:
-        path, separator, test = word.partition("::")
-        if not separator:
-            return lambda _: True
-        relative = os.path.relpath(call.folder / path, call.root).replace(os.sep, "/")
-        prefixes.append(relative + separator + test)
-    if not prefixes:
-        return lambda _: True
-    return lambda case: any(case == each or case.startswith((f"{each}::", f"{each}[")) for each in prefixes)
-
-
-def _tuned(options: GateOptions) -> tuple[Any, Any, Any]:
-    """Return the plan, the rhythm and the deadlines."""
-    from runoff.gate.run.schedule import RoundLengths
-    from runoff.gate.run.workers import Deadlines
-    from runoff.gate.statistics.plan import Plan
-
-    found = json.loads(os.environ.get(_TUNING_VARIABLE) or "{}")
-    given: dict[Any, dict[str, Any]] = {kind: {} for kind in (Plan, RoundLengths, Deadlines)}
-    for kind, values in given.items():
-        values |= {field.name: found[field.name] for field in dataclasses.fields(kind) if field.name in found}
-    plan = Plan(alpha=options.alpha, budget_s=options.budget_s, **given[Plan])
-    return plan, RoundLengths(**given[RoundLengths]), Deadlines(**given[Deadlines])

@@ -1,23 +1,25 @@
-"""A benchmark that the gate's children ran, reported as the test that it is: in tables, saved runs and JUnit."""
-
-from typing import Any
+"""Reports a benchmark that the gate's workers ran as a test of the user's pytest."""
 
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from pytest_benchmark.utils import NameWrapper
+
+from runoff.gate.report import junit_properties
+from runoff.gate.run.case_block import PublishedRounds
+from runoff.gate.run.result import GateResult
 
 
-def replay(item: pytest.Item, result: Any) -> None:
+def replay(item: pytest.Item, result: GateResult) -> None:
     """
-    Have a benchmark report what became of it, instead of running it once more.
+    Replace a benchmark's test function by one that reports the gate's result for it.
 
     Args:
         item: The benchmark.
-        result: The gate's `GateResult`.
+        result: The result of the gate.
     """
     case = item.nodeid
     verdict = next((each for each in result.verdicts if each.case == case), None)
     if verdict is not None:
-        from runoff.gate.report import junit_properties
-
         item.user_properties += junit_properties(verdict)
 
     def run() -> None:
@@ -32,11 +34,8 @@ def replay(item: pytest.Item, result: Any) -> None:
     vars(item).update(setup=lambda: None, runtest=run)
 
 
-def _publish(item: pytest.Item, published: Any) -> None:
-    """Give the candidate's rounds to pytest-benchmark: its own `pedantic` with a timer that says what they took."""
-    from pytest_benchmark.fixture import BenchmarkFixture
-    from pytest_benchmark.utils import NameWrapper
-
+def _publish(item: pytest.Item, published: PublishedRounds) -> None:
+    """Enter the candidate's rounds: run pytest-benchmark's `pedantic` with a timer that replays their durations."""
     session = item.config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
     readings = iter([reading for duration_s in published.durations_s for reading in (0.0, duration_s)])
     options = session.options | {"timer": NameWrapper(lambda: next(readings)), "cprofile": False}
@@ -45,5 +44,5 @@ def _publish(item: pytest.Item, published: Any) -> None:
     )
     fixture.group = published.group
     fixture.extra_info.update(published.extra_info)
-    fixture.pedantic(lambda: None, rounds=len(published.durations_s), iterations=published.calls)
-    assert next(readings, None) is None, "pytest-benchmark read its timer another number of times"  # noqa: S101
+    fixture.pedantic(lambda: None, rounds=len(published.durations_s), iterations=published.iterations)
+    assert next(readings, None) is None, "pytest-benchmark read its timer an unexpected number of times"  # noqa: S101

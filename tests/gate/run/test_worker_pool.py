@@ -1,4 +1,4 @@
-"""One trio after the other: nothing is timed beside children that still end, and none is left behind."""
+"""The pool starts new workers while the old ones shut down, and leaves no worker running."""
 
 import pytest
 
@@ -6,48 +6,48 @@ from runoff.gate.run.channel import WorkerLost
 from runoff.gate.run.worker_pool import WorkerPool
 
 
-class FakeTrio:
-    """Notes what is done to it."""
+class FakeWorkers:
+    """Workers that log what the pool does to them."""
 
-    def __init__(self, name: str, told: list[str]) -> None:
-        self._name, self._told = name, told
-        told.append(f"start {name}")
+    def __init__(self, name: str, events: list[str]) -> None:
+        self._name, self._events = name, events
+        events.append(f"start {name}")
 
-    def hang_up(self) -> None:
-        self._told.append(f"hang up {self._name}")
+    def disconnect(self) -> None:
+        self._events.append(f"disconnect {self._name}")
 
     def stop(self) -> None:
-        self._told.append(f"stop {self._name}")
+        self._events.append(f"stop {self._name}")
 
 
-def relay_of(told: list[str], *starts: str) -> WorkerPool:
-    """Make a relay whose trios have these names; one of the name "lost" cannot be started."""
-    names = iter(starts)
+def pool_of(events: list[str], *names: str) -> WorkerPool:
+    """Return a pool whose workers get these names in turn; workers of the name "lost" fail to start."""
+    remaining = iter(names)
 
-    def start(_: list[str]) -> FakeTrio:
-        name = next(names)
+    def start(_: list[str]) -> FakeWorkers:
+        name = next(remaining)
         if name == "lost":
             raise WorkerLost("ended")
-        return FakeTrio(name, told)
+        return FakeWorkers(name, events)
 
-    return WorkerPool(start)  # type: ignore[arg-type]  # as much of a trio as a relay needs
-
-
-def test_last_children_end_while_the_next_ones_start() -> None:
-    """And are gone before these are handed out."""
-    told: list[str] = []
-    with relay_of(told, "first", "second") as relay:
-        relay.next([])
-        relay.next([])
-        assert ["start first", "hang up first", "start second", "stop first"] == told
-    assert "stop second" == told[-1]
+    return WorkerPool(start)  # type: ignore[arg-type]  # has the methods of WorkerSet that a pool calls
 
 
-def test_children_that_end_are_seen_off_where_the_next_cannot_be_started() -> None:
-    """An error must not leave a server behind."""
-    told: list[str] = []
-    with relay_of(told, "first", "lost") as relay:
-        relay.next([])
+def test_old_workers_shut_down_while_new_ones_start() -> None:
+    """Shutdown and start overlap to save time, but timing must not begin before the old workers have ended."""
+    events: list[str] = []
+    with pool_of(events, "first", "second") as pool:
+        pool.start_next([])
+        pool.start_next([])
+        assert ["start first", "disconnect first", "start second", "stop first"] == events
+    assert "stop second" == events[-1]
+
+
+def test_old_workers_are_stopped_even_if_new_ones_cannot_start() -> None:
+    """A failed start must not leave the servers of earlier workers behind."""
+    events: list[str] = []
+    with pool_of(events, "first", "lost") as pool:
+        pool.start_next([])
         with pytest.raises(WorkerLost):
-            relay.next([])
-    assert ["start first", "hang up first", "stop first"] == told
+            pool.start_next([])
+    assert ["start first", "disconnect first", "stop first"] == events

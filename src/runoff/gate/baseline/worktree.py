@@ -12,7 +12,7 @@ import platformdirs
 import psutil
 
 from runoff.errors import GateError, UsageError, quote
-from runoff.interrupts import uninterrupted
+from runoff.interrupts import interrupt_deferred
 
 CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
 _TIMEOUT_S = 300.0
@@ -84,7 +84,7 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
 def _remove(tree: Path, folder: Path) -> None:
     """Remove a worktree and its entry in the repository."""
     # `git worktree prune` would also remove the entries of worktrees on disks that are not mounted now.
-    with uninterrupted():
+    with interrupt_deferred():
         _git(tree, "worktree", "remove", "--force", str(folder / "tree"))
         shutil.rmtree(folder, ignore_errors=True)
 

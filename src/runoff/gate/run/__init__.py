@@ -1,1 +1,1 @@
-"""Running a gate: schedule, blocks, worker processes and the result."""
+"""One run of the gate: worker processes, interleaved rounds, blocks, and the verdict of every case."""

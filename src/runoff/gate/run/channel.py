@@ -1,7 +1,11 @@
 """
-Words between the coordinator and the children: one JSON object a line, over the loopback.
+Messages between the coordinator and its workers: one JSON object per line over a TCP connection on the loopback.
 
-Every wait has a deadline, and the end of a child ends the wait; `WorkerLost` says which and why.
+Every wait has a deadline, and a worker's end ends the wait for it.
+
+The standard library's `multiprocessing.connection` cannot keep such deadlines. Its `Listener.accept` waits for ever if
+a stranger connects and does not answer the challenge, and `recv_bytes` waits for ever for the rest of a message whose
+sender hangs. It is also not faster: a request and its response took 80 to 115 µs here and 100 to 150 µs there.
 """
 
 import hmac
@@ -14,120 +18,127 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Message = dict[str, Any]
-# Saved rounds and test ids of a large suite take a few MB.
+# The saved rounds and test ids of a large suite take a few MB.
 _LONGEST_LINE_BYTES = 64 * 2**20
 _POLL_S = 0.2
+_SEND_TIMEOUT_S = 10.0
+_TOKEN_TIMEOUT_S = 5.0
 
 
 class WorkerLost(Exception):
-    """A child that ended, broke off or did not answer in time."""
+    """A worker process ended, closed its connection, sent an invalid message or missed a deadline."""
 
 
 class Connection:
-    """The coordinator's end of the channel to one child."""
+    """The coordinator's end of the connection to one worker."""
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._buffer = b""
 
-    def send(self, **word: Any) -> None:
-        """Send one word; a child that is gone is noticed by the next `receive`."""
+    def send(self, **message: Any) -> None:
+        """Send a message; if the worker has ended, the next `receive` raises WorkerLost."""
         try:
-            self._socket.settimeout(10.0)
-            self._socket.sendall(json.dumps(word).encode() + b"\n")
+            self._socket.settimeout(_SEND_TIMEOUT_S)
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
             return
 
-    def receive(self, deadline_s: float) -> Message:
+    def receive(self, timeout_s: float) -> Message:
         """
-        Wait for one word.
-
-        Args:
-            deadline_s: Longest wait in seconds.
-
-        Returns:
-            The word.
+        Wait for a message.
 
         Raises:
-            WorkerLost: If the child has closed its end, says what is no word, or says nothing in time.
+            WorkerLost: If the connection ends, the line is not a JSON object, or it is not complete in time.
         """
-        return self.receive_until(time.monotonic() + deadline_s, deadline_s)
+        return self.receive_until(time.monotonic() + timeout_s, timeout_s)
 
-    def receive_until(self, end: float, deadline_s: float) -> Message:
-        """Wait for one word until a monotonic time, which was `deadline_s` away at first; as `receive`."""
+    def receive_until(self, end: float, timeout_s: float) -> Message:
+        """
+        Wait for a message until a point in time.
+
+        Args:
+            end: Latest time, on the monotonic clock.
+            timeout_s: The whole timeout in seconds, for the error message.
+
+        Raises:
+            WorkerLost: As `receive`.
+        """
         while b"\n" not in self._buffer:
             left_s = end - time.monotonic()
             if left_s <= 0:
-                raise WorkerLost(f"said nothing for {round(deadline_s, 1):g} s")
+                raise WorkerLost(f"sent nothing for {round(timeout_s, 1):g} s")
             self._socket.settimeout(left_s)
             try:
                 chunk = self._socket.recv(2**16)
             except TimeoutError:
                 continue
             except OSError as error:
-                raise WorkerLost(f"broke off: {error.strerror}") from None
+                raise WorkerLost(f"closed its connection: {error.strerror}") from None
             if not chunk or len(self._buffer) > _LONGEST_LINE_BYTES:
-                raise WorkerLost("ended" if not chunk else "sent a line without an end")
+                raise WorkerLost("ended" if not chunk else f"sent a line of more than {_LONGEST_LINE_BYTES} bytes")
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         try:
-            word = json.loads(line)
+            message = json.loads(line)
         except ValueError:
-            raise WorkerLost("sent what is no JSON") from None
-        if not isinstance(word, dict):
-            raise WorkerLost("sent JSON that is no object")
-        return word
+            raise WorkerLost("sent a line that is not JSON") from None
+        if not isinstance(message, dict):
+            raise WorkerLost("sent JSON that is not an object")
+        return message
 
     def close(self) -> None:
-        """Hang up; the child ends."""
+        """Close the connection, which makes the worker exit."""
         self._socket.close()
 
 
 class Listener:
-    """Where children connect; a context manager. Who does not know the token is sent away."""
+    """A context manager for the port that workers connect to; it rejects connections without its token."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_hex(16)
 
-    def connect(self, sides: int, deadline_s: float, check: Callable[[], None]) -> list[tuple[Connection, Message]]:
+    def accept_workers(
+        self, count: int, timeout_s: float, check: Callable[[], None]
+    ) -> list[tuple[Connection, Message]]:
         """
-        Wait until every child has introduced itself.
+        Wait until every worker has connected and sent its first message.
 
         Args:
-            sides: How many there are, numbered from 0.
-            deadline_s: Longest wait for all.
-            check: Called a few times a second; raises if waiting has become pointless.
+            count: Number of workers; each sends its index, from 0, as `side`.
+            timeout_s: Longest wait for all of them together.
+            check: Called several times a second; raises to end a wait that has become pointless.
 
         Returns:
-            Per side its connection and the word it introduced itself with.
+            Connection and first message of each worker, by index.
 
         Raises:
-            WorkerLost: If one does not come in time.
+            WorkerLost: If a worker does not connect in time.
         """
-        end = time.monotonic() + deadline_s
-        found: dict[int, tuple[Connection, Message]] = {}
-        while len(found) < sides:
+        end = time.monotonic() + timeout_s
+        workers: dict[int, tuple[Connection, Message]] = {}
+        while len(workers) < count:
             check()
             if time.monotonic() > end:
-                raise WorkerLost(f"collected no tests within {deadline_s:g} s")
+                raise WorkerLost(f"collected no tests within {timeout_s:g} s")
             if not select.select([self._socket], [], [], _POLL_S)[0]:
                 continue
             connected = self._socket.accept()[0]
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(connected)
             try:
-                word = connection.receive(5.0)
+                message = connection.receive(_TOKEN_TIMEOUT_S)
             except WorkerLost:
                 connection.close()
                 continue
-            known = hmac.compare_digest(str(word.get("token")).encode(), self.token.encode())
-            if known and word.get("side") in range(sides):
-                found[word["side"]] = connection, word
+            has_token = hmac.compare_digest(str(message.get("token")).encode(), self.token.encode())
+            if has_token and message.get("side") in range(count):
+                workers[message["side"]] = connection, message
             else:
                 connection.close()
-        return [found[side] for side in range(sides)]
+        return [workers[index] for index in range(count)]
 
     def __enter__(self) -> "Listener":
         return self
@@ -136,14 +147,14 @@ class Listener:
         self._socket.close()
 
 
-def receive_all(connections: Sequence[Connection], deadline_s: float) -> list[Message | WorkerLost]:
-    """Wait for one word of each child, all by the same deadline; a lost child's place holds why it was lost."""
-    end = time.monotonic() + deadline_s
-    words: list[Message | WorkerLost] = []
+def receive_all(connections: Sequence[Connection], timeout_s: float) -> list[Message | WorkerLost]:
+    """Wait for one message from each worker, with one deadline for all; a lost worker's place holds its WorkerLost."""
+    end = time.monotonic() + timeout_s
+    messages: list[Message | WorkerLost] = []
     for connection in connections:
         try:
-            # Who is ready is heard even if another has used up the time.
-            words.append(connection.receive_until(max(end, time.monotonic() + 0.1), deadline_s))
+            # A message that has arrived is read even if an earlier worker has used up the time.
+            messages.append(connection.receive_until(max(end, time.monotonic() + 0.1), timeout_s))
         except WorkerLost as lost:
-            words.append(lost)
-    return words
+            messages.append(lost)
+    return messages

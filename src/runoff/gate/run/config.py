@@ -1,4 +1,4 @@
-"""What is asked of a gate, and who is told how it goes."""
+"""Everything that a gate run needs to know before it starts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,44 +11,31 @@ from runoff.gate.statistics.plan import Plan
 
 
 @dataclass(frozen=True)
-class Reporter:
-    """
-    Who is told what happens.
-
-    Attributes:
-        line: A line for the log: the plan, the end of a block.
-        progress: Blocks done, blocks in all as far as known, the case that is run.
-    """
-
-    line: Callable[[str], None]
-    progress: Callable[[str], None]
-
-
-@dataclass(frozen=True)
 class GateConfig:
     """
-    What is asked.
+    The settings of a gate run.
 
     Attributes:
-        against: What the user called the baseline.
-        candidate: The side that is judged.
-        baseline: The side it is held against.
-        tolerances: Case to tolerance, of the candidate's cases in their order.
-        chosen: Whether a test id is one that the user asked for.
-        plan: Blocks and time.
-        cores: Who runs where.
-        gate_options: The gate's option flags, which children must bear: flag to `flag`, `one` or `many`.
-        rhythm: How long rounds are.
-        deadlines: How long a child may keep us waiting.
+        against: The baseline as the user typed it, for messages.
+        candidate: The side that gets the verdicts.
+        baseline: The side that the candidate is compared with.
+        tolerances: Relative tolerance of each of the candidate's cases, in the order of its tests.
+        is_selected: Returns whether the user's command line selects a test id.
+        plan: Numbers of blocks, error probability and time budget.
+        cores: CPU cores of the workers and the coordinator.
+        gate_options: The gate's own pytest options, which workers must accept on their command lines: flag to `flag`,
+            `one` or `many`, its number of values.
+        round_lengths: Durations of rounds and warm-up.
+        deadlines: Longest waits for a worker.
     """
 
     against: str
     candidate: Side
     baseline: Side
     tolerances: Mapping[str, float]
-    chosen: Callable[[str], bool]
+    is_selected: Callable[[str], bool]
     plan: Plan
     cores: CoreAssignment
     gate_options: Mapping[str, str]
-    rhythm: RoundLengths = field(default_factory=RoundLengths)
+    round_lengths: RoundLengths = field(default_factory=RoundLengths)
     deadlines: Deadlines = field(default_factory=Deadlines)

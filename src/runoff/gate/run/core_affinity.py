@@ -1,4 +1,4 @@
-"""Who runs on which core: the sides share one, their servers and the coordinator have the others."""
+"""Which CPU cores the gate uses: all sides are timed on one core; everything else runs on the other cores."""
 
 import os
 from collections.abc import Iterator
@@ -9,27 +9,27 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class CoreAssignment:
     """
-    The cores of a duel; all empty where they cannot be chosen.
+    Core numbers by purpose; all empty where the system does not support CPU affinity.
 
     Attributes:
-        usable: Every core this process may use.
-        duel: The one that the sides share while they are timed.
-        others: For the processes that they start, and for the coordinator.
-        note: What the user has to know; empty if the cores could be chosen well.
+        usable: Every core that this process may use.
+        timed: The one core on which all sides run while they are timed.
+        others: The remaining cores, for the processes that workers start and for the coordinator.
+        note: A warning for the user if timing will be noisier than usual; otherwise empty.
     """
 
     usable: tuple[int, ...] = ()
-    duel: tuple[int, ...] = ()
+    timed: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
     note: str = ""
 
-    def home(self, index: int) -> tuple[int, ...]:
-        """Return where a child does what is not timed: one core each, so that three do not wait for each other."""
+    def for_set_up(self, index: int) -> tuple[int, ...]:
+        """Return the core for a worker's untimed code: a different one per worker, so that they set up in parallel."""
         return (self.usable[index % len(self.usable)],) if self.usable else ()
 
     @contextmanager
-    def coordinating(self) -> Iterator[None]:
-        """Keep the calling thread off the duel's core."""
+    def keep_off_timed_core(self) -> Iterator[None]:
+        """Run the calling thread on the other cores while the context is open."""
         if not self.others:
             yield
             return
@@ -41,12 +41,12 @@ class CoreAssignment:
             os.sched_setaffinity(0, before)
 
 
-def choose() -> CoreAssignment:
-    """Choose the cores of a duel on this machine."""
+def assign_cores() -> CoreAssignment:
+    """Divide this machine's cores between timed and other code."""
     if not hasattr(os, "sched_setaffinity"):
-        return CoreAssignment(note="this system does not let cores be chosen: more noise, so more often inconclusive")
+        return CoreAssignment(note="this system has no CPU affinity: timings are noisier and more often inconclusive")
     usable = tuple(sorted(os.sched_getaffinity(0)))
     if len(usable) == 1:
-        return CoreAssignment(note="only one core: servers share it with what is timed, so more often inconclusive")
-    # The last: interrupts and most of the system's own work go to the first.
+        return CoreAssignment(note="only one core: servers share it with the timed code, so more is inconclusive")
+    # Time on the last core, because interrupts and most system services run on the first.
     return CoreAssignment(usable, usable[-1:], usable[:-1])

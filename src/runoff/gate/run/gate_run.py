@@ -1,4 +1,4 @@
-"""A whole gate: blocks of fresh processes in two stages, within a budget of time; every case gets its verdict."""
+"""A complete gate run: blocks of fresh processes in two stages, within a time budget, and a verdict for every case."""
 
 import math
 import statistics
@@ -7,143 +7,148 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runoff.errors import GateError
-from runoff.gate.run import judgement
-from runoff.gate.run.block_runner import BlockRunner, CaseBlock, Failure, Published
+from runoff.gate.run import evaluation
+from runoff.gate.run.block_runner import BlockRunner
+from runoff.gate.run.case_block import CaseBlock, Failure, PublishedRounds
 from runoff.gate.run.channel import WorkerLost
-from runoff.gate.run.config import GateConfig, Reporter
-from runoff.gate.run.judgement import CaseState
+from runoff.gate.run.config import GateConfig
+from runoff.gate.run.evaluation import CaseState
+from runoff.gate.run.reporter import Reporter
 from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
 from runoff.gate.run.worker_pool import WorkerPool
-from runoff.gate.run.workers import BASELINE, CANDIDATE, WorkerTrio
+from runoff.gate.run.workers import BASELINE, CANDIDATE, WorkerSet
 from runoff.gate.statistics.decision import Verdict
 
 
 class _BudgetEndedError(GateError):
-    """The budget ended while children were starting."""
+    """The time budget ended while workers were starting."""
 
 
 class GateRun:
-    """One gate from the first child to the last verdict."""
+    """One comparison of a candidate with a baseline."""
 
-    def __init__(self, question: GateConfig, telling: Reporter) -> None:
-        self._question = question
-        self._plan = question.plan
-        self._telling = telling
-        self._began = time.monotonic()
-        end = math.inf if self._plan.budget_s is None else self._began + self._plan.budget_s
-        self._duel = BlockRunner(question.rhythm, question.deadlines, on_case=self._on_case, end=end)
+    def __init__(self, config: GateConfig, reporter: Reporter) -> None:
+        self._config = config
+        self._plan = config.plan
+        self._reporter = reporter
+        self._start = time.monotonic()
+        end = math.inf if self._plan.budget_s is None else self._start + self._plan.budget_s
+        self._blocks = BlockRunner(config.round_lengths, config.deadlines, on_case=self._report_case, end=end)
         self._cases: dict[str, CaseState] = {}
-        self._published: dict[str, Published] = {}
-        self._absent: list[CaseVerdict] = []
-        self._notes: list[str] = [question.cores.note] if question.cores.note else []
+        self._published: dict[str, PublishedRounds] = {}
+        self._not_shared: list[CaseVerdict] = []
+        self._notes: list[str] = [config.cores.note] if config.cores.note else []
         self._start_s: list[float] = []
-        self._where = ""
+        self._block_name = f"first stage, block 1 of {self._plan.first_blocks}"
         self._last_block_s: dict[str, float] = {}
-        self._relay = WorkerPool(self._new_trio)
+        self._pool = WorkerPool(self._start_workers)
 
     def run(self) -> GateResult:
         """
-        Measure and judge.
+        Measure all cases and judge them.
 
         Returns:
-            The result; `refused` says why nothing was compared where that is so.
+            The result; its `refused` is not empty if nothing could be compared.
 
         Raises:
-            KeyboardInterrupt: After Ctrl-C; every child has ended.
+            KeyboardInterrupt: After Ctrl-C; every worker process has ended.
         """
         try:
-            with self._question.cores.coordinating(), self._relay:
+            with self._config.cores.keep_off_timed_core(), self._pool:
                 return self._run()
         except GateError as error:
             return self._result((), str(error))
 
     def _run(self) -> GateResult:
-        if not self._question.tolerances:
-            raise GateError("nothing to compare: no benchmark was chosen")
-        trio = self._start_trio([])
-        shared = self._match(trio)
+        if not self._config.tolerances:
+            raise GateError("nothing to compare: no benchmark was selected")
+        workers = self._next_workers([])
+        shared = self._match_cases(workers)
         if not shared:
-            against = self._question.against
+            against = self._config.against
             raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
         self._cases = {case: CaseState() for case in shared}
-        self._tell_plan(len(shared))
-        self._run_block(f"first look, block 1 of {self._plan.first_blocks}", shared, "first", trio)
+        self._report_plan(len(shared))
+        self._run_block(self._block_name, shared, "first", workers)
         self._check_budget()
-        self._repeat("first look", self._plan.first_blocks, "first", 2)
-        suspects = judgement.suspects(self._cases, self._question.tolerances, self._plan)
-        looked_at = suspects[: self._affordable(suspects)]
-        if looked_at:
-            blocks = self._plan.blocks_for(len(looked_at))
-            names = ", ".join(_short(case) for case in looked_at[:3]) + ("…" if len(looked_at) > 3 else "")
-            self._telling.line(
-                f"{len(looked_at)} of {len(shared)} cases get a second look: {blocks} fresh blocks ({names})"
+        self._run_blocks("first", self._plan.first_blocks, shared, start=2)
+        suspected = evaluation.cases_for_second_stage(self._cases, self._config.tolerances, self._plan)
+        repeated = suspected[: self._affordable(suspected)]
+        if repeated:
+            blocks = self._plan.blocks_for(len(repeated))
+            names = ", ".join(_test_name(case) for case in repeated[:3]) + ("…" if len(repeated) > 3 else "")
+            self._reporter.line(
+                f"{len(repeated)} of {len(shared)} cases need the second stage: {blocks} fresh blocks ({names})"
             )
-            self._repeat("second look", blocks, "second", 1, looked_at)
-        verdicts = judgement.judge(self._cases, self._question.tolerances, self._plan, suspects, looked_at)
-        return self._result([*verdicts, *self._absent])
+            self._run_blocks("second", blocks, repeated)
+        verdicts = evaluation.judge_cases(self._cases, self._config.tolerances, self._plan, suspected, repeated)
+        return self._result([*verdicts, *self._not_shared])
 
-    def _match(self, trio: WorkerTrio) -> list[str]:
-        """Return the cases to compare; what is on one side only is noted."""
-        ours = self._question.tolerances
-        candidate, baseline = set(trio.collected[CANDIDATE]), dict.fromkeys(trio.collected[BASELINE])
-        problems = "\n".join(trio.problems[BASELINE])
-        for case in ours:
+    def _match_cases(self, workers: WorkerSet) -> list[str]:
+        """Return the cases that both sides have; record the verdicts of all others."""
+        tolerances = self._config.tolerances
+        reasons: dict[str, tuple[Verdict, str]] = {}
+        candidate, baseline = set(workers.collected[CANDIDATE]), dict.fromkeys(workers.collected[BASELINE])
+        problems = "\n".join(workers.problems[BASELINE])
+        for case in tolerances:
             if case not in baseline and problems:
                 reason = f"the baseline could not collect all its tests: {problems}"
-                self._absent.append(CaseVerdict(case, Verdict.INVALID, ours[case], reason))
+                reasons[case] = Verdict.INVALID, reason
             elif case not in baseline:
-                self._absent.append(CaseVerdict(case, Verdict.NEW, ours[case], "is not in the baseline"))
+                reasons[case] = Verdict.NEW, "is not in the baseline"
+            elif case not in candidate:
+                reasons[case] = Verdict.INVALID, "was not collected by the candidate's worker"
         for case in baseline:
-            if case not in candidate and case not in ours and self._question.chosen(case):
-                self._absent.append(
-                    CaseVerdict(case, Verdict.MISSING, math.nan, "is in the baseline, not in the candidate")
-                )
-        lost = [case for case in ours if case in baseline and case not in candidate]
-        self._absent += [
-            CaseVerdict(case, Verdict.INVALID, ours[case], "was not collected a second time") for case in lost
+            if case not in candidate and case not in tolerances and self._config.is_selected(case):
+                reasons[case] = Verdict.MISSING, "is in the baseline, not in the candidate"
+        self._not_shared = [
+            CaseVerdict(case, verdict, tolerances.get(case, math.nan), reason)
+            for case, (verdict, reason) in reasons.items()
         ]
-        return [case for case in ours if case in baseline and case in candidate]
+        return [case for case in tolerances if case not in reasons]
 
-    def _repeat(self, what: str, blocks: int, stage: str, first: int, cases: Sequence[str] | None = None) -> None:
-        """Run the remaining blocks of a stage, as far as the time allows."""
-        for number in range(first, blocks + 1):
-            left = [case for case in (cases or self._cases) if not self._cases[case].failures]
+    def _run_blocks(self, stage: str, blocks: int, cases: Sequence[str], start: int = 1) -> None:
+        """Run the remaining blocks of a stage, as far as the budget allows."""
+        for number in range(start, blocks + 1):
+            name = f"{stage} stage, block {number} of {blocks}"
+            left = [case for case in cases if not self._cases[case].failures]
             if not left:
                 return
-            # A server's start is paid by whichever case needs it first: the block before knows better than the sum.
+            # The sum can be too low: the first case of a server pays for its start, and may have dropped out. The
+            # duration of the stage's previous block includes all of that.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
             if self._plan.budget_s is not None and self._spent_s() + expected_s > self._plan.budget_s:
-                budget_s = self._plan.budget_s
-                self._notes.append(f"the budget of {budget_s:.0f} s ended before {what}, block {number} of {blocks}")
+                self._notes.append(f"the budget of {self._plan.budget_s:.0f} s ended before the {name}")
                 return
-            self._run_block(f"{what}, block {number} of {blocks}", left, stage)
+            self._run_block(name, left, stage)
 
-    def _run_block(self, name: str, cases: Sequence[str], stage: str, trio: WorkerTrio | None = None) -> None:
-        """Run one block; when a child is lost, the case it was at is out and a fresh trio does the rest."""
+    def _run_block(self, name: str, cases: Sequence[str], stage: str, workers: WorkerSet | None = None) -> None:
+        """Run one block; after a case that loses a worker, fresh workers run the remaining cases."""
         start, left = time.monotonic(), list(cases)
-        while left and not self._duel.is_over():
-            self._where = name
+        while left and not self._blocks.is_over():
+            self._block_name = name
             try:
-                running = trio or self._start_trio(left)
+                running = workers or self._next_workers(left)
             except _BudgetEndedError:
                 break
-            left = self._without_uncollected(left, running)
-            done = self._duel.run_block(running, left)
-            if (done and done[-1].lost) or self._duel.cut_short:
-                # It may hang, and keep the core busy that the rest is timed on, or the user waiting.
+            left = self._drop_uncollected(left, running)
+            done = self._blocks.run_block(running, left)
+            if (done and done[-1].lost) or self._blocks.cut_short:
+                # A worker that hangs may occupy the timed core, and the usual grace period would delay the user.
                 running.stop(grace_s=1.0)
             for block in done:
                 self._keep(block, stage)
-            left, trio = left[len(done) :], None
+            left, workers = left[len(done) :], None
         if left:
-            self._notes.append(f"the budget of {self._plan.budget_s:.0f} s ended in {name}, before {_short(left[0])}")
+            budget_s = self._plan.budget_s
+            self._notes.append(f"the budget of {budget_s:.0f} s ended in the {name}, before {_test_name(left[0])}")
         self._last_block_s[stage] = time.monotonic() - start
-        self._telling.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
+        self._reporter.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
 
-    def _without_uncollected(self, cases: Sequence[str], trio: WorkerTrio) -> list[str]:
-        """Return the cases that all children have; a tree that changes while it is judged is noticed here."""
-        everywhere = set(trio.collected[0]).intersection(*trio.collected[1:])
+    def _drop_uncollected(self, cases: Sequence[str], workers: WorkerSet) -> list[str]:
+        """Return the cases that all workers have collected; others vanish if files change during the run."""
+        everywhere = set(workers.collected[0]).intersection(*workers.collected[1:])
         for case in cases:
             if case not in everywhere:
                 self._cases[case].failures = (Failure(CANDIDATE, "lost", "was not collected in every block"),)
@@ -158,72 +163,74 @@ class GateRun:
         if block.published:
             self._published[block.case] = block.published
 
-    def _start_trio(self, cases: Sequence[str]) -> WorkerTrio:
+    def _next_workers(self, cases: Sequence[str]) -> WorkerSet:
+        """Start workers that collect the files of some cases, or everything that the user selected."""
         files = list(dict.fromkeys(case.partition("::")[0] for case in cases))
-        self._telling.progress(f"{self._where or 'first look, block 1'}: starting the sides")
+        self._reporter.progress(f"{self._block_name}: starting the workers")
         start = time.monotonic()
         try:
-            trio = self._relay.next(files)
+            workers = self._pool.start_next(files)
         except (WorkerLost, OSError) as error:
-            if self._duel.is_over():
-                raise _BudgetEndedError(self._plan.budget_refusal("it ended while the sides were starting")) from None
+            if self._blocks.is_over():
+                raise _BudgetEndedError(self._plan.budget_refusal("it ended while the workers were starting")) from None
             raise GateError(f"no comparison: {error}") from None
         self._start_s.append(time.monotonic() - start)
-        return trio
+        return workers
 
-    def _new_trio(self, files: list[str]) -> WorkerTrio:
-        q = self._question
-        left_s = max(0.0, self._duel.end - time.monotonic())
-        deadlines = replace(q.deadlines, collect_s=min(q.deadlines.collect_s, left_s))
-        return WorkerTrio(q.candidate, q.baseline, q.cores, files, q.gate_options, deadlines)
+    def _start_workers(self, files: list[str]) -> WorkerSet:
+        config = self._config
+        left_s = max(0.0, self._blocks.end - time.monotonic())
+        deadlines = replace(config.deadlines, collect_s=min(config.deadlines.collect_s, left_s))
+        return WorkerSet(config.candidate, config.baseline, config.cores, files, config.gate_options, deadlines)
 
-    def _on_case(self, case: str) -> None:
-        self._telling.progress(f"{self._where}: {_short(case)}")
+    def _report_case(self, case: str) -> None:
+        self._reporter.progress(f"{self._block_name}: {_test_name(case)}")
 
-    def _tell_plan(self, cases: int) -> None:
-        plan, rhythm = self._plan, self._question.rhythm
+    def _report_plan(self, cases: int) -> None:
+        plan, cores = self._plan, self._config.cores
         budget = f", at most {plan.budget_s:.0f} s" if plan.budget_s is not None else ""
-        round_ms = rhythm.round_ns * 1e-6
-        self._telling.line(
+        round_ms = self._config.round_lengths.round_ns * 1e-6
+        self._reporter.line(
             f"plan: {cases} cases, {plan.first_blocks} blocks of fresh processes each (rounds of {round_ms:g} ms"
-            f" by turns: candidate, baseline, baseline again), {plan.second_blocks} fresh blocks for what looks slower"
-            f" or unclear; false alarms in at most {plan.alpha:.2g} of runs{budget}"
+            f" in turns: candidate, baseline, baseline again), {plan.second_blocks} fresh blocks for cases that look"
+            f" slower or unclear; false alarms in at most {plan.alpha:.2g} of runs{budget}"
         )
-        if self._question.cores.duel:
-            core, others = self._question.cores.duel[0], ", ".join(map(str, self._question.cores.others))
-            self._telling.line(f"both sides are timed on core {core}, the processes they start run on {others}")
-        elif self._question.cores.note:
-            self._telling.line(self._question.cores.note)
+        if cores.timed:
+            others = ", ".join(map(str, cores.others))
+            self._reporter.line(f"both sides are timed on core {cores.timed[0]}, their servers run on {others}")
+        elif cores.note:
+            self._reporter.line(cores.note)
 
     def _check_budget(self) -> None:
-        seen = sum(bool(case.first or case.failures) for case in self._cases.values())
-        if seen < len(self._cases):
-            why = f"it ended in the first block, after {seen} of {len(self._cases)} cases"
+        """Raise GateError if the first block shows that the budget cannot lead to a verdict; report the duration."""
+        finished = sum(bool(case.first or case.failures) for case in self._cases.values())
+        if finished < len(self._cases):
+            why = f"it ended in the first block, after {finished} of {len(self._cases)} cases"
             raise GateError(self._plan.budget_refusal(why))
         costs = [case.cost_s for case in self._cases.values() if case.first]
         first_block_s = self._typical_start_s() + sum(costs)
         second_s = self._plan.second_blocks * (self._typical_start_s() + max(costs, default=0.0))
-        self._telling.line(
-            f"the first look will take about {first_block_s * self._plan.first_blocks:.0f} s in all, a second look up"
-            f" to {second_s:.0f} s for one case"
+        self._reporter.line(
+            f"the first stage will take about {first_block_s * self._plan.first_blocks:.0f} s in all, the second up to"
+            f" {second_s:.0f} s for one case"
         )
         self._plan.check_budget(self._spent_s(), first_block_s, self._typical_start_s(), min(costs, default=0.0))
 
-    def _affordable(self, suspects: Sequence[str]) -> int:
+    def _affordable(self, suspected: Sequence[str]) -> int:
+        """Return how many of the cases that need the second stage fit into the budget."""
         left_s = math.inf if self._plan.budget_s is None else self._plan.budget_s - self._spent_s()
-        return self._plan.affordable_cases(
-            [self._cases[name].cost_s for name in suspects], self._typical_start_s(), left_s
-        )
+        costs_s = [self._cases[name].cost_s for name in suspected]
+        return self._plan.affordable_cases(costs_s, self._typical_start_s(), left_s)
 
     def _result(self, verdicts: Sequence[CaseVerdict], refused: str = "") -> GateResult:
         failures = {name: case.failures for name, case in self._cases.items() if case.failures}
         return GateResult(
-            against=self._question.against,
-            baseline=self._question.baseline.label,
+            against=self._config.against,
+            baseline=self._config.baseline.label,
             alpha=self._plan.alpha,
-            verdicts=by_urgency(verdicts or self._absent),
-            failed={n: f.reason for n, all_of in failures.items() for f in all_of if judgement.is_candidates(f)},
-            skipped={n: all_of[0].reason for n, all_of in failures.items() if judgement.skipped_everywhere(all_of)},
+            verdicts=by_urgency(verdicts or self._not_shared),
+            failed={n: f.reason for n, each in failures.items() for f in each if evaluation.is_candidates(f)},
+            skipped={n: each[0].reason for n, each in failures.items() if evaluation.skipped_everywhere(each)},
             published=self._published,
             notes=tuple(self._notes),
             seconds=self._spent_s(),
@@ -231,12 +238,12 @@ class GateRun:
         )
 
     def _spent_s(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._start
 
     def _typical_start_s(self) -> float:
         return statistics.median(self._start_s)
 
 
-def _short(case: str) -> str:
-    """Return a test id as one reads it: the part that differs."""
+def _test_name(case: str) -> str:
+    """Return a test id without its file."""
     return case.rpartition("::")[2]

@@ -1,13 +1,13 @@
-"""What the gate says in the end, and the exit code that follows."""
+"""The result of a gate run: verdicts, notes, and the exit code that follows from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from runoff.gate.run.block_runner import Published
+from runoff.gate.run.case_block import PublishedRounds
 from runoff.gate.statistics.decision import Finding, Verdict
 
 EXIT_OK, EXIT_REGRESSION, EXIT_INVALID, EXIT_INCONCLUSIVE = 0, 10, 11, 12
-# The order of a report: what somebody has to look at first.
+# The order of verdicts in a report: what the user has to act on comes first.
 _URGENCY = (
     Verdict.REGRESSION,
     Verdict.INVALID,
@@ -22,17 +22,17 @@ _URGENCY = (
 @dataclass(frozen=True)
 class CaseVerdict:
     """
-    What is said of one case.
+    The verdict of one case, with the numbers behind it.
 
     Attributes:
         case: Test id.
         verdict: The verdict.
-        tolerance: How much slower it may become, relative.
-        reason: Why, where the numbers do not say it.
-        finding: The numbers; None if it was not compared.
-        candidate_s: Seconds of a call: the baseline's, changed by the estimate; None likewise.
-        baseline_s: Median over blocks of the baseline's median time of a call.
-        second_stage: Whether fresh blocks decided.
+        tolerance: Largest accepted slowdown, relative.
+        reason: Explanation of a verdict that does not follow from numbers; otherwise empty.
+        finding: The statistics; None if the case was not compared.
+        candidate_s: Seconds of one call of the candidate: `baseline_s`, changed by the estimate; None if not compared.
+        baseline_s: Seconds of one call of the baseline, median over blocks; None if not compared.
+        second_stage: Whether the blocks of the second stage decided.
     """
 
     case: str
@@ -48,18 +48,18 @@ class CaseVerdict:
 @dataclass(frozen=True)
 class GateResult:
     """
-    Everything a report needs.
+    Everything that a report of a gate run needs.
 
     Attributes:
-        against: What the user called the baseline.
-        baseline: What that was: a commit, a path.
-        alpha: Chance of any false regression, at most.
-        verdicts: Of every case, the most urgent first.
-        failed: Case to what went wrong, of the candidate's tests that failed.
-        skipped: Case to reason, of those skipped on both sides.
-        published: Case to what its test published last.
-        notes: What else the user has to know.
-        seconds: What it took.
+        against: The baseline as the user typed it.
+        baseline: The baseline as it was found: a commit or a path.
+        alpha: Highest accepted probability of one or more false regressions in the run.
+        verdicts: Verdict of every case, the most urgent first.
+        failed: Error message of each case whose test failed on the candidate.
+        skipped: Reason of each case that was skipped on both sides.
+        published: The candidate's rounds of each case in its last block.
+        notes: Warnings for the user.
+        seconds: Duration of the run.
         refused: Why nothing was compared; empty if something was.
     """
 
@@ -69,14 +69,14 @@ class GateResult:
     verdicts: tuple[CaseVerdict, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    published: dict[str, Published] = field(default_factory=dict)
+    published: dict[str, PublishedRounds] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     refused: str = ""
 
-    def of(self, *words: Verdict) -> list[CaseVerdict]:
-        """Return the verdicts of some kinds."""
-        return [verdict for verdict in self.verdicts if verdict.verdict in words]
+    def of(self, *kinds: Verdict) -> list[CaseVerdict]:
+        """Return the cases that have one of the given verdicts."""
+        return [verdict for verdict in self.verdicts if verdict.verdict in kinds]
 
     @property
     def compared(self) -> bool:
@@ -85,10 +85,10 @@ class GateResult:
 
     def exit_code(self, *, strict: bool) -> int:
         """
-        Return the process's exit code, for a run in which no test failed.
+        Return pytest's exit code for a run in which no test failed.
 
         Args:
-            strict: Whether `inconclusive` is not good enough.
+            strict: Whether an `inconclusive` verdict fails the run.
         """
         if self.of(Verdict.REGRESSION):
             return EXIT_REGRESSION
@@ -98,7 +98,7 @@ class GateResult:
 
     @property
     def no_baseline_because(self) -> str:
-        """Why a run with this result must never become a baseline; empty if it may."""
+        """Why a saved run with this result must never be used as a baseline; empty if it may be."""
         if self.refused or not self.compared:
             return f"the gate against {self.against} compared nothing"
         bad = len(self.of(Verdict.REGRESSION))
@@ -111,7 +111,7 @@ class GateResult:
 
 
 def by_urgency(verdicts: Sequence[CaseVerdict]) -> tuple[CaseVerdict, ...]:
-    """Sort verdicts: the worst word first, within a word the largest change first."""
+    """Sort verdicts by urgency, and those of equal urgency by slowdown, the largest first."""
     return tuple(
         sorted(verdicts, key=lambda v: (_URGENCY.index(v.verdict), -(v.finding.change if v.finding else 0.0), v.case))
     )

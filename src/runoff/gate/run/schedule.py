@@ -1,4 +1,4 @@
-"""Whose round comes when, how long rounds last, and what they come to."""
+"""The order and length of rounds, and how the rounds of two sides are compared."""
 
 import math
 from dataclasses import dataclass
@@ -8,55 +8,59 @@ import numpy as np
 from runoff.gate.run.workers import BASELINE, CANDIDATE, NULL
 from runoff.gate.statistics.signed_rank import Float64Array
 
-# Each side first, in the middle and last equally often; each palindrome cancels what drifts. Over the three, a cycle,
-# each side waits equally often for any number of others: the shorter the wait, the warmer the caches.
+# One cycle. Each row is a palindrome, which cancels linear drift, and each side is first, middle and last equally
+# often. A side's caches are warmer after a short wait; over the three rows every side waits equally often for 0 to 4
+# rounds of the others.
 TURNS = (
     (CANDIDATE, BASELINE, NULL, NULL, BASELINE, CANDIDATE),
     (BASELINE, NULL, CANDIDATE, CANDIDATE, NULL, BASELINE),
     (NULL, CANDIDATE, BASELINE, BASELINE, CANDIDATE, NULL),
 )
-# Six rounds a side each. On a shared machine rounds of 0.3 ms differ from their neighbours as much as rounds of 8 ms,
-# by tens of per cent: the spread of a block falls with the number of its rounds, not with their length. 24 rounds of
-# 2.5 ms had 5 %, 240 of a tenth of that 2 %. On a quiet one it comes from the processes, and neither matters.
+# Many short rounds are better than few long ones. On a shared machine, neighbouring rounds differ by tens of per cent
+# whether they last 0.3 ms or 8 ms, so the spread of a block falls with the number of its rounds: 24 rounds of 2.5 ms
+# spread by 5 %, 240 rounds of 0.25 ms by 2 %. On a quiet machine the processes differ more than the rounds, and neither
+# number matters. A cycle has six rounds per side.
 MOST_CYCLES = 40
 
 
 @dataclass(frozen=True)
 class RoundLengths:
     """
-    How long things are run; nanoseconds.
+    Target durations within a block, in nanoseconds.
 
     Attributes:
-        round_ns: A round lasts about as long.
-        warm_ns: Each side's warm-up right before its rounds.
-        case_ns: No further cycle of a case is begun in a block after so long.
+        round_ns: Duration of a round.
+        warm_ns: Duration of each side's warm-up before its rounds.
+        case_ns: Time after which no further cycle of a case starts in this block.
     """
 
     round_ns: float = 0.25e6
     warm_ns: float = 10e6
     case_ns: float = 0.6e9
 
-    def calls(self, call_ns: float) -> int:
-        """Return how many calls make a round."""
+    def iterations(self, call_ns: float) -> int:
+        """Return the iterations of a round, at least 1, for a benchmark whose calls take `call_ns`."""
         return max(1, math.ceil(self.round_ns / call_ns))
 
 
 def typical_log_ratio(log_times: Float64Array, reference: Float64Array) -> Float64Array:
     """
-    Return how two sides' rounds compare, the first with the first, the second with the second, and so on.
+    Compare the rounds of two sides, the first with the first, the second with the second, and so on.
 
-    The pairs of a cycle are six kinds, by the waits before their rounds. Per kind the median over cycles is taken, then
-    the mean of the six, in which the waits cancel. In the median of all pairs they would not: in four of the six kinds
-    the same side waits longer. Of large messages, for which caches count, that made 4 % between two copies of the same
-    code, the same in every block. With fewer than three cycles it is that median after all: rounds are then so long
-    that no cache matters, and one stall would spoil the mean.
+    A cycle has six kinds of pairs, by the two sides' waits before their rounds. This function takes the median over
+    cycles within each kind, then the mean of the six medians, in which the effects of the waits cancel. They do not
+    cancel in the median of all pairs, because the same side waits longer in four of the six kinds: for large messages,
+    whose speed depends on caches, that median differed by 4 % between two copies of the same code in every block.
+    With fewer than three cycles this function still uses the median of all pairs: such rounds are too long for caches
+    to matter, and a single stalled round would spoil the mean.
 
     Args:
-        log_times: Logarithms of one side's rounds in the order they were run, whole cycles; shape (…, rounds).
-        reference: The other side's, of the same shape.
+        log_times: Logarithms of one side's round durations in the order of measurement, whole cycles; shape
+            (…, rounds).
+        reference: The other side's, same shape.
 
     Returns:
-        The log-ratio, shape (…).
+        The log-ratio `log_times` - `reference`, shape (…).
     """
     pairs = log_times - reference
     cycles = pairs.reshape(*pairs.shape[:-1], -1, 2 * len(TURNS))

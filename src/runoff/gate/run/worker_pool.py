@@ -1,42 +1,42 @@
-"""One trio after the other: while the last one closes, the next one starts; both are waiting, and neither is timed."""
+"""Starts the workers of one block after another's; the old ones shut down while the new ones start."""
 
 from collections.abc import Callable
 from typing import Self
 
-from runoff.gate.run.workers import WorkerTrio
+from runoff.gate.run.workers import WorkerSet
 
 
 class WorkerPool:
-    """A context manager that leaves no trio behind."""
+    """A context manager that leaves no worker process running."""
 
-    def __init__(self, start: Callable[[list[str]], WorkerTrio]) -> None:
-        """Take a function that starts a trio which collects the given files."""
+    def __init__(self, start: Callable[[list[str]], WorkerSet]) -> None:
+        """Take a function that starts workers which collect the given test files."""
         self._start = start
-        self._running: WorkerTrio | None = None
-        self._closing: WorkerTrio | None = None
+        self._running: WorkerSet | None = None
+        self._closing: WorkerSet | None = None
 
-    def next(self, files: list[str]) -> WorkerTrio:
+    def start_next(self, files: list[str]) -> WorkerSet:
         """
-        Start fresh children; the last ones end meanwhile.
+        Start fresh workers. The previous ones shut down meanwhile; they have ended when this function returns.
 
         Args:
-            files: What they collect; everything that was asked for if empty.
+            files: The test files that the workers collect; if empty, they collect what the user's command line names.
 
         Returns:
-            Children that have collected, with nobody beside them.
+            Workers that have collected their tests.
 
         Raises:
-            WorkerLost: If one ends or does not come in time.
-            OSError: If one cannot be started.
+            WorkerLost: If a worker ends, or does not connect in time.
+            OSError: If a process cannot be started.
         """
         self._closing, self._running = self._running, None
         if self._closing is not None:
-            self._closing.hang_up()
+            self._closing.disconnect()
         self._running = self._start(files)
-        self._see_off()
+        self._stop_closing()
         return self._running
 
-    def _see_off(self) -> None:
+    def _stop_closing(self) -> None:
         if self._closing is not None:
             self._closing.stop()
             self._closing = None
@@ -46,7 +46,7 @@ class WorkerPool:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._see_off()
+            self._stop_closing()
         finally:
             if self._running is not None:
                 self._running.stop()

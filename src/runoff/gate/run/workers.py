@@ -1,4 +1,4 @@
-"""The pytest processes of a block: candidate, baseline and the baseline's copy, the null."""
+"""The three pytest processes that run a block: candidate, baseline, and a second copy of the baseline (the null)."""
 
 import json
 import os
@@ -13,26 +13,26 @@ from typing import IO, Any
 import psutil
 
 from runoff.gate.baseline.side import Side, worker_environment
-from runoff.gate.run.channel import Connection, Listener, Message, WorkerLost
+from runoff.gate.run.channel import Connection, Listener, WorkerLost
 from runoff.gate.run.core_affinity import CoreAssignment
-from runoff.interrupts import uninterrupted
+from runoff.interrupts import interrupt_deferred
 
 CANDIDATE, BASELINE, NULL = range(3)
 NAMES = ("candidate", "baseline", "second copy of the baseline")
 _LOG_TAIL_BYTES = 3000
-# A child whose coordinator hung up closes its servers; ours take 8 s at most.
+# A disconnected worker closes its suite's servers first; runoff's own take 8 s at most.
 _STOP_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Deadlines:
     """
-    The longest waits, in seconds.
+    The longest waits for a worker, in seconds.
 
     Attributes:
-        collect_s: For children to start and collect.
-        set_up_s: For a case to come to its benchmark, and to end after it; a service may start meanwhile.
-        round_s: For a round, beside what it was expected to take.
+        collect_s: Start of the processes and collection of the tests.
+        set_up_s: Set-up of a case up to its first timed call, which may start a server; also its teardown.
+        round_s: A round, in addition to twenty times its expected duration.
     """
 
     collect_s: float = 300.0
@@ -41,24 +41,24 @@ class Deadlines:
 
 
 class Worker:
-    """One pytest process; its output goes to a log that is read only when something went wrong."""
+    """One pytest process; its output goes to a log that is read only after a failure."""
 
     def __init__(self, side: Side, index: int, files: Sequence[str], settings: Mapping[str, Any]) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        told = dict(settings) | {"side": index, "set_options": side.set_options}
-        self.process = subprocess.Popen(  # noqa: S603 - pytest, as the user called it
+        own_settings = dict(settings) | {"side": index, "set_options": side.set_options}
+        self.process = subprocess.Popen(  # noqa: S603 - pytest with the user's own arguments
             side.command(files),
             cwd=side.invocation.folder,
-            env=worker_environment(side, json.dumps(told)),
-            # Held open: its end tells the child that we are gone, however we went.
+            env=worker_environment(side, json.dumps(own_settings)),
+            # The worker watches this pipe: its end of file shows that the coordinator has ended, even if killed.
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for the coordinator, which ends its children in order.
+            # Keeps Ctrl-C from the workers; the coordinator receives it and stops them.
             start_new_session=True,
         )
         self.name = NAMES[index]
-        self._family: list[psutil.Process] = []
+        self._descendants: list[psutil.Process] = []
 
     def check_alive(self) -> None:
         """Raise WorkerLost if the process has ended."""
@@ -66,36 +66,35 @@ class Worker:
             raise WorkerLost(f"the {self.name}'s pytest {self.describe_end()}")
 
     def describe_end(self) -> str:
-        """Return how it ended, with the tail of what it said."""
+        """Return how the process ended, and the tail of its output."""
         with suppress(subprocess.TimeoutExpired):
-            # The closed connection is noticed a moment before the dead process can be.
+            # A process closes its connections a moment before it has an exit code.
             self.process.wait(0.5)
         code = self.process.poll()
         how = (
             "hangs" if code is None else f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         )
-        return f"{how}; its output ends with:\n{self.log_tail() or '(nothing)'}"
+        return f"{how}; its output ends with:\n{self._log_tail() or '(nothing)'}"
 
-    def log_tail(self) -> str:
-        """Return the last lines of its output."""
+    def _log_tail(self) -> str:
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - _LOG_TAIL_BYTES))
         return self._log.read().decode(errors="replace").strip()
 
-    def note_family(self) -> None:
-        """Remember what it has started: once it has ended, nobody can tell whose that was."""
+    def remember_descendants(self) -> None:
+        """List the processes that the worker has started; once the worker has ended, they cannot be found any more."""
         with suppress(psutil.Error):
-            self._family = psutil.Process(self.process.pid).children(recursive=True)
+            self._descendants = psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, deadline: float) -> None:
-        """Wait until a monotonic time for the child to end by itself, then kill it and all that it started."""
-        assert self.process.stdin is not None  # noqa: S101 - made with PIPE
+        """Wait until a monotonic time for the process to end, then kill it and every process that it started."""
+        assert self.process.stdin is not None  # noqa: S101 - created with PIPE
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, deadline - time.monotonic()))
         if self.process.poll() is None:
-            self.note_family()
+            self.remember_descendants()
             self.process.kill()
-        for process in self._family:
+        for process in self._descendants:
             with suppress(psutil.Error):
                 process.kill()
         self.process.wait()
@@ -103,14 +102,14 @@ class Worker:
         self._log.close()
 
 
-class WorkerTrio:
+class WorkerSet:
     """
-    The three children of a block; whoever has them stops them.
+    The three workers of a block; the caller must call `stop`.
 
     Attributes:
-        connections: Per child, in the order CANDIDATE, BASELINE, NULL.
-        collected: Per child the test ids of its benchmarks.
-        problems: Per child what it could not collect.
+        connections: Connection to each worker, in the order CANDIDATE, BASELINE, NULL.
+        collected: Test ids of the benchmarks that each worker collected.
+        problems: Collection errors of each worker.
     """
 
     def __init__(
@@ -123,70 +122,69 @@ class WorkerTrio:
         deadlines: Deadlines,
     ) -> None:
         self.connections: list[Connection] = []
-        self.collected: list[list[str]] = []
-        self.problems: list[list[str]] = []
-        self._children: list[Worker] = []
-        self._grace_ends: float | None = None
+        self._workers: list[Worker] = []
+        self._grace_end: float | None = None
         try:
             with Listener() as listener:
                 for index, side in enumerate((candidate, baseline, baseline)):
-                    told = _settings(listener, cores, index, gate_options)
-                    # A child that was started and not noted would be left behind.
-                    with uninterrupted():
-                        self._children.append(Worker(side, index, files, told))
-                introduced = listener.connect(3, deadlines.collect_s, self._check_alive)
+                    settings = _settings(listener, cores, index, gate_options)
+                    # An interrupt between the start and the append would leave a process that nobody stops.
+                    with interrupt_deferred():
+                        self._workers.append(Worker(side, index, files, settings))
+                accepted = listener.accept_workers(3, deadlines.collect_s, self._check_alive)
         except BaseException:
             self.stop(grace_s=0.0)
             raise
-        self.connections = [connection for connection, _ in introduced]
-        self.collected = [[str(case) for case in word["cases"]] for _, word in introduced]
-        self.problems = [[str(problem) for problem in word["problems"]] for _, word in introduced]
+        self.connections = [connection for connection, _ in accepted]
+        self.collected = [[str(case) for case in message["cases"]] for _, message in accepted]
+        self.problems = [[str(problem) for problem in message["problems"]] for _, message in accepted]
 
     def _check_alive(self) -> None:
-        for child in self._children:
-            child.check_alive()
+        for worker in self._workers:
+            worker.check_alive()
 
-    def tell(self, **word: Any) -> None:
-        """Say the same to all."""
+    def broadcast(self, **message: Any) -> None:
+        """Send one message to all three workers."""
         for connection in self.connections:
-            connection.send(**word)
+            connection.send(**message)
 
     def why_lost(self, index: int, lost: WorkerLost) -> str:
-        """Return what happened to a lost child, with its last words if it has ended."""
-        child = self._children[index]
-        end = child.describe_end()
-        return f"the {child.name} {lost}" if child.process.poll() is None else f"the {child.name}'s pytest {end}"
+        """Return why a worker was lost; if its process has ended, with exit code and the tail of its output."""
+        worker = self._workers[index]
+        end = worker.describe_end()
+        return f"the {worker.name} {lost}" if worker.process.poll() is None else f"the {worker.name}'s pytest {end}"
 
-    def receive(self, index: int, deadline_s: float) -> Message:
-        """Wait for one child's word; as Connection.receive."""
-        return self.connections[index].receive(deadline_s)
-
-    def hang_up(self) -> None:
-        """Let the children end, without waiting for it; they have the usual grace from now on."""
-        for child in self._children:
-            child.note_family()
+    def disconnect(self) -> None:
+        """Make the workers exit, without waiting for them; `stop` kills what still runs ten seconds from now."""
+        for worker in self._workers:
+            worker.remember_descendants()
         for connection in self.connections:
             connection.close()
-        self._grace_ends = time.monotonic() + _STOP_TIMEOUT_S
+        self._grace_end = time.monotonic() + _STOP_TIMEOUT_S
 
     def stop(self, grace_s: float | None = None) -> None:
-        """Hang up, unless that was done, and see all children end; a second call does nothing."""
-        if self._grace_ends is None:
-            self.hang_up()
-        assert self._grace_ends is not None  # noqa: S101 - set by hanging up
-        deadline = self._grace_ends if grace_s is None else time.monotonic() + grace_s
-        with uninterrupted():
-            while self._children:
-                self._children.pop().stop(deadline)
+        """
+        Disconnect the workers and wait until all have ended; a second call does nothing.
+
+        Args:
+            grace_s: Seconds from now after which they are killed; by default ten seconds after `disconnect`.
+        """
+        if self._grace_end is None:
+            self.disconnect()
+        assert self._grace_end is not None  # noqa: S101 - set by disconnect()
+        deadline = self._grace_end if grace_s is None else time.monotonic() + grace_s
+        with interrupt_deferred():
+            while self._workers:
+                self._workers.pop().stop(deadline)
 
 
 def _settings(listener: Listener, cores: CoreAssignment, index: int, gate_options: Mapping[str, str]) -> dict[str, Any]:
     return {
         "port": listener.port,
         "token": listener.token,
-        "home_cores": cores.home(index),
-        "duel_cores": cores.duel,
+        "set_up_cores": cores.for_set_up(index),
+        "timed_cores": cores.timed,
         "other_cores": cores.others,
-        "all_cores": cores.usable,
+        "usable_cores": cores.usable,
         "gate_options": dict(gate_options),
     }

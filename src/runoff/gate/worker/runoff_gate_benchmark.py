@@ -1,4 +1,4 @@
-"""pytest-benchmark's fixture in a child of the gate: it runs its rounds when the coordinator says so."""
+"""Replaces pytest-benchmark's fixture in a worker of the gate: the coordinator decides when each round runs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ import pytest
 _AnyFixture: Any = object
 
 
-class TurnTaking(_AnyFixture):  # type: ignore[misc]  # whichever pytest-benchmark is installed
+class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the installed pytest-benchmark's fixture
     """
-    Mixed into the class of pytest-benchmark's fixture: rounds are run when the coordinator says so.
+    Mixin for the class of pytest-benchmark's fixture: the coordinator decides when each round runs.
 
     Attributes:
-        take_turns: Runs rounds as told of a function, which runs so many calls and returns their seconds; returns the
-            seconds of each round and the calls in it, or no rounds if they are not to be published.
+        run_rounds: Takes a function that runs a number of iterations and returns their seconds. Runs the rounds that
+            the coordinator requests; returns the seconds of each round and the iterations in a round, or no rounds if
+            they must not be published.
     """
 
-    take_turns: Callable[[Callable[[int], float]], tuple[list[float], int]]
+    run_rounds: Callable[[Callable[[int], float]], tuple[list[float], int]]
     _mode: str | None
 
     def __call__(self, function_to_benchmark: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._mode:
             return super().__call__(function_to_benchmark, *args, **kwargs)
         self._mode = "benchmark(...)"
-        return self._duel(function_to_benchmark, lambda: (args, kwargs), setup=None, teardown=None)
+        return self._run_coordinated(function_to_benchmark, lambda: (args, kwargs), setup=None, teardown=None)
 
     def pedantic(
         self,
@@ -55,94 +56,96 @@ class TurnTaking(_AnyFixture):  # type: ignore[misc]  # whichever pytest-benchma
                 raise TypeError("Can't use `args` or `kwargs` if `setup` returns the arguments.")
             return made or (args, kwargs or {})
 
-        return self._duel(target, arguments, setup=setup, teardown=teardown)
+        return self._run_coordinated(target, arguments, setup=setup, teardown=teardown)
 
-    def _duel(self, target: Callable[..., Any], arguments: Callable[[], Any], setup: Any, teardown: Any) -> Any:
+    def _run_coordinated(
+        self, target: Callable[..., Any], arguments: Callable[[], Any], setup: Any, teardown: Any
+    ) -> Any:
         timer = getattr(self, "_timer", time.perf_counter)
-        collect = getattr(self, "_disable_gc", False)
+        no_gc = getattr(self, "_disable_gc", False)
 
-        def one_by_one(calls: int) -> float:
-            total = 0.0
-            for _ in range(calls):
+        def run_one_by_one(iterations: int) -> float:
+            total_s = 0.0
+            for _ in range(iterations):
                 args, kwargs = arguments()
                 start = timer()
                 target(*args, **kwargs)
-                total += timer() - start
+                total_s += timer() - start
                 if teardown is not None:
                     teardown(*args, **kwargs)
-            return float(total)
+            return float(total_s)
 
-        def in_a_row(calls: int) -> float:
+        def run_in_a_loop(iterations: int) -> float:
             args, kwargs = arguments()
-            times = itertools.repeat(None, calls)
+            repeats = itertools.repeat(None, iterations)
             start = timer()
-            for _ in times:
+            for _ in repeats:
                 target(*args, **kwargs)
             return float(timer() - start)
 
-        run = one_by_one if setup or teardown else in_a_row
-        durations, calls = TurnTaking.take_turns(functools.partial(untraced, run, no_gc=collect))
-        if durations:
-            self._publish(durations, calls)
+        run = run_one_by_one if setup or teardown else run_in_a_loop
+        durations_s, iterations = CoordinatedRounds.run_rounds(functools.partial(run_untraced, run, no_gc=no_gc))
+        if durations_s:
+            self._publish(durations_s, iterations)
         args, kwargs = arguments()
         result = target(*args, **kwargs)
         if teardown is not None:
             teardown(*args, **kwargs)
         return result
 
-    def _publish(self, durations: list[float], calls: int) -> None:
-        """Give the rounds to pytest-benchmark: its own `pedantic` with a timer that says what was measured."""
-        readings = iter([reading for duration in durations for reading in (0.0, duration)])
+    def _publish(self, durations_s: list[float], iterations: int) -> None:
+        """Enter the measured rounds: run pytest-benchmark's `pedantic` with a timer that replays their durations."""
+        readings = iter([reading for duration_s in durations_s for reading in (0.0, duration_s)])
         self._mode, self._timer, self.cprofile = None, lambda: next(readings), False
-        # A suite may have put a runner of its own into the fixture; there is nothing to run here.
+        # Some suites install a runner of their own in the fixture; it must not run for replayed rounds.
         self.__dict__.pop("_make_runner", None)
-        super().pedantic(lambda: None, rounds=len(durations), iterations=calls)
-        assert next(readings, None) is None, "pytest-benchmark read its timer another number of times"  # noqa: S101
+        super().pedantic(lambda: None, rounds=len(durations_s), iterations=iterations)
+        assert next(readings, None) is None, "pytest-benchmark read its timer an unexpected number of times"  # noqa: S101
 
 
 @functools.cache
-def turn_taking_class(kind: Any) -> Any:
-    """Return a subclass of the installed pytest-benchmark's fixture class, whichever version that is."""
-    return type("BenchmarkInLockstep", (TurnTaking, kind), {})
+def coordinated_class(fixture_class: Any) -> Any:
+    """Return a subclass of the installed pytest-benchmark's fixture class whose rounds the coordinator requests."""
+    return type("CoordinatedBenchmark", (CoordinatedRounds, fixture_class), {})
 
 
-def untraced(run: Callable[[int], float], calls: int, no_gc: bool) -> float:
-    """Run a round without coverage's or a debugger's hooks."""
-    tracer, profiler, collecting = sys.gettrace(), sys.getprofile(), gc.isenabled()
+def run_untraced(run: Callable[[int], float], iterations: int, no_gc: bool) -> float:
+    """Run a round without the trace functions of coverage tools and debuggers; return its seconds."""
+    tracer, profiler, gc_enabled = sys.gettrace(), sys.getprofile(), gc.isenabled()
     sys.settrace(None)
     sys.setprofile(None)
     if no_gc:
         gc.disable()
     try:
-        return run(calls)
+        return run(iterations)
     finally:
         sys.settrace(tracer)
         sys.setprofile(profiler)
-        if collecting:
+        if gc_enabled:
             gc.enable()
 
 
-class OverridingBenchmark:
-    """Registered late, so that its fixture stands before pytest-benchmark's own and is given that one."""
+class BenchmarkOverride:
+    """A pytest plugin that overrides pytest-benchmark's fixture; register it after pytest-benchmark."""
 
     @pytest.fixture
     def benchmark(self, benchmark: Any) -> Any:
-        """pytest-benchmark's fixture, whose rounds are run by turns."""
-        kind: Any = type(benchmark)
-        benchmark.__class__ = turn_taking_class(kind)
+        """pytest-benchmark's fixture, with rounds that the coordinator requests."""
+        fixture_class: Any = type(benchmark)
+        benchmark.__class__ = coordinated_class(fixture_class)
         return benchmark
 
 
-def warm_up(run: Callable[[int], float], for_ns: float) -> float:
-    """Call for some time, at least once; return the nanoseconds of one call, the median of the later half."""
-    found: list[float] = []
-    total_ns, calls = 0.0, 1
-    while total_ns < for_ns or len(found) < 2:
-        duration_ns = run(calls) * 1e9
-        found.append(duration_ns / calls)
-        total_ns += max(duration_ns, 1.0)
-        if duration_ns < for_ns / 16:
-            calls *= 2
-        if total_ns > for_ns and duration_ns > for_ns:
+def warm_up(run: Callable[[int], float], duration_ns: float) -> float:
+    """Call a function for about `duration_ns`; return the nanoseconds of one call, median of the later measurements."""
+    call_ns: list[float] = []
+    total_ns, iterations = 0.0, 1
+    while total_ns < duration_ns or len(call_ns) < 2:
+        last_ns = run(iterations) * 1e9
+        call_ns.append(last_ns / iterations)
+        total_ns += max(last_ns, 1.0)
+        if last_ns < duration_ns / 16:
+            iterations *= 2
+        if total_ns > duration_ns and last_ns > duration_ns:
             break
-    return max(statistics.median(found[len(found) // 2 :]), 1.0)
+    return max(statistics.median(call_ns[len(call_ns) // 2 :]), 1.0)

@@ -1,4 +1,4 @@
-"""Where a child of the gate, and the processes that it starts, run; needs the standard library only."""
+"""Pins a worker process of the gate, and the processes that it starts, to CPU cores. Standard library only."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from pathlib import Path
 from typing import Any
 
 
-class Cores:
-    """Where this process and those that it starts run; does nothing where cores cannot be chosen."""
+class CorePinning:
+    """Moves this process and its descendants between cores; does nothing if the settings name no cores."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        """Take the coordinator's settings; move to the home core."""
-        self._home, self._duel, self._others, self._all = (
-            set(settings.get(key) or ()) for key in ("home_cores", "duel_cores", "other_cores", "all_cores")
+        """Read the coordinator's settings, and move this process to its core for set-up."""
+        self._set_up, self._timed, self._others, self._usable = (
+            set(settings.get(key) or ()) for key in ("set_up_cores", "timed_cores", "other_cores", "usable_cores")
         )
-        self.pinned = bool(self._duel) and hasattr(os, "sched_setaffinity")
-        if self.pinned:
-            # Libraries size their pools by the cores they see when they are loaded: one, as in the duel.
-            os.sched_setaffinity(0, self._home)
-            self._let_new_processes_choose()
+        self.active = bool(self._timed) and hasattr(os, "sched_setaffinity")
+        if self.active:
+            # Libraries size their thread pools by the cores that they see when loaded: one, as while they are timed.
+            os.sched_setaffinity(0, self._set_up)
+            self._let_new_processes_use_all_cores()
 
-    def _let_new_processes_choose(self) -> None:
-        """Start other processes (servers) with all cores; they are moved off the duel's core before it begins."""
+    def _let_new_processes_use_all_cores(self) -> None:
+        """Start other processes, such as servers, with all cores; `timed` later moves them off the timed core."""
         start = subprocess.Popen.__init__
-        cores = self
+        usable = self._usable
 
         @functools.wraps(start)
         def start_unpinned(self: Any, *args: Any, **kwargs: Any) -> None:
             before = os.sched_getaffinity(0)
-            os.sched_setaffinity(0, cores._all)
+            os.sched_setaffinity(0, usable)
             try:
                 start(self, *args, **kwargs)
             finally:
                 os.sched_setaffinity(0, before)
 
-        subprocess.Popen.__init__ = start_unpinned  # type: ignore[method-assign]  # there is no hook for it
-        os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, cores._all))
+        subprocess.Popen.__init__ = start_unpinned  # type: ignore[method-assign]  # subprocess offers no hook
+        os.register_at_fork(after_in_child=lambda: os.sched_setaffinity(0, usable))
 
     @contextmanager
-    def in_duel(self) -> Iterator[None]:
-        """Be on the duel's core with every thread, and have every descendant on the others."""
-        if not self.pinned:
+    def timed(self) -> Iterator[None]:
+        """Keep all threads of this process on the timed core, and all its descendants on the other cores."""
+        if not self.active:
             yield
             return
         started = descendants(os.getpid())
-        pin(os.getpid(), self._duel)
+        pin(os.getpid(), self._timed)
         for pid in started:
             pin(pid, self._others)
         try:
             yield
         finally:
-            pin(os.getpid(), self._home)
-            # What comes now is not timed, and three servers on one core would wait for each other.
+            pin(os.getpid(), self._set_up)
+            # Set-up and teardown are not timed, and the servers of three workers would wait for one core.
             for pid in started:
-                pin(pid, self._all)
+                pin(pid, self._usable)
 
 
 def pin(pid: int, cores: set[int]) -> None:
-    """Bind every thread of a process to cores; one that ends meanwhile needs none."""
+    """Bind every thread of a process to some cores; threads that end meanwhile are ignored."""
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with suppress(OSError):
@@ -70,12 +70,13 @@ def pin(pid: int, cores: set[int]) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Return the ids of all processes that a process started, directly or not; empty where /proc does not tell."""
+    """Return the ids of all processes that a process started, directly or not; empty on systems without /proc."""
     children: dict[int, list[int]] = {}
     with suppress(OSError):
         for name in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError, ValueError, IndexError):
-                # The name in parentheses may hold anything; what follows the last one is state and parent.
+                # The process's name, in parentheses, may itself contain parentheses. The state and the parent's id
+                # follow the last one.
                 parent = int(Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(name))
     found = list(children.get(root, ()))

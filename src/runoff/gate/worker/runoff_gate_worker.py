@@ -1,17 +1,24 @@
 """
-The plugin of the gate's children: `pytest -p runoff_gate_worker`, started by the gate's coordinator and by nobody else.
+The pytest plugin of the gate's workers. The coordinator starts each worker with `pytest -p runoff_gate_worker`.
 
-It runs in the baseline's environment too, whose runoff may be older or absent: it needs the standard library, pytest
-and pytest-benchmark, of any version. It waits for the coordinator's words, one JSON object a line over the loopback;
-within a benchmark it runs rounds when told to, so that the sides take turns.
+A worker may run in the baseline's environment, whose runoff may be older or absent. This plugin therefore needs only
+the standard library, pytest and pytest-benchmark, of any version. It receives requests from the coordinator, one JSON
+object per line over the loopback, and runs each round of a benchmark when requested, so that the sides take turns.
 
-    child                                    coordinator
-    {"token": …, "side": 1, "cases": […], …} {"do": "begin", "cases": […]}
-    (per case)                               {"do": "run"}
-    {"at": "ready", "first_call_ns": …}      {"do": "warm", "ns": …}, {"do": "round", "calls": …} …, {"do": "publish"}
-    {"call_ns": …}, {"ns": …} …              or {"do": "drop"}
-    {"at": "done", "outcome": "passed", …}
-                                             {"do": "quit"}
+    worker                                        coordinator
+    {"token": …, "side": 1, "cases": […], …}
+                                                  {"request": "begin", "cases": […]}
+    for each case:
+                                                  {"request": "run"}
+    {"state": "ready", "first_call_ns": …}
+                                                  {"request": "warm_up", "duration_ns": …}
+    {"call_ns": …}
+                                                  {"request": "round", "iterations": …}, repeated
+    {"round_ns": …}
+                                                  {"request": "publish"}, or "drop"
+    {"state": "done", "outcome": "passed", …}
+
+The worker exits when the coordinator closes the connection.
 """
 
 from __future__ import annotations
@@ -28,19 +35,19 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
-from runoff_gate_benchmark import OverridingBenchmark, TurnTaking, warm_up
-from runoff_gate_cores import Cores, descendants
+from runoff_gate_benchmark import BenchmarkOverride, CoordinatedRounds, warm_up
+from runoff_gate_cores import CorePinning, descendants
 
-# Taken out of the environment: a pytest run that a test starts is no child of the gate.
+# Removed from the environment, so that a pytest that one of the tests starts does not become a worker too.
 SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}"))
-# Held open by the coordinator. Taken now: pytest's capture is about to put another file at 0.
-_LIFELINE = os.dup(0) if SETTINGS else -1
+# Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
+_COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# None of pytest's own: after one that it does not know it asks no plugin for a summary. Nobody would read a child's,
-# and to say nothing Hypothesis alone imports for a second.
+# Not an exit code of pytest's own, so that pytest calls no plugin for a terminal summary. Nobody reads a worker's
+# summary, and Hypothesis alone spends a second of imports on one.
 _EXIT_CODE = 70
-# What would write over the parent's files, choose other tests or measure differently; with the value that does not.
-_QUIET_OPTIONS: dict[str, Any] = {
+# Options that would overwrite the user's files, select other tests or change the measurement: `dest` to neutral value.
+_NEUTRAL_OPTIONS: dict[str, Any] = {
     "basetemp": None, "benchmark_autosave": None, "benchmark_compare": None, "benchmark_compare_fail": None,
     "benchmark_cprofile": None, "benchmark_disable": False, "benchmark_enable": True, "benchmark_histogram": [],
     "benchmark_json": None, "benchmark_save": None, "benchmark_skip": False, "collectonly": False, "dist": "no",
@@ -49,8 +56,8 @@ _QUIET_OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Channel:
-    """The words to and from the coordinator."""
+class CoordinatorChannel:
+    """The worker's end of the connection to the coordinator."""
 
     def __init__(self) -> None:
         self._socket = socket.create_connection(("127.0.0.1", SETTINGS["port"]), timeout=30)
@@ -58,32 +65,32 @@ class Channel:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._socket.makefile("rb")
 
-    def send(self, **word: Any) -> None:
-        """Send one word; ends the run if nobody listens any more."""
+    def send(self, **message: Any) -> None:
+        """Send a message; exit pytest if the coordinator has closed the connection."""
         try:
-            self._socket.sendall(json.dumps(word, default=str).encode() + b"\n")
+            self._socket.sendall(json.dumps(message, default=str).encode() + b"\n")
         except OSError:
-            self._gone()
+            self._exit()
 
     def receive(self) -> dict[str, Any]:
-        """Wait for the next word; ends the run if there will be none."""
+        """Wait for the next message; exit pytest if the coordinator closes the connection."""
         try:
             line = self._lines.readline()
         except OSError:
             line = b""
-        word: dict[str, Any] = json.loads(line) if line else self._gone()
-        return word
+        message: dict[str, Any] = json.loads(line) if line else self._exit()
+        return message
 
-    def _gone(self) -> NoReturn:
-        pytest.exit("the gate's coordinator is gone", returncode=_EXIT_CODE)
+    def _exit(self) -> NoReturn:
+        pytest.exit("the gate's coordinator has closed the connection", returncode=_EXIT_CODE)
 
 
-def die_with_the_coordinator() -> None:
-    """End this process and what it started if the coordinator is gone, even in the midst of the suite's own code."""
+def exit_with_coordinator() -> None:
+    """Watch the coordinator in a thread; after its end, kill this process and its descendants, whatever they run."""
 
     def watch() -> None:
         with suppress(OSError):
-            while os.read(_LIFELINE, 1):
+            while os.read(_COORDINATOR_PIPE, 1):
                 pass
         time.sleep(_ORPHAN_GRACE_S)
         for pid in descendants(os.getpid()):
@@ -91,7 +98,7 @@ def die_with_the_coordinator() -> None:
                 os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
         os._exit(_EXIT_CODE)
 
-    threading.Thread(target=watch, name="runoff-gate-lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="runoff-gate-coordinator-watch", daemon=True).start()
 
 
 class WorkerPlugin:
@@ -99,42 +106,47 @@ class WorkerPlugin:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._cores = Cores(SETTINGS)
-        self._channel: Any = None
+        self._cores = CorePinning(SETTINGS)
+        self._channel: CoordinatorChannel | None = None
         self._problems: list[str] = []
         self._reports: list[pytest.TestReport] = []
         self._used = False
-        self._published: list[float] = []
-        self._calls = 1
+        self._durations_s: list[float] = []
+        self._iterations = 1
+
+    @property
+    def channel(self) -> CoordinatorChannel:
+        """The connection to the coordinator, opened after collection."""
+        if self._channel is None:
+            self._channel = CoordinatorChannel()
+        return self._channel
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep what could not be collected."""
+        """Remember collection errors."""
         if report.failed:
             self._problems.append(f"{report.nodeid}: {report.longreprtext[-2000:]}")
 
     def run_loop(self, session: pytest.Session) -> bool:
-        """Say what was collected, then do as told."""
-        self._channel = Channel()
+        """Send the collected test ids, then run the cases that the coordinator requests."""
         items = {item.nodeid: item for item in session.items if "benchmark" in getattr(item, "fixturenames", ())}
-        self._channel.send(token=SETTINGS["token"], side=SETTINGS["side"], cases=list(items), problems=self._problems)
-        begin = self._channel.receive()
+        self.channel.send(token=SETTINGS["token"], side=SETTINGS["side"], cases=list(items), problems=self._problems)
+        begin = self.channel.receive()
         chosen = [items[case] for case in begin.get("cases", ())]
         for item, following in itertools.zip_longest(chosen, chosen[1:]):
-            if self._channel.receive()["do"] == "quit":
-                break
+            self.channel.receive()
             self._run(item, following)
-        else:
-            self._channel.receive()
+        self.channel.receive()
         return True
 
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
-        self._reports, self._used, self._published, self._calls = [], False, [], 1
-        # After the last one its module and session are kept: ending servers takes time that nobody has to wait for.
+        self._reports, self._used, self._durations_s, self._iterations = [], False, [], 1
+        # The last case keeps its module and session fixtures open here, so that its result is sent before servers stop.
         self._config.hook.pytest_runtest_protocol(item=item, nextitem=following or item.parent)
         outcome, reason = self._outcome()
         fixture = getattr(item, "_runoff_benchmark", None)
-        self._channel.send(
-            at="done", outcome=outcome, reason=reason, used=self._used, durations_s=self._published, calls=self._calls,
+        self.channel.send(
+            state="done", outcome=outcome, reason=reason, used=self._used,
+            durations_s=self._durations_s, iterations=self._iterations,
             extra_info=fixture.extra_info if fixture else {}, group=fixture.group if fixture else None,
         )  # fmt: skip
 
@@ -149,70 +161,75 @@ class WorkerPlugin:
         return "passed", ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what became of the case."""
+        """Remember the reports of the current case."""
         self._reports.append(report)
 
     @pytest.hookimpl(tryfirst=True, hookwrapper=True)
     def pytest_runtest_call(self, item: Any) -> Iterator[None]:
-        """Keep the fixture beyond its test: it holds what the test said about itself."""
+        """Keep the fixture after its test has ended: its `extra_info` and `group` are sent to the coordinator."""
         item._runoff_benchmark = item.funcargs.get("benchmark")
         yield
 
-    def take_turns(self, run: Callable[[int], float]) -> tuple[list[float], int]:
+    def run_rounds(self, run: Callable[[int], float]) -> tuple[list[float], int]:
         """
-        Run rounds as told, in the midst of a test.
+        Run the rounds that the coordinator requests, in the middle of a test.
 
-        Returns the rounds' durations in seconds and the calls of each.
+        Args:
+            run: Runs a number of iterations and returns their seconds.
+
+        Returns:
+            Seconds of each round, and the iterations in a round; no rounds if they must not be published.
         """
         self._used = True
         first_call_s = run(1)
-        durations: list[float] = []
-        calls = 1
-        with self._cores.in_duel():
-            self._channel.send(at="ready", first_call_ns=first_call_s * 1e9)
+        durations_s: list[float] = []
+        iterations = 1
+        with self._cores.timed():
+            self.channel.send(state="ready", first_call_ns=first_call_s * 1e9)
             while True:
-                word = self._channel.receive()
-                if word["do"] == "warm":
-                    self._channel.send(call_ns=warm_up(run, word["ns"]))
-                elif word["do"] == "round":
-                    calls = word["calls"]
-                    durations.append(run(calls))
-                    self._channel.send(ns=durations[-1] * 1e9)
-                elif word["do"] == "publish":
+                message = self.channel.receive()
+                if message["request"] == "warm_up":
+                    self.channel.send(call_ns=warm_up(run, message["duration_ns"]))
+                elif message["request"] == "round":
+                    iterations = message["iterations"]
+                    durations_s.append(run(iterations))
+                    self.channel.send(round_ns=durations_s[-1] * 1e9)
+                elif message["request"] == "publish":
                     break
                 else:
                     return [], 1
-        self._published, self._calls = durations, calls
-        return durations, calls
+        self._durations_s, self._iterations = durations_s, iterations
+        return durations_s, iterations
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Know the gate's options, which stand among the arguments, whether or not this environment's runoff does."""
-    for flag, takes in SETTINGS.get("gate_options", {}).items():
-        if takes == "flag":
+    """Declare the gate's own options, which are in the user's arguments; this environment's runoff may lack them."""
+    for flag, values in SETTINGS.get("gate_options", {}).items():
+        if values == "flag":
             parser.addoption(flag, action="store_true")
         else:
-            parser.addoption(flag, nargs="+" if takes == "many" else None)
+            parser.addoption(flag, nargs="+" if values == "many" else None)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the parent's files alone, measure everything that is asked for, and stand before pytest-benchmark."""
+    """Neutralise options that would disturb the gate, and register this plugin's parts."""
     if not SETTINGS:
         return
     config.addinivalue_line("markers", "gate(tolerance): how much slower this benchmark may become, such as '10%'")
-    for name, value in {**_QUIET_OPTIONS, **SETTINGS.get("set_options", {})}.items():
+    for name, value in {**_NEUTRAL_OPTIONS, **SETTINGS.get("set_options", {})}.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
-    die_with_the_coordinator()
-    child = WorkerPlugin(config)
-    TurnTaking.take_turns = staticmethod(child.take_turns)
-    # Later than pytest-benchmark's module, so its fixture wins; a fixture of this very module would not.
-    config.pluginmanager.register(OverridingBenchmark(), "runoff-gate-benchmark")
-    config.pluginmanager.register(child, "runoff-gate-child")
+    exit_with_coordinator()
+    worker = WorkerPlugin(config)
+    CoordinatedRounds.run_rounds = staticmethod(worker.run_rounds)
+    # Registered after pytest-benchmark, so that this fixture overrides pytest-benchmark's; one in this module would
+    # not, because pytest loads this module first.
+    config.pluginmanager.register(BenchmarkOverride(), "runoff-gate-benchmark")
+    config.pluginmanager.register(worker, "runoff-gate-worker")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Take the place of pytest's own loop. Stands in the module, which is registered early, to come after conftests."""
-    child = session.config.pluginmanager.get_plugin("runoff-gate-child")
-    return child.run_loop(session) if isinstance(child, WorkerPlugin) else None
+    """Replace pytest's loop. The hook is in this early module so that it runs after those of conftest files."""
+    worker = session.config.pluginmanager.get_plugin("runoff-gate-worker")
+    return worker.run_loop(session) if isinstance(worker, WorkerPlugin) else None

@@ -1,0 +1,92 @@
+"""Runs the gate for a pytest session: settings from pytest's options, progress on pytest's terminal."""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from tqdm import tqdm
+
+from runoff.errors import GateError, RunoffError
+from runoff.gate.baseline.lookup import prepare_baseline
+from runoff.gate.baseline.side import candidate_side
+from runoff.gate.invocation import invocation_of, selector_of
+from runoff.gate.options import GATE_OPTIONS, GateOptions
+from runoff.gate.run.config import GateConfig
+from runoff.gate.run.core_affinity import assign_cores
+from runoff.gate.run.gate_run import GateRun
+from runoff.gate.run.reporter import Reporter
+from runoff.gate.run.result import GateResult
+from runoff.gate.run.schedule import RoundLengths
+from runoff.gate.run.workers import Deadlines
+from runoff.gate.statistics.plan import Plan
+
+# Shortens gates for experiments and tests: a JSON object with fields of Plan, RoundLengths and Deadlines.
+_TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
+
+
+def compare(config: pytest.Config, options: GateOptions, tolerances: Mapping[str, float]) -> GateResult:
+    """
+    Compare the candidate with the baseline that the options name.
+
+    Args:
+        config: The configuration of the user's pytest.
+        options: The gate's options.
+        tolerances: Relative tolerance of each benchmark's test id.
+
+    Raises:
+        UsageError: If the baseline or a setting is invalid; pytest's own UsageError.
+    """
+    invocation = invocation_of(config)
+    against = options.against or "other models"
+    models = {"model": list(options.models)} if options.models else {}
+    with _terminal_reporter(config) as reporter:
+        try:
+            plan, round_lengths, deadlines = _tuned_settings(options)
+            with prepare_baseline(options.against, models, invocation, reporter.line) as baseline:
+                reporter.line(f"gate: this tree against {baseline.label}")
+                gate_config = GateConfig(
+                    against, candidate_side(invocation), baseline, tolerances, selector_of(invocation), plan,
+                    assign_cores(), GATE_OPTIONS, round_lengths, deadlines,
+                )  # fmt: skip
+                return GateRun(gate_config, reporter).run()
+        except GateError as error:
+            return GateResult(against, against, options.alpha, refused=str(error))
+        except RunoffError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@contextmanager
+def _terminal_reporter(config: pytest.Config) -> Iterator[Reporter]:
+    """Yield a reporter that writes to pytest's terminal, past its capture; silent if pytest has no terminal."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        if terminal is None:
+            yield Reporter(lambda _: None, lambda _: None)
+            return
+        terminal.ensure_newline()
+        # A status line without a bar, because the number of blocks is not known before the second stage.
+        with tqdm(bar_format="{desc}", file=sys.stderr, leave=False, disable=not terminal.isatty) as status:
+
+            def write_line(text: str) -> None:
+                with tqdm.external_write_mode(file=sys.stderr):
+                    terminal.write_line(text)
+                    terminal.flush()
+
+            yield Reporter(write_line, status.set_description_str)
+
+
+def _tuned_settings(options: GateOptions) -> tuple[Plan, RoundLengths, Deadlines]:
+    """Return the gate's settings, changed by the tuning variable."""
+    tuning: dict[str, Any] = json.loads(os.environ.get(_TUNING_VARIABLE) or "{}")
+
+    def chosen(settings: type[Plan] | type[RoundLengths] | type[Deadlines]) -> dict[str, Any]:
+        return {field.name: tuning[field.name] for field in dataclasses.fields(settings) if field.name in tuning}
+
+    plan = Plan(**{"alpha": options.alpha, "budget_s": options.budget_s, **chosen(Plan)})
+    return plan, RoundLengths(**chosen(RoundLengths)), Deadlines(**chosen(Deadlines))

@@ -1,0 +1,38 @@
+"""How the user called pytest: the arguments that a worker gets too, and the tests that they select."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from runoff.gate.baseline.side import Invocation
+from runoff.gate.baseline.worktree import git_top_level
+
+
+def invocation_of(config: pytest.Config) -> Invocation:
+    """Return how this pytest was called, and the checkout that it runs in."""
+    parameters = config.invocation_params
+    root = config.rootpath.resolve()
+    top = git_top_level(root)
+    tree = top.resolve() if top is not None else root
+    positional = tuple(config.option.file_or_dir or ())
+    return Invocation(tuple(map(str, parameters.args)), positional, parameters.dir.resolve(), root, tree)
+
+
+def selector_of(invocation: Invocation) -> Callable[[str], bool]:
+    """
+    Return a function that checks whether the command line selects a test id.
+
+    Workers collect whole files. If the user named single tests, a test that only the baseline has counts as `missing`
+    only if it is one of those.
+    """
+    prefixes = []
+    for argument in invocation.positional:
+        path, separator, test = argument.partition("::")
+        if not separator:
+            return lambda _: True
+        relative = os.path.relpath(invocation.folder / path, invocation.root).replace(os.sep, "/")
+        prefixes.append(relative + separator + test)
+    if not prefixes:
+        return lambda _: True
+    return lambda case: any(case == each or case.startswith((f"{each}::", f"{each}[")) for each in prefixes)

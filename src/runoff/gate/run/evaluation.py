@@ -1,0 +1,152 @@
+"""Evaluates the measured blocks: which cases need the second stage, and the verdict of each case."""
+
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runoff.gate.run.case_block import CaseBlock, Failure
+from runoff.gate.run.result import CaseVerdict
+from runoff.gate.run.workers import BASELINE, CANDIDATE, NULL
+from runoff.gate.statistics import decision
+from runoff.gate.statistics.decision import Finding, Verdict
+from runoff.gate.statistics.plan import Plan
+from runoff.gate.statistics.signed_rank import Float64Array, hodges_lehmann
+
+_OUT_OF_TIME = "the budget ended before this case could be decided; allow more time with --gate-budget"
+
+
+@dataclass
+class CaseState:
+    """
+    What has been measured of a case so far.
+
+    Attributes:
+        first: Its blocks of the first stage.
+        second: Its blocks of the second stage.
+        failures: Why it cannot be compared; empty while it can.
+    """
+
+    first: list[CaseBlock] = field(default_factory=list)
+    second: list[CaseBlock] = field(default_factory=list)
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def cost_s(self) -> float:
+        """Median wall time of the case in a block of the first stage."""
+        return statistics.median([block.cost_s for block in self.first]) if self.first else 0.0
+
+    def completed_first_stage(self, plan: Plan) -> bool:
+        """Return whether every block of the first stage measured the case."""
+        return not self.failures and len(self.first) >= plan.first_blocks
+
+
+def cases_for_second_stage(cases: Mapping[str, CaseState], tolerances: Mapping[str, float], plan: Plan) -> list[str]:
+    """Return the cases that need the second stage, the largest slowdown first; tolerances are relative."""
+    measured = [name for name, case in cases.items() if case.completed_first_stage(plan)]
+    if not measured:
+        return []
+    ratios, nulls = (
+        np.array(rows) for rows in zip(*(_log_ratios(cases[name].first) for name in measured), strict=True)
+    )
+    tolerance = np.array([tolerances[name] for name in measured])
+    needed = decision.needs_second_stage(ratios, nulls, tolerance)
+    estimate = dict(zip(measured, hodges_lehmann(ratios).tolist(), strict=True))
+    chosen = (name for name, needs in zip(measured, needed, strict=True) if needs)
+    return sorted(chosen, key=lambda name: -estimate[name])
+
+
+def judge_cases(
+    cases: Mapping[str, CaseState],
+    tolerances: Mapping[str, float],
+    plan: Plan,
+    suspected: Collection[str],
+    repeated: Sequence[str],
+) -> list[CaseVerdict]:
+    """
+    Return the verdict of every case that both sides have.
+
+    Args:
+        cases: What was measured of each case.
+        tolerances: Relative tolerance of each case.
+        plan: Numbers of blocks and error probability.
+        suspected: The cases that needed the second stage.
+        repeated: The suspected cases that the budget admitted to the second stage. All of them count in the correction
+            for multiple tests, even if they could not be measured.
+
+    Returns:
+        One verdict per case, without the cases that were skipped on both sides.
+    """
+    needed_blocks = math.ceil(math.log2(max(1, len(repeated)) / plan.alpha))
+    decided = [n for n in repeated if not cases[n].failures and len(cases[n].second) >= needed_blocks]
+    columns = [_log_ratios(cases[name].second) for name in decided]
+    findings = decision.decide(
+        [ratios for ratios, _ in columns],
+        [nulls for _, nulls in columns],
+        [tolerances[name] for name in decided],
+        # `decide` corrects for the decided cases only; the reduced alpha accounts for the others.
+        plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
+    )
+    by_name = dict(zip(decided, findings, strict=True))
+    return [
+        verdict
+        for name, case in cases.items()
+        if (verdict := _verdict(name, case, tolerances[name], plan, by_name.get(name), name in suspected)) is not None
+    ]
+
+
+def _verdict(
+    name: str, case: CaseState, tolerance: float, plan: Plan, finding: Finding | None, suspected: bool
+) -> CaseVerdict | None:
+    if case.failures:
+        return _verdict_of_failures(name, tolerance, case.failures)
+    if finding is not None:
+        times_s = _call_times_s(case.second, finding)
+        return CaseVerdict(name, finding.verdict, tolerance, "", finding, *times_s, second_stage=True)
+    if case.completed_first_stage(plan) and not suspected:
+        finding = decision.accept(*_log_ratios(case.first))
+        return CaseVerdict(name, Verdict.OK, tolerance, "", finding, *_call_times_s(case.first, finding))
+    return CaseVerdict(name, Verdict.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
+
+
+def _log_ratios(blocks: Sequence[CaseBlock]) -> tuple[Float64Array, Float64Array]:
+    """Return log(candidate / baseline) and log(null / baseline) of each block, both of shape (blocks,)."""
+    return np.array([block.log_ratio for block in blocks]), np.array([block.null_log_ratio for block in blocks])
+
+
+def _call_times_s(blocks: Sequence[CaseBlock], finding: Finding) -> tuple[float, float]:
+    """
+    Return the seconds of one call on the candidate and on the baseline.
+
+    The candidate's time is computed from the baseline's and the estimated change. The machine's speed changes between
+    blocks, so the medians of the two sides could come from blocks of different speeds and contradict the estimate.
+    """
+    baseline_s = statistics.median(block.baseline_call_s for block in blocks)
+    return baseline_s * (1.0 + finding.change), baseline_s
+
+
+def is_candidates(failure: Failure) -> bool:
+    """Return whether the candidate's test is broken, which makes it a failed test and not a slow one."""
+    return failure.side == CANDIDATE and failure.kind in ("failed", "lost")
+
+
+def skipped_everywhere(failures: Sequence[Failure]) -> bool:
+    """Return whether no side measured the case: each skipped it or did not call its benchmark."""
+    sides = {failure.side for failure in failures if failure.kind in ("skipped", "unused")}
+    return len(sides) == len(failures) == 3
+
+
+def _verdict_of_failures(name: str, tolerance: float, failures: Sequence[Failure]) -> CaseVerdict | None:
+    """Return the verdict of a case that could not be compared; None if it was skipped on both sides."""
+    if skipped_everywhere(failures):
+        return None
+    sides = {failure.side for failure in failures}
+    reason = "; ".join(dict.fromkeys(failure.reason for failure in failures))
+    if all(failure.kind == "skipped" for failure in failures):
+        if sides == {CANDIDATE}:
+            return CaseVerdict(name, Verdict.MISSING, tolerance, reason)
+        if sides == {BASELINE, NULL}:
+            return CaseVerdict(name, Verdict.NEW, tolerance, reason)
+    return CaseVerdict(name, Verdict.INVALID, tolerance, reason)
