@@ -1,22 +1,16 @@
 """
-The gate: is the candidate slower than the baseline? Knows nothing of networks or services, nor of the suite it judges.
+The gate: compare the benchmarks of a candidate with those of a baseline, and fail if the candidate is slower.
 
-    signed_rank.py   exact small-sample statistics
-    decision.py      blocks -> verdict
-    plan.py          how many blocks, what fits into the time
-    sides.py         what a side is: a tree, an interpreter, options; and the words that start its pytest
-    baseline.py      REV, PATH or CHECKOUT:PYTHON -> a side
-    worktree.py  environment.py   a revision's files and, where its dependencies differ, its interpreter
-    cores.py         who runs on which core
-    channel.py       words between the coordinator and the children
-    children.py      three pytest processes of a block
-    turns.py         whose round comes when, and what rounds come to
-    duel.py          one block: every case once
-    relay.py         one trio after the other
-    question.py      what is asked, and who is told
-    judging.py       what was measured -> second looks and verdicts
-    campaign.py      blocks, stages, verdicts
-    verdict.py       what is said in the end, and the exit code
-    interrupts.py    Ctrl-C at the wrong moment
-    injected/        the plugin that the children run; it needs nothing of runoff
+The gate works for any pytest-benchmark suite. From the rest of runoff it imports only `errors`, `units` and `interrupts`.
+
+    plugin.py      pytest hooks: register the options, run the gate in pytest's run loop, set the exit code
+    replay.py      report each benchmark as an ordinary pytest test, with the rounds that the gate measured
+    report.py      the result as terminal lines, Markdown, JSON and JUnit properties
+    options.py     the command-line options and the gate marker
+    run/           coordinate a run: blocks of worker processes, schedule of rounds, stages, result
+    baseline/      turn the text of --gate-against into a side: a checkout, an interpreter and a pytest command
+    statistics/    number of blocks, exact tests, verdicts; pure functions
+    worker/        the pytest plugin of the worker processes; imports nothing of runoff
+
+The list is ordered: plugin.py uses everything below it, and the folders import only from folders further down.
 """
