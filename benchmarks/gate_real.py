@@ -34,8 +34,8 @@ SUITE = (
     "tests/perf", "--batch-sizes", "64,256,1024", "--backends", "onnxruntime-cpu,numpy,onnxruntime-grpc,null-grpc",
     "--model", "fixtures/models/rps_h64_policy.model", "fixtures/models/rps_h256_policy.model",
 )  # fmt: skip
-# The slowed cases, by 5 % in process and by 10 % over gRPC. Their calls take so long that the wrapper's own 0.3 µs are
-# negligible.
+# The slowdown of each slowed case: 5 % in process, 10 % over gRPC. The calls of these cases take so long that the
+# wrapper itself, with its 0.3 µs, is negligible.
 SLOWED = {
     "onnxruntime-cpu-rps_h64_policy-b1024": 0.05,
     "numpy-rps_h256_policy-b256": 0.05,

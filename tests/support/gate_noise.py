@@ -29,7 +29,7 @@ ROUNDS_PER_SIDE = 48
 # The side that runs in each turn of a block.
 _SIDES_BY_TURN = np.tile(np.ravel(TURNS), ROUNDS_PER_SIDE // 6)
 # For each turn, the number of other sides' rounds since this side's previous round. The first turns are treated as if
-# the sequence had been running before, so that no round has an unusually short wait.
+# the sequence had been running before, so that their waits are ordinary too.
 _WAITS_BY_TURN = np.empty(len(_SIDES_BY_TURN))
 for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, BASELINE, NULL)):
     _WAITS_BY_TURN[_turns] = np.diff(_turns, prepend=_turns[-1] - len(_SIDES_BY_TURN)) - 1
@@ -82,7 +82,7 @@ class SyntheticMachine:
         return by_side + by_process[:, :, None]
 
     def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw blocks as every block source does, from rounds reduced by the gate's own `typical_log_ratio`."""
+        """Draw rounds, and reduce those of a block to one log-ratio with the gate's own `typical_log_ratio`."""
         rounds = self.draw_rounds(rng, cases * blocks)
         log_ratio = typical_log_ratio(rounds[:, CANDIDATE], rounds[:, BASELINE])
         null_log_ratio = typical_log_ratio(rounds[:, NULL], rounds[:, BASELINE])
@@ -127,7 +127,7 @@ class Recording:
     batches: tuple[str, ...] = ("b1", "b64", "b1024")
 
     def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw blocks as every block source does; the sign of each is random, because either process may be first."""
+        """Draw blocks from the recording; signs are random, because either process of a pair could be the candidate."""
         tables = [_recorded_log_ratios(file, batch) for file in self.files for batch in self.batches]
         drawn = np.empty((2, cases, blocks))
         for index, table in enumerate(tables):
@@ -230,7 +230,7 @@ def count_naive_alarms(machine: SyntheticMachine, runs: int, seed: int = 1) -> i
     rng, alarms = np.random.default_rng(seed), 0
     for _ in range(runs):
         rounds = machine.draw_rounds(rng, CASES * Plan().first_blocks).reshape(CASES, -1, 3, ROUNDS_PER_SIDE)
-        # Taking the two sides from different blocks makes them measured at different times.
+        # The two sides come from different blocks, as if they had been measured one after the other.
         candidate = rounds[:, 1::2, CANDIDATE].reshape(CASES, -1)
         baseline = rounds[:, 0:-1:2, BASELINE].reshape(CASES, -1)
         p = stats.ttest_ind(candidate, baseline, axis=1, equal_var=False, alternative="greater").pvalue

@@ -1,7 +1,7 @@
 """
 The gate: compare the benchmarks of a candidate with those of a baseline, and fail if the candidate is slower.
 
-The gate works for any pytest-benchmark suite. Of the rest of runoff, it imports `errors`, `units` and `interrupts` only.
+The gate works for any pytest-benchmark suite. It imports from runoff only `errors`, `units` and `interrupts`.
 
     plugin.py      pytest hooks: register the options, run the gate in pytest's run loop, set the exit code
     replay.py      report each benchmark as an ordinary pytest test, with the rounds that the gate measured

@@ -146,7 +146,7 @@ def _check_other_options(config: pytest.Config) -> None:
 
 
 def parse_tolerance(text: str) -> float:
-    """Parse a percentage to a ratio: `3%` gives 0.03. ArgumentTypeError if it is not from 0.01% to 100%."""
+    """Parse a percentage to a ratio: `3%` gives 0.03. Raise ArgumentTypeError if it is not from 0.01% to 100%."""
     match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?) ?%", text.strip(), re.ASCII)
     tolerance = float(match[1]) / 100 if match else 0.0
     # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
@@ -156,7 +156,7 @@ def parse_tolerance(text: str) -> float:
 
 
 def parse_alpha(text: str) -> float:
-    """Parse a probability above 0 and at most 0.5. ArgumentTypeError for any other text."""
+    """Parse a probability above 0 and up to 0.5; raise ArgumentTypeError for any other text."""
     try:
         alpha = float(text)
     except ValueError:
@@ -167,7 +167,7 @@ def parse_alpha(text: str) -> float:
 
 
 def parse_duration_s(text: str) -> float:
-    """Parse a duration with its unit to seconds: `1.5m` gives 90. ArgumentTypeError if it has no unit or is 0."""
+    """Parse a duration with its unit to seconds: `1.5m` gives 90. Raise ArgumentTypeError if it has no unit or is 0."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not seconds:

@@ -49,7 +49,7 @@ def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
         lines.append("")
     lines += [f"- {_escaped(line)}" for line in (*_reasons(result), *(f"note: {note}" for note in result.notes))]
     if result.verdicts and not result.refused:
-        # An indented block instead of a code span, which a backtick in a test id would end.
+        # An indented block, because a backtick in a test id would end a code span.
         lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], command)}"]
     return lines
 
@@ -116,7 +116,7 @@ def _short_id(case_verdict: CaseVerdict) -> str:
 
 
 def _percent(ratio: float, *, sign: bool = True) -> str:
-    """Format a relative change; empty for NaN, `?` for a bound that too few blocks left open."""
+    """Format a relative change; empty for NaN, and `?` for a bound that is infinite because of too few blocks."""
     if math.isnan(ratio):
         return ""
     if math.isinf(ratio) or ratio <= -1.0:

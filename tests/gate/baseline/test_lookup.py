@@ -148,7 +148,7 @@ def test_environment_is_created_once_and_reused(suite: Path, commands: list[list
 
 
 def test_pinned_versions_determine_the_environment(suite: Path, commands: list[list[str]]) -> None:
-    """With the candidate's pins this environment will do; every other set of pins needs an environment of its own."""
+    """If both sides pin the same versions, they share the current environment; otherwise the baseline gets its own."""
     assert sys.executable == find_side(suite, "main").python
     commit(suite, "constraints.txt", "dep==1\n")
     (suite / "constraints.txt").write_text("dep==2\n")

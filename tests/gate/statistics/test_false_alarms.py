@@ -58,7 +58,7 @@ def test_false_alarms_are_rarer_than_alpha(source: BlockSource) -> None:
 
 
 def test_false_alarms_stay_rare_on_a_machine_too_noisy_to_judge() -> None:
-    """On a crowded machine, many cases may be inconclusive, but a regression must still be a real one."""
+    """On a crowded machine, many cases may be inconclusive, but false alarms must stay rare."""
     counts = simulate_gates(MACHINES["noisy"], scaled(400), seed=2)
     assert_rate_at_most(Plan().alpha, counts.false_alarm_runs, counts.runs)
 

@@ -7,7 +7,7 @@ from runoff.gate.statistics.plan import Plan
 
 
 def test_twelve_blocks_suffice_for_forty_cases() -> None:
-    """2⁻¹² · 40 is just under the default alpha of 1 %, and 2⁻¹² · 41 is just above it."""
+    """Twelve blocks give a p value of at least 2⁻¹², which is below an alpha of 1 % if multiplied by 40, but not by 41."""
     assert [12, 12, 13] == [Plan().blocks_for(cases) for cases in (1, 40, 41)]
 
 
@@ -19,7 +19,7 @@ def test_every_accepted_plan_can_find_a_regression(cases: int, alpha: float) -> 
 
 
 def test_alpha_that_needs_too_many_blocks_is_refused() -> None:
-    """The user should learn this before the gate measures anything."""
+    """A run that could never find a regression must be refused before it measures anything."""
     with pytest.raises(GateError, match=r"could never find.* need \d+ blocks"):
         Plan(alpha=1e-9)
 
@@ -32,7 +32,7 @@ def test_budget_too_short_for_a_second_stage_is_refused() -> None:
 
 
 def test_only_the_most_suspicious_cases_share_the_rest_of_the_budget() -> None:
-    """The gate must end in time; the other cases become inconclusive."""
+    """Cases that do not fit into the time budget become inconclusive, so that the gate ends in time."""
     plan = Plan(budget_s=100)
     assert 2 == plan.affordable_cases([1.0, 1.0, 1.0], start_s=2.0, left_s=50.0)
     assert 0 == plan.affordable_cases([1.0], start_s=2.0, left_s=35.0)

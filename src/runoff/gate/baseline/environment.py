@@ -76,7 +76,7 @@ def is_installed_as_copy(tree: Path) -> bool:
 
 
 def source_folders(tree: Path) -> list[str]:
-    """Return the folders below a checkout from which this interpreter imports, relative to it, such as `src` or `.`."""
+    """Return the folders of a checkout from which this interpreter imports, relative to the checkout: `src` or `.`."""
     folders = [Path(entry) for entry in sys.path if entry] + [tree / "src"] * (tree / "src").is_dir()
     inside = [folder for folder in folders if folder.is_relative_to(tree) and not folder.is_relative_to(sys.prefix)]
     if not is_installed_as_copy(tree) and project_name(tree):
@@ -123,7 +123,7 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Prevent two gates from creating the same environment at the same time; does nothing on Windows, without fcntl."""
+    """Prevent two gates from creating the same environment at the same time; does nothing where fcntl is missing."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         import fcntl
@@ -136,7 +136,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _pip_arguments(tree: Path) -> Iterator[str]:
-    """Yield what `pip install` installs: the project, its extras and groups that are installed here too, and pytest."""
+    """Yield arguments of `pip install`: constraints, the project with the extras and groups installed here, pytest."""
     for path in sorted(tree.glob("constraints*.txt")):
         yield from ("--constraint", str(path))
     project = _pyproject(tree)
@@ -184,7 +184,7 @@ def _pyproject(tree: Path) -> dict[str, Any]:
 
 
 def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> None:
-    """Run one step of creating an environment, reporting pip's progress; GateError if the step fails."""
+    """Run one command that creates an environment, and report pip's progress; raise GateError if it fails."""
     with subprocess.Popen(  # noqa: S603 - no shell; the arguments come from this module
         command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace",

@@ -38,7 +38,7 @@ def prepare_baseline(
         yield replace(_same_tree(invocation, f"this tree with {paths}"), set_options=models)
         return
     tree, python = _parse_paths(against)
-    # A name such as "main" is the revision rather than the folder if it is both; "./main" is the folder.
+    # If "main" is both a revision and a folder, it means the revision; users can write "./main" for the folder.
     commit = worktree.resolve_commit(invocation.tree, against) if tree is None or os.sep not in against else None
     if commit is not None:
         with worktree.checkout(invocation.tree, commit) as folder:
@@ -55,7 +55,7 @@ def prepare_baseline(
 
 
 def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_line: Callable[[str], None]) -> Side:
-    """Return the side of a checked-out commit, with an environment of its own if this one would be wrong."""
+    """Return the side of a checked-out commit; it gets its own environment if the current one does not suit it."""
     side = _other_tree(invocation, folder, label)
     same_packages = environment.declared_packages(folder) == environment.declared_packages(invocation.tree)
     if same_packages and not environment.is_installed_as_copy(invocation.tree):
@@ -71,7 +71,7 @@ def _same_tree(invocation: Invocation, label: str) -> Side:
 
 
 def _other_tree(invocation: Invocation, tree: Path, label: str) -> Side:
-    """Return the side of another checkout; its sources come before those of an editable install of the candidate."""
+    """Return the side of another checkout; in sys.path, its sources precede an editable install of the candidate."""
     folders = [tree / folder for folder in environment.source_folders(invocation.tree)]
     python_path = tuple(str(folder) for folder in folders if folder.is_dir())
     return Side("baseline", label, sys.executable, relocate_invocation(invocation, tree), python_path)

@@ -86,7 +86,11 @@ def worker_environment(side: Side, settings: str) -> dict[str, str]:
 
 
 def _without(arguments: Sequence[str], positional: Sequence[str]) -> list[str]:
-    """Remove each positional argument once, from the end: an equal argument before it may be the value of an option."""
+    """
+    Return the arguments without the positional ones.
+
+    Each is removed once, searching from the end, because an equal argument before it may be the value of an option.
+    """
     kept = list(reversed(arguments))
     for argument in positional:
         if argument in kept:
@@ -133,7 +137,7 @@ def _relocate_arguments(call: Invocation, folder: Path, tree: Path) -> Iterator[
 
 
 def _relocate_test(argument: str, old_tree: Path, new_tree: Path) -> str:
-    """Return a path or test id of the other checkout; a relative one needs no change."""
+    """Return the same path or test id in the other checkout; a relative one needs no change."""
     path, separator, test = argument.partition("::")
     if not Path(path).is_absolute():
         return argument
@@ -146,7 +150,7 @@ def _relocate_path(path: Path, old_tree: Path, new_tree: Path) -> Path:
 
 def _same_file(value: str, old_folder: Path, new_folder: Path) -> str:
     """Return an option's value, made absolute if it names a file that exists in the old folder only."""
-    # Most values are no paths; long ones and those with a zero byte would make the check for a file raise OSError.
+    # Most values are not paths. Very long texts and texts with a zero byte would make `exists` raise an error.
     if not value or Path(value).is_absolute() or len(value) > 1000 or "\0" in value:
         return value
     path = old_folder / value

@@ -25,7 +25,7 @@ def cache_folder() -> Path:
 
 
 def git_top_level(folder: Path) -> Path | None:
-    """Return the top folder of the git work tree around a folder; None outside a work tree, or without git."""
+    """Return the top folder of the git work tree that contains a folder; None if there is none, or no git."""
     done = _git(folder, "rev-parse", "--show-toplevel")
     return Path(done.stdout.rstrip("\n")) if done is not None and done.returncode == 0 else None
 
@@ -65,7 +65,7 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
     _remove_abandoned(tree, trees)
     try:
         trees.mkdir(parents=True, exist_ok=True)
-        # The process id in the name shows later runs whether the owner of the worktree still lives.
+        # The process id in the name shows later gates whether the gate that owns the worktree still runs.
         folder = Path(tempfile.mkdtemp(prefix=f"{commit[:12]}-{os.getpid()}-", dir=trees))
     except OSError as error:
         raise GateError(

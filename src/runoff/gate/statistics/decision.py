@@ -87,7 +87,7 @@ def decide(
     blocks: Sequence[Float64Array], null_blocks: Sequence[Float64Array], tolerance: Sequence[float], alpha: float
 ) -> list[Finding]:
     """
-    Decide the cases of the second stage.
+    Return the verdicts of the cases in the second stage, with the numbers behind them.
 
     Only fresh blocks may be passed: a case reached the second stage because its first blocks looked unusual, so these
     would bias the decision.

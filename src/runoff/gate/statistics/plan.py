@@ -84,7 +84,7 @@ class Plan:
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return for how many cases the rest of the budget allows a second stage.
+        Return the number of cases for which the rest of the time budget allows a second stage.
 
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.
