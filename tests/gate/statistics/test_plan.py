@@ -7,7 +7,7 @@ from runoff.gate.statistics.plan import Plan
 
 
 def test_twelve_blocks_suffice_for_forty_cases() -> None:
-    """Twelve blocks give a p value of at least 2⁻¹², which is below an alpha of 1 % if multiplied by 40, but not by 41."""
+    """Twelve blocks give a p value of at least 2⁻¹². Times 40 it is below an alpha of 1 %, but times 41 it is not."""
     assert [12, 12, 13] == [Plan().blocks_for(cases) for cases in (1, 40, 41)]
 
 
