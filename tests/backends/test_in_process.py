@@ -1,4 +1,4 @@
-"""Every light in-process backend keeps the contract; the heavy ones have files of their own."""
+"""The backends numpy, onnxruntime-cpu and null keep the contract; torch and tensorflow have files of their own."""
 
 import re
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def mlp(request: pytest.FixtureRequest) -> Mlp:
 
 @pytest.fixture(scope="module")
 def onnx(mlp: Mlp) -> bytes:
-    """It as ONNX."""
+    """The network as a serialized ONNX file."""
     return convert(mlp, cache=ConversionCache()).onnx
 
 
 @pytest.fixture(params=["numpy", "onnxruntime-cpu"])
 def backend(request: pytest.FixtureRequest, mlp: Mlp, onnx: bytes) -> Iterator[Backend]:
-    """Each backend that computes and starts fast, opened."""
+    """An opened backend of each runtime that is fast to import."""
     with open_in_process(request.param, mlp, onnx) as opened:
         yield opened
 
@@ -51,15 +51,15 @@ def _batch(size: int, features: int = 11) -> Float32Array:
 
 
 @pytest.mark.parametrize("batch_size", BATCH_SIZES)
-def test_answers_are_the_references(backend: Backend, mlp: Mlp, batch_size: int) -> None:
-    """On every call path: the first call of a size, and those after it, differ inside ONNX Runtime's backend."""
+def test_outputs_match_the_reference(backend: Backend, mlp: Mlp, batch_size: int) -> None:
+    """ONNX Runtime's backend takes another path for the first call of a batch size than for later ones."""
     for seed in range(3):
         batch = _batch(batch_size) + np.float32(seed)
         accuracy.check(backend.name, mlp, batch, backend.predict(batch))
 
 
-def test_answers_are_the_callers_own(backend: Backend) -> None:
-    """The next call must not write into what an earlier one returned."""
+def test_later_call_does_not_change_earlier_outputs(backend: Backend) -> None:
+    """A caller that keeps outputs would otherwise see those of another batch."""
     first = [backend.predict(_batch(2)) for _ in range(2)][-1]
     kept = first.copy()
     backend.predict(_batch(2) * 3)
@@ -77,51 +77,51 @@ def test_answers_are_the_callers_own(backend: Backend) -> None:
         pytest.param(np.zeros((11, 2), np.float32).T, id="not-contiguous"),
     ],
 )
-def test_batch_of_the_wrong_form_is_refused(backend: Backend, batch: Float32Array) -> None:
-    """Said by us, not computed on by a framework that reshapes."""
+def test_batch_of_the_wrong_shape_or_type_is_refused(backend: Backend, batch: Float32Array) -> None:
+    """Some frameworks would reshape or convert such a batch and return outputs for it."""
     with pytest.raises(ShapeError, match=backend.name):
         backend.predict(batch)
 
 
-def test_wrong_type_is_refused_after_the_right_one_was_seen(backend: Backend) -> None:
-    """ONNX Runtime's backend takes a shorter way for a size it knows."""
+def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend) -> None:
+    """ONNX Runtime's backend skips most checks for a batch size that it has seen before."""
     backend.predict(_batch(2))
     backend.predict(_batch(2))
     with pytest.raises(ShapeError, match="float64"):
         backend.predict(_batch(2).astype(np.float64))
 
 
-def test_many_batch_sizes_do_not_pile_up(mlp: Mlp, onnx: bytes) -> None:
-    """A service is asked for every size there is."""
+def test_bound_memory_of_batch_sizes_is_limited(mlp: Mlp, onnx: bytes) -> None:
+    """A service receives batches of all sizes, and bound memory for each of them would pile up."""
     with open_in_process("onnxruntime-cpu", mlp, onnx) as backend:
         for size in range(1, 200):
             accuracy.check(backend.name, mlp, _batch(size), backend.predict(_batch(size)))
         assert len(vars(backend)["_bound"]) <= 64
 
 
-def test_facts_tell_threads_and_spinning_as_set(mlp: Mlp, onnx: bytes) -> None:
-    """Results with other settings are other results."""
+def test_facts_contain_threads_and_spinning(mlp: Mlp, onnx: bytes) -> None:
+    """Timings with different settings must not be compared, so records contain the settings."""
     with open_in_process("onnxruntime-cpu", mlp, onnx, Settings(threads=2, spinning=True)) as backend:
         assert (2, True) == (backend.facts["threads"], backend.facts["spinning"])
 
 
 @pytest.mark.parametrize("spinning", [False, True])
-def test_onnxruntime_runs_with_the_threads_and_spinning_asked_for(onnx: bytes, spinning: bool) -> None:
-    """What the record says is what the session was opened with."""
+def test_onnxruntime_session_has_the_requested_threads_and_spinning(onnx: bytes, spinning: bool) -> None:
+    """The record states these settings, so the session must really have them."""
     options = create_session(onnx, "onnxruntime-cpu", Settings(threads=3, spinning=spinning)).get_session_options()
     assert (3, 1) == (options.intra_op_num_threads, options.inter_op_num_threads)
     entries = [options.get_session_config_entry(f"session.{op}_op.allow_spinning") for op in ("intra", "inter")]
     assert [str(int(spinning))] * 2 == entries
 
 
-def test_null_answers_evenly(mlp: Mlp) -> None:
-    """A policy that sums to one, a value of one half: a client's checks of the reply hold."""
-    answers = open_in_process("null", mlp).predict(_batch(3))
-    assert np.allclose(answers, 0.25 if mlp.kind is Kind.POLICY else 0.5)
+def test_null_backend_returns_legal_outputs(mlp: Mlp) -> None:
+    """A client checks that probabilities sum to one, also those of the null service."""
+    outputs = open_in_process("null", mlp).predict(_batch(3))
+    assert np.allclose(outputs, 0.25 if mlp.kind is Kind.POLICY else 0.5)
 
 
-def test_cuda_without_a_gpu_names_the_cure(mlp: Mlp, onnx: bytes) -> None:
-    """Never a number from the CPU under its name."""
+def test_cuda_without_a_gpu_is_an_error_with_the_cure(mlp: Mlp, onnx: bytes) -> None:
+    """The backend must never run on the CPU under a name that ends in -cuda."""
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -130,33 +130,33 @@ def test_cuda_without_a_gpu_names_the_cure(mlp: Mlp, onnx: bytes) -> None:
         open_in_process("onnxruntime-cuda", mlp, onnx)
 
 
-def test_unknown_backend_lists_the_known(mlp: Mlp) -> None:
-    """The cure for a typing error."""
+def test_error_about_an_unknown_backend_lists_the_backends(mlp: Mlp) -> None:
+    """A user who mistyped a name finds the right one in the message."""
     with pytest.raises(UsageError, match="numpy, onnxruntime-cpu"):
         open_in_process("onnx", mlp)
 
 
-def test_bytes_that_are_no_onnx_are_refused(mlp: Mlp) -> None:
-    """By name, without a C++ trace."""
+def test_bytes_that_are_no_onnx_file_are_refused(mlp: Mlp) -> None:
+    """ONNX Runtime's own error is a C++ trace without the name of the backend."""
     with pytest.raises(ModelError, match="cannot load the model"):
         open_in_process("onnxruntime-cpu", mlp, b"no onnx")
 
 
-def test_bare_onnx_runs_on_onnxruntime_only(onnx: bytes) -> None:
-    """The others need the weights."""
+def test_onnx_file_without_weights_runs_on_onnxruntime_only(onnx: bytes) -> None:
+    """All other backends build the network from its weights."""
     with pytest.raises(BackendError, match="needs the model's weights"):
         open_in_process("numpy", None, onnx)
 
 
 def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found out without importing anything."""
+    """The message contains the complete command that installs the package."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BackendUnavailable, match=re.escape("pip install 'runoff[torch]'")):
         require_packages("torch-cpu")
 
 
-def test_every_engine_is_built_on_a_backend_there_is() -> None:
-    """The tables of the registry hang together."""
+def test_tables_of_the_registry_refer_to_each_other() -> None:
+    """An engine without a backend, or a backend without an engine, would fail only when it is opened."""
     assert {name for devices in ENGINES.values() for name in devices.values()} <= set(IN_PROCESS)
     assert set(SERVICES.values()) <= set(ENGINES)
     assert {protocol_of(name) for name in (*SERVICES, *REMOTES)} == set(PROTOCOLS)

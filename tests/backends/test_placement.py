@@ -1,4 +1,4 @@
-"""A device asked for is a device used: found on tensors and nodes, on a machine without a GPU too."""
+"""A backend runs on the device in its name or is refused; the tests also run on machines without a GPU."""
 
 import importlib.util
 import subprocess
@@ -16,12 +16,12 @@ from tests.support.models import random_mlp
 
 @pytest.mark.skipif(has_nvidia_gpu(), reason="has a GPU")
 @pytest.mark.parametrize("engine", ["tensorflow", "torch", "onnxruntime"])
-def test_service_without_the_gpu_asked_for_does_not_start(engine: str) -> None:
-    """Not on the CPU instead: whoever asked would compare the wrong thing."""
+def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
+    """If it ran on the CPU instead, its timings would be compared under a wrong label."""
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"needs {engine}")
-    words = ["--engine", engine, "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]
-    command = [sys.executable, "-m", "runoff", "serve", *words]
+    options = ["--engine", engine, "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]
+    command = [sys.executable, "-m", "runoff", "serve", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (1, "") == (done.returncode, done.stdout)
     assert "an NVIDIA GPU" in done.stderr
@@ -29,8 +29,8 @@ def test_service_without_the_gpu_asked_for_does_not_start(engine: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_pytorch_answer_from_another_device_is_refused() -> None:
-    """The tensor of an answer knows where it is."""
+def test_pytorch_model_on_another_device_is_refused() -> None:
+    """The device of an output tensor is evidence; the requested device is not."""
     torch = pytest.importorskip("torch", reason="needs torch")
     from runoff.backends.torch_backend import TorchBackend
 
@@ -39,7 +39,7 @@ def test_pytorch_answer_from_another_device_is_refused() -> None:
 
 
 def _session(*nodes_on: str) -> SimpleNamespace:
-    """A session that was given the CUDA provider and put its nodes where it wanted."""
+    """Return a stand-in for a session that has the CUDA provider and placed its nodes on the given providers."""
     parts = [SimpleNamespace(ep_name=provider) for provider in nodes_on]
     return SimpleNamespace(
         get_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
@@ -48,17 +48,17 @@ def _session(*nodes_on: str) -> SimpleNamespace:
 
 
 def test_onnxruntime_node_on_another_device_is_refused() -> None:
-    """One node of four on the CPU makes every number a mixture."""
+    """With one of four nodes on the CPU, no timing belongs to either device."""
     from runoff.backends.onnxruntime_backend import check_placement
 
-    name, wanted = "onnxruntime-cuda", "CUDAExecutionProvider"
-    check_placement(name, _session(*[wanted] * 4), wanted)
+    name, cuda = "onnxruntime-cuda", "CUDAExecutionProvider"
+    check_placement(name, _session(*[cuda] * 4), cuda)
     with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
-        check_placement(name, _session(*[wanted] * 3, "CPUExecutionProvider"), wanted)
+        check_placement(name, _session(*[cuda] * 3, "CPUExecutionProvider"), cuda)
 
 
-def test_onnxruntime_tells_where_nodes_are() -> None:
-    """The check above looks at what a real session says."""
+def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
+    """The stand-in of the previous test must have the same interface as a real session."""
     from runoff.backends.onnxruntime_backend import check_placement, create_session
     from runoff.conversion import ConversionCache, convert
 
@@ -69,20 +69,20 @@ def test_onnxruntime_tells_where_nodes_are() -> None:
         check_placement("onnxruntime-cuda", session, "CUDAExecutionProvider")
 
 
-def test_onnxruntime_session_is_opened_without_a_way_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime is told to run nothing on the CPU, and asked afterwards where it runs all the same."""
+def test_onnxruntime_session_has_no_fallback_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option forbids the fallback, and the check afterwards notices if ONNX Runtime ignored the option."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     from runoff.backends.onnxruntime_backend import create_session
 
-    wanted = "CUDAExecutionProvider"
-    given = []
+    cuda = "CUDAExecutionProvider"
+    used = []
 
-    def open_astray(_onnx: bytes, options: Any, providers: list[str]) -> SimpleNamespace:
-        given.append((options.get_session_config_entry("session.disable_cpu_ep_fallback"), providers))
-        return _session(wanted, "CPUExecutionProvider")
+    def create_on_both(_onnx: bytes, options: Any, providers: list[str]) -> SimpleNamespace:
+        used.append((options.get_session_config_entry("session.disable_cpu_ep_fallback"), providers))
+        return _session(cuda, "CPUExecutionProvider")
 
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [wanted, "CPUExecutionProvider"])
-    monkeypatch.setattr(onnxruntime, "InferenceSession", open_astray)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [cuda, "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", create_on_both)
     with pytest.raises(BackendUnavailable, match="put nodes of the model on CPUExecutionProvider"):
         create_session(b"", "onnxruntime-cuda", Settings())
-    assert [("1", [wanted])] == given
+    assert [("1", [cuda])] == used

@@ -1,4 +1,4 @@
-"""TensorFlow as a backend, in one process of its own: its thread numbers hold for a whole process."""
+"""The TensorFlow backend keeps the contract; it runs in another process, because its options are process-wide."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ from runoff.measurement.machine import processor_name
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs tensorflow")
 
-# What the tests look at, found in one go: importing TensorFlow takes seconds.
+# Collects everything that the tests check in one process, because importing TensorFlow takes seconds.
 PROBE = """
 import json, sys
 import numpy as np
@@ -50,7 +50,7 @@ from runoff.backends.tensorflow_backend import TensorFlowBackend
 try:
     TensorFlowBackend("tensorflow-gpu", random_mlp(), "gpu")
 except RunoffError as error:
-    found["astray"] = f"{type(error).__name__}: {error}"
+    found["wrong device"] = f"{type(error).__name__}: {error}"
 found["other threads"] = error_of("tensorflow-cpu", threads=1)
 try:
     backend.predict(np.ones((2, 4), np.float32))
@@ -62,6 +62,7 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def probe() -> "subprocess.CompletedProcess[str]":
+    """The finished process that ran PROBE."""
     checkout = Path(__file__).parents[2]
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     result = subprocess.run(
@@ -79,50 +80,51 @@ def probe() -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def found(probe: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """The values that PROBE printed, by name."""
     values: dict[str, Any] = json.loads(probe.stdout)
     return values
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("kind", ["policy", "value"])
-def test_answers_are_the_models_and_the_callers_own(found: dict[str, Any], kind: str, batch_size: int) -> None:
-    """The reference decides; a later call must not change what a caller kept."""
+def test_outputs_match_the_reference_and_stay_unchanged(found: dict[str, Any], kind: str, batch_size: int) -> None:
+    """A caller that keeps outputs would otherwise see those of another batch."""
     fraction_of_allowed, unchanged = found[f"{kind}-{batch_size}"]
     assert fraction_of_allowed <= 1.0
     assert unchanged
 
 
-def test_device_and_threads_are_what_was_found(found: dict[str, Any]) -> None:
-    """They stand beside every number in a record."""
+def test_facts_contain_device_and_threads_in_use(found: dict[str, Any]) -> None:
+    """A record states them beside every timing."""
     assert ["cpu", processor_name()] == found["device"]
     assert ("tensorflow", 2, 1) == tuple(found["facts"][key] for key in ("framework", "threads", "inter_op_threads"))
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
-    """A CPU's number must never be called a GPU's."""
+    """A timing taken on the CPU must never be called a GPU's."""
     assert found["gpu"].startswith("BackendUnavailable: tensorflow-gpu: TensorFlow")
     assert "sees no GPU" in found["gpu"]
     assert "runoff[gpu]" in found["gpu"]
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
-def test_model_that_ended_on_another_device_is_refused(found: dict[str, Any]) -> None:
-    """TensorFlow puts what it cannot place on a GPU silently on the CPU; the answer's own tensor tells."""
-    assert "BackendUnavailable: tensorflow-gpu: TensorFlow put the model on " in found["astray"]
-    assert "device:CPU:0" in found["astray"]
+def test_model_on_another_device_is_refused(found: dict[str, Any]) -> None:
+    """TensorFlow silently runs operations on the CPU if it cannot place them on a GPU."""
+    assert "BackendUnavailable: tensorflow-gpu: TensorFlow put the model on " in found["wrong device"]
+    assert "device:CPU:0" in found["wrong device"]
 
 
 def test_other_number_of_threads_in_one_process_is_an_error(found: dict[str, Any]) -> None:
-    """TensorFlow keeps its first number; a record with the second would be wrong."""
+    """TensorFlow keeps its first number of threads, so a record with the second would be wrong."""
     assert "BackendError: tensorflow-cpu: TensorFlow already runs with 2 threads" in found["other threads"]
 
 
 def test_wrong_shape_is_a_shape_error(found: dict[str, Any]) -> None:
-    """TensorFlow's own words would not name the backend."""
+    """TensorFlow's own error would not name the backend."""
     assert found["shape"].startswith("ShapeError: tensorflow-cpu: batch has shape (2, 4)")
 
 
-def test_nothing_is_said_on_standard_error(probe: "subprocess.CompletedProcess[str]") -> None:
-    """A dozen lines about oneDNN between a user and the table."""
+def test_tensorflow_writes_nothing_to_standard_error(probe: "subprocess.CompletedProcess[str]") -> None:
+    """Its dozen log lines would hide the results in the terminal."""
     assert "" == probe.stderr

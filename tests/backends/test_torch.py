@@ -1,4 +1,4 @@
-"""PyTorch as a backend."""
+"""The PyTorch backend keeps the contract of all backends."""
 
 import numpy as np
 import pytest
@@ -16,16 +16,16 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_answers_are_the_models(kind: Kind, batch_size: int) -> None:
-    """The reference decides, as for every backend."""
+def test_outputs_match_the_reference(kind: Kind, batch_size: int) -> None:
+    """A backend that computes another function must not be timed."""
     mlp = random_mlp(kind, 81, 64, 9)
     batch = np.random.default_rng(0).random((batch_size, 81), dtype=np.float32)
     with open_in_process("torch-cpu", mlp) as backend:
         accuracy.check(backend.name, mlp, batch, backend.predict(batch))
 
 
-def test_device_and_threads_are_what_was_found() -> None:
-    """They stand beside every number in a record."""
+def test_facts_contain_device_and_threads_in_use() -> None:
+    """A record states them beside every timing."""
     with open_in_process("torch-cpu", random_mlp(), settings=Settings(threads=2)) as backend:
         assert ("cpu", processor_name()) == (backend.device.type, backend.device.name)
         assert {
@@ -36,8 +36,8 @@ def test_device_and_threads_are_what_was_found() -> None:
         } == backend.facts
 
 
-def test_answers_are_the_callers_own() -> None:
-    """A caller keeps answers across calls."""
+def test_later_call_does_not_change_earlier_outputs() -> None:
+    """A caller that keeps outputs would otherwise see those of another batch."""
     with open_in_process("torch-cpu", random_mlp()) as backend:
         first = backend.predict(np.ones((2, 5), np.float32))
         kept = first.copy()
@@ -46,8 +46,8 @@ def test_answers_are_the_callers_own() -> None:
         assert first.flags.writeable
 
 
-def test_read_only_batch_is_taken_without_a_warning() -> None:
-    """Fixed input batches are often read-only; PyTorch warns of them, and warnings are errors here."""
+def test_read_only_batch_is_accepted_without_a_warning() -> None:
+    """PyTorch warns of tensors on read-only arrays, which input batches often are; warnings are errors in tests."""
     batch = np.ones((2, 5), np.float32)
     batch.setflags(write=False)
     with open_in_process("torch-cpu", random_mlp()) as backend:
@@ -55,21 +55,21 @@ def test_read_only_batch_is_taken_without_a_warning() -> None:
 
 
 def test_wrong_shape_is_a_shape_error() -> None:
-    """PyTorch's own words would not name the backend."""
+    """PyTorch's own error would not name the backend."""
     with open_in_process("torch-cpu", random_mlp()) as backend, pytest.raises(ShapeError, match="torch-cpu: batch has"):
         backend.predict(np.ones((2, 4), np.float32))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_absent_gpu_is_an_error_with_the_cure() -> None:
-    """A CPU's number must never be called a GPU's."""
+    """A timing taken on the CPU must never be called a GPU's."""
     with pytest.raises(BackendUnavailable, match=r"torch-cuda: no usable CUDA device.*runoff\[gpu\]"):
         open_in_process("torch-cuda", random_mlp())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_gpu_answers_are_the_models() -> None:
-    """TensorFloat-32 or the wrong device would show here."""
+def test_outputs_on_a_gpu_match_the_reference() -> None:
+    """TensorFloat-32 arithmetic would exceed the tolerance."""
     mlp = random_mlp(Kind.POLICY, 81, 256, 9)
     batch = np.random.default_rng(0).random((64, 81), dtype=np.float32)
     with open_in_process("torch-cuda", mlp) as backend:

@@ -1,4 +1,4 @@
-"""Addresses and ports as users type them."""
+"""The parsing of addresses and ports that users type."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from runoff.rpc.address import listen_host, parse_address, parse_port
     ],
 )
 def test_address_is_split_into_host_and_port(text: str, host: str, port: int) -> None:
-    """The forms that users copy from a service's log."""
+    """Users copy addresses in these forms from a service's log."""
     assert (host, port) == parse_address(text)
 
 
@@ -44,7 +44,7 @@ def test_address_is_split_into_host_and_port(text: str, host: str, port: int) ->
     ],
 )
 def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
-    """gRPC itself takes most of these and fails after a time-out, or binds some other port."""
+    """gRPC itself accepts most of these texts, and then fails after a time-out or binds another port."""
     with pytest.raises(UsageError) as error:
         parse_address(text)
     assert complaint in str(error.value)
@@ -53,28 +53,28 @@ def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "65535"])
 def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
-    """0 asks for any free port."""
+    """Port 0 lets the system choose a free port."""
     assert int(text) == parse_port(text)
 
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
-def test_port_with_a_zero_in_front_is_none(text: str) -> None:
-    """A mistyped one would bind a port that nobody meant, or be read as octal elsewhere."""
+def test_port_with_leading_zero_is_refused(text: str) -> None:
+    """It is probably mistyped: the service would bind another port than the user intended."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 
 
-def test_only_loopback_hosts_may_be_listened_on() -> None:
-    """The service has no passwords: whoever reaches it may use it."""
+def test_service_listens_on_loopback_hosts_only() -> None:
+    """The service has no passwords, so everybody who can reach it can use it."""
     assert ["127.0.0.1", "127.0.0.2", "::1"] == [listen_host(host) for host in ("localhost", "127.0.0.2", "::1")]
-    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""):  # noqa: S104 - refused is what is tested
+    for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""):  # noqa: S104 - the test expects a refusal
         with pytest.raises(UsageError, match="this machine only"):
             listen_host(host)
 
 
-def test_other_hosts_may_be_listened_on_when_asked_for() -> None:
-    """A name may stand for any address, so only addresses are taken."""
-    hosts = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1"]  # noqa: S104 - asked for
+def test_service_listens_on_other_ip_addresses_if_allowed() -> None:
+    """A host name can resolve to several addresses, so only IP addresses are accepted."""
+    hosts = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1"]  # noqa: S104 - allowed by the argument
     assert hosts == [listen_host(host, allow_others=True) for host in hosts]
     for host in ("example.org", "", "300.1.1.1", "fe80::1%eth0", "x" * 10_000):
         with pytest.raises(UsageError, match="expected an IP address of this machine"):

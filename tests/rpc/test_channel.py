@@ -1,4 +1,4 @@
-"""What our clients' channels do that gRPC's default ones do not."""
+"""The settings of our gRPC channels that differ from gRPC's defaults."""
 
 import grpc
 import numpy as np
@@ -13,7 +13,7 @@ from tests.support.services import foreign_info, foreign_service
 
 
 def test_refused_call_is_sent_once() -> None:
-    """A second attempt, which gRPC makes silently, would be timed as one slow call."""
+    """gRPC's silent second attempt would be measured as one slow call."""
     with (
         refusing_server() as (address, refused),
         NeuralClient(address, timeout_s=5) as client,
@@ -24,16 +24,16 @@ def test_refused_call_is_sent_once() -> None:
 
 
 def test_each_client_has_a_connection_of_its_own() -> None:
-    """On one that is shared, a client's calls wait for another's, and its failures delay the other's connecting."""
+    """Clients that share a connection wait for each other's calls, and a failure of one delays the others."""
     info = foreign_info(random_mlp())
     peers: list[str] = []
 
-    def tell(_request: bytes, context: grpc.ServicerContext) -> bytes:
+    def respond(_request: bytes, context: grpc.ServicerContext) -> bytes:
         peers.append(context.peer())
         return info
 
     with (
-        foreign_service({"GetModelInfo": tell}) as address,
+        foreign_service({"GetModelInfo": respond}) as address,
         NeuralClient(address) as first,
         NeuralClient(address) as second,
     ):

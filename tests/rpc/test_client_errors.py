@@ -1,4 +1,4 @@
-"""What our client says when nobody, or somebody else, is at the address."""
+"""The client's errors when there is no service at the address, or another program."""
 
 import grpc
 import numpy as np
@@ -17,7 +17,7 @@ MLP = random_mlp()
 
 
 class Unresolved(grpc.RpcError):
-    """What gRPC raises for a name that leads to no address."""
+    """The error that gRPC raises for a host name without an address."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNAVAILABLE
@@ -26,15 +26,15 @@ class Unresolved(grpc.RpcError):
         return "errors resolving nowhere:1: [field:hostname lookup error]"
 
 
-def test_nobody_at_the_address() -> None:
-    """The usual mistake: the service was not started."""
+def test_missing_server_is_named_in_the_error() -> None:
+    """Forgetting to start the service is the most common mistake."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BackendUnavailable, match=f"no gRPC server at {address}"):
         open_grpc("x-grpc", address, MLP)
 
 
 @pytest.mark.parametrize(
-    ("answer", "error_type", "words"),
+    ("response", "error_type", "message"),
     [
         pytest.param(None, BackendUnavailable, "no response from .* within 0.5 s", id="silence"),
         pytest.param(
@@ -43,14 +43,16 @@ def test_nobody_at_the_address() -> None:
         pytest.param(b"SSH-2.0-OpenSSH_9.6\r\n", ServiceError, "another protocol", id="ssh"),
     ],
 )
-def test_something_else_at_the_address(answer: bytes | None, error_type: type[RunoffError], words: str) -> None:
-    """The port of another program: gRPC's own words for it send users after firewalls."""
-    with listener(answer) as address, pytest.raises(error_type, match=words):
+def test_other_program_at_the_address_is_named_in_the_error(
+    response: bytes | None, error_type: type[RunoffError], message: str
+) -> None:
+    """gRPC's own message for another program's port makes users suspect a firewall."""
+    with listener(response) as address, pytest.raises(error_type, match=message):
         open_grpc("x-grpc", address, MLP, timeout_s=0.5)
 
 
-def test_another_grpc_service_at_the_address() -> None:
-    """A gRPC server, only not this service."""
+def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
+    """gRPC's own status, UNIMPLEMENTED, does not tell users that the address is wrong."""
     with (
         foreign_service({}, name="other.Service") as address,
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
@@ -58,8 +60,8 @@ def test_another_grpc_service_at_the_address() -> None:
         open_grpc("x-grpc", address, MLP)
 
 
-def test_service_that_still_loads_is_said_to_be_there() -> None:
-    """Nothing is wrong with the address: whoever reads of no server goes looking for the wrong fault."""
+def test_loading_service_is_not_reported_as_missing() -> None:
+    """The address is right, and the user only has to wait."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -70,14 +72,14 @@ def test_service_that_still_loads_is_said_to_be_there() -> None:
         server.stop(0).wait(10)
 
 
-def test_host_that_cannot_be_found_has_no_server() -> None:
-    """A misspelt name; in gRPC's own words, for a real look-up may take as long as it likes."""
+def test_unknown_host_is_reported_as_missing_server() -> None:
+    """The host name may be misspelt. The error is made up, because a real look-up can take long."""
     error = channel.describe_failure(Unresolved(), "nowhere:1", 1.0, "x.X")
     assert "no gRPC server at nowhere:1: 'errors resolving nowhere:1: [field:hostname lookup error]'" == str(error)
 
 
 def test_status_of_a_foreign_service_is_shown() -> None:
-    """Services in the wild know no answer but UNKNOWN; their words are all there is."""
+    """Foreign services return UNKNOWN for every error, so only the text explains the cause."""
 
     def fail(_request: bytes, _context: object) -> bytes:
         raise ValueError("no such model" + "!" * 1000)
@@ -90,7 +92,7 @@ def test_status_of_a_foreign_service_is_shown() -> None:
 
 
 def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """gRPC would send even loopback calls through http_proxy."""
+    """gRPC sends even loopback calls through http_proxy by default."""
     for name in ("http_proxy", "grpc_proxy", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("no_proxy", "no_grpc_proxy", "NO_PROXY"):
@@ -100,7 +102,7 @@ def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_hung_call_ends_at_the_deadline() -> None:
-    """Without a deadline on every call, a hung service would hang the run."""
+    """Without a deadline on every call, a hung service would block the whole run."""
     backend = WatchedBackend(MLP)
     with served({"m": backend}) as server, NeuralClient(server.address, timeout_s=0.5) as client:
         backend.may_go_on.clear()
@@ -109,7 +111,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A channel follows a new server silently; its timings would be put down to the old one."""
+    """A channel silently connects to the new server, whose timings would be recorded as the old one's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()
@@ -121,8 +123,8 @@ def test_successor_on_the_same_port_is_noticed() -> None:
         backend.check_same_service()
 
 
-def test_service_that_went_away_is_not_the_same() -> None:
-    """Nobody there is no pass."""
+def test_stopped_service_fails_the_identity_check() -> None:
+    """A check that passes without a response would hide that the service is gone."""
     with served({"m": WatchedBackend(MLP)}) as server:
         backend = open_grpc("x-grpc", server.address, MLP)
     with backend, pytest.raises(BackendUnavailable):

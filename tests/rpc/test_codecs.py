@@ -1,4 +1,4 @@
-"""The codecs against protobuf itself: what one writes the other reads, in every layout."""
+"""The codecs of the original messages and protobuf read each other's messages, in every legal layout."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def probabilities_of(shape: tuple[int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
-    """A foreign service reads it with its own protobuf."""
+    """A foreign service reads our requests with its own protobuf library."""
     batch = batch_of(shape)
     found = BatchPredictRequest.FromString(request_codec.encode_batch_predict(batch, "policy", "a"))
     inputs = [InputFeatures(features=sample) for sample in batch]
@@ -40,7 +40,7 @@ def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
-    """A foreign service reads it with its own protobuf; a name is not sent where none is asked for."""
+    """A foreign service reads our requests with its own protobuf library; an empty model name is not sent."""
     sample = batch_of((1, shape[1]))
     found = request_codec.encode_predict(sample, "value", "")
     assert PredictRequest(features=sample[0], model_type="value").SerializeToString() == found
@@ -48,7 +48,7 @@ def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_batch_request(shape: tuple[int, int]) -> None:
-    """Existing clients write it with their own protobuf."""
+    """Existing clients write requests with their own protobuf library."""
     batch = batch_of(shape)
     inputs = [InputFeatures(features=sample) for sample in batch]
     message = BatchPredictRequest(inputs=inputs, model_type="policy", model_name="a").SerializeToString()
@@ -88,8 +88,8 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Protobuf lets a sender order, split and spread fields; the fast path must step aside, not misread."""
-    # Two features take 10 bytes packed and unpacked, so length alone does not tell the two apart.
+    """Senders may order and split fields as they like; the fast path must leave such messages to protobuf."""
+    # Two features take 10 bytes packed as well as unpacked, so the length does not distinguish the two.
     batch = batch_of((6, features))
     assert callable(encode)
     found = request_codec.decode_batch_predict(encode(batch))
@@ -97,16 +97,16 @@ def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", feature
     np.testing.assert_array_equal(batch, found.batch)
 
 
-def test_samples_of_different_lengths_are_told_apart() -> None:
-    """The service names the first one that is wrong."""
+def test_length_of_every_sample_is_returned_if_they_differ() -> None:
+    """The service's error names the first sample of a wrong length."""
     message = _batch_request([_packed(batch_of((1, n))[0]) for n in (3, 3, 5)])
     assert [3, 3, 5] == request_codec.decode_batch_predict(message).lengths
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
-def test_protobuf_reads_our_batch_reply(kind: Kind, shape: tuple[int, int]) -> None:
-    """Existing clients read probabilities, value and best move with their own protobuf."""
+def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -> None:
+    """Existing clients read probabilities, value and best move with their own protobuf library."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     found = BatchPredictResponse.FromString(response_codec.encode_batch_predict(outputs, kind))
     if kind is Kind.POLICY:
@@ -118,8 +118,8 @@ def test_protobuf_reads_our_batch_reply(kind: Kind, shape: tuple[int, int]) -> N
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
-def test_our_replies_and_protobufs_are_read_alike(kind: Kind, shape: tuple[int, int]) -> None:
-    """A foreign service leaves out a best move of 0, so its samples differ in length."""
+def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: tuple[int, int]) -> None:
+    """A foreign service does not send a best move of 0, so its samples differ in length."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
@@ -131,7 +131,7 @@ def test_our_replies_and_protobufs_are_read_alike(kind: Kind, shape: tuple[int, 
 
 
 def test_value_of_exactly_zero_is_sent() -> None:
-    """proto3 leaves a plain zero out, and the client could not tell it from no answer."""
+    """proto3 omits zeros by default, and the client could not distinguish an omitted value from a missing one."""
     zero = np.zeros((2, 1), np.float32)
     np.testing.assert_array_equal(
         zero, response_codec.decode_batch_predict(response_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
@@ -139,8 +139,8 @@ def test_value_of_exactly_zero_is_sent() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
-def test_truncated_reply_is_an_error(cut: int) -> None:
-    """A reply that lost its end must not be read as a shorter one of other numbers."""
+def test_truncated_response_is_an_error(cut: int) -> None:
+    """A response without its end must not be read as a shorter one with other numbers."""
     message = response_codec.encode_batch_predict(probabilities_of((2, 4)), Kind.POLICY)
     try:
         found = response_codec.decode_batch_predict(message[:-cut], Kind.POLICY)
@@ -151,11 +151,11 @@ def test_truncated_reply_is_an_error(cut: int) -> None:
 
 
 def _mutated(message: bytes, seed: int) -> bytes:
-    """Return a message with a byte changed, one inserted and the end cut off, each or not."""
+    """Return a message with, each at random, a byte changed, a byte inserted and the end cut off."""
     random = np.random.default_rng(seed)
     mutated = bytearray(message)
     if random.random() < 0.7:
-        # Near the ends, where tags and lengths are.
+        # Tags and lengths are near the ends.
         place = int(random.integers(0, 4)) * int(random.choice([1, -1]))
         mutated[place] = int(random.integers(0, 256))
     if random.random() < 0.2:
@@ -166,8 +166,8 @@ def _mutated(message: bytes, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_short_way_into_a_single_reply_reads_what_protobuf_reads(kind: Kind) -> None:
-    """It looks at a few bytes only; whatever it takes, protobuf must take for the same numbers."""
+def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> None:
+    """The fast path checks only a few bytes, so it might accept a message that holds other numbers."""
     outputs = probabilities_of((1, 9)) if kind is Kind.POLICY else batch_of((1, 1))
     for seed in range(3000):
         message = _mutated(response_codec.encode_predict(outputs, kind), seed)
@@ -178,8 +178,8 @@ def test_short_way_into_a_single_reply_reads_what_protobuf_reads(kind: Kind) -> 
             np.testing.assert_array_equal(np.array([wanted], np.float32), found)
 
 
-def test_short_way_into_a_single_request_reads_what_protobuf_reads() -> None:
-    """As above, for what the service reads."""
+def test_fast_path_for_one_request_reads_what_protobuf_reads() -> None:
+    """The fast path checks only a few bytes, so it might accept a message that holds other numbers."""
     for seed in range(3000):
         message = _mutated(request_codec.encode_predict(batch_of((1, 3)), "policy", "net"), seed)
         try:

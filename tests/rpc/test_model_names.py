@@ -1,4 +1,4 @@
-"""Which of a service's models is opened, and that the backend says which it was."""
+"""The choice of a service's model by name, and the name in the backend's facts."""
 
 from collections.abc import Iterator
 
@@ -17,23 +17,23 @@ VALUE, FIRST, SECOND = random_mlp(Kind.VALUE, seed=1), random_mlp(seed=2), rando
 
 @pytest.fixture
 def backends() -> dict[str, WatchedBackend]:
-    """A value and two policies."""
+    """Backends of a value network and two policy networks, by model name."""
     return {"value": WatchedBackend(VALUE), "first": WatchedBackend(FIRST), "second": WatchedBackend(SECOND)}
 
 
 @pytest.fixture
 def server(backends: dict[str, WatchedBackend]) -> Iterator[Server]:
-    """Their service."""
+    """A service of all three networks."""
     with served(backends) as server:
         yield server
 
 
-@pytest.mark.parametrize(("asked", "opened"), [("second", "second"), ("elsewhere", "first"), ("", "first")])
-def test_name_that_the_service_has_not_opens_its_first_model_of_the_kind(
-    server: Server, backends: dict[str, WatchedBackend], asked: str, opened: str
+@pytest.mark.parametrize(("requested", "opened"), [("second", "second"), ("elsewhere", "first"), ("", "first")])
+def test_unknown_name_opens_the_services_first_model_of_the_kind(
+    server: Server, backends: dict[str, WatchedBackend], requested: str, opened: str
 ) -> None:
-    """A user's file and a service of theirs seldom have one name; the record says what was timed."""
-    with open_grpc("x-grpc", server.address, FIRST, asked, any_name=True, allow_other_model=True) as backend:
+    """A user's file and service often name a model differently, so the record names the measured model."""
+    with open_grpc("x-grpc", server.address, FIRST, requested, any_name=True, allow_other_model=True) as backend:
         backend.predict(np.ones((1, 5), np.float32))
         assert (opened, backends[opened].mlp.digest) == (
             backend.facts["service_model"],
@@ -42,13 +42,13 @@ def test_name_that_the_service_has_not_opens_its_first_model_of_the_kind(
     assert [opened] == [name for name, watched in backends.items() if watched.batch_sizes]
 
 
-def test_first_model_is_refused_by_its_name_if_it_is_another(server: Server) -> None:
-    """The one that was meant may stand behind it, under a name of its own."""
+def test_error_about_another_model_mentions_the_unknown_name(server: Server) -> None:
+    """The service may have the right model, but under a name that the user did not give."""
     with pytest.raises(OtherModelError, match=r"runs first, .* other weights.*; it has no policy named 'elsewhere'"):
         open_grpc("x-grpc", server.address, SECOND, "elsewhere", any_name=True)
 
 
-def test_name_is_the_only_one_for_a_service_of_our_own(server: Server) -> None:
-    """Such a service was started with that very model."""
+def test_unknown_name_is_refused_by_default(server: Server) -> None:
+    """A service that runoff starts itself loads a model under its name, so a missing name is a defect."""
     with pytest.raises(OtherModelError, match="no policy model named 'elsewhere'"):
         open_grpc("x-grpc", server.address, FIRST, "elsewhere")

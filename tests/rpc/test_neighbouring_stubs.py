@@ -1,4 +1,4 @@
-"""A user's own neural_pb2, made by protoc, in one process with ours: protobuf takes a name once per descriptor pool."""
+"""A user's own neural_pb2 works in one process with ours, although protobuf allows a name once per descriptor pool."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ from tests.support.protoc import run_protoc
 from tests.support.services import WatchedBackend, served
 
 CONTRACT = Path(neural_pb2.__file__).with_name("neural.proto").read_text()
-# Words: the service's address, then the modules in the order of their import.
-BOTH_AT_WORK = """
+# Arguments: the service's address, then the modules in the order of their import.
+USE_BOTH = """
 import importlib, sys
 import numpy as np
 address, *order = sys.argv[1:]
@@ -35,7 +35,7 @@ ORDERS = {
 }
 CONTRACTS = {
     "same": CONTRACT,
-    # Without what runoff added: what users of the original service have.
+    # Without the fields that runoff added, as users of the original service have it.
     "original": "".join(line for line in CONTRACT.splitlines(keepends=True) if " = 16;" not in line),
     "other": 'syntax = "proto3"; package neural; message PredictRequest'
     " { string model_type = 1; repeated double features = 2; }",
@@ -45,12 +45,12 @@ CONTRACTS = {
 @pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.parametrize("order", ORDERS)
 def test_users_own_stubs_and_ours_work_in_one_process(contract: str, order: str, tmp_path: Path) -> None:
-    """A test suite of the user's imports theirs, and runoff's plugin or client ours."""
+    """A user's test suite imports the user's stubs, and runoff's client imports ours."""
     (tmp_path / "neural.proto").write_text(CONTRACTS[contract])
     run_protoc(f"-I{tmp_path}", f"--python_out={tmp_path}", "neural.proto")
     own_folder = str(Path(runoff.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), own_folder))}
     with served({"m": WatchedBackend(random_mlp())}) as server:
-        command = [sys.executable, "-c", BOTH_AT_WORK, server.address, *ORDERS[order]]
+        command = [sys.executable, "-c", USE_BOTH, server.address, *ORDERS[order]]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert "(1, 3) (5, 7, 3)\n" == result.stdout, result.stderr

@@ -1,4 +1,4 @@
-"""The contract file and the generated code beside it."""
+"""The file neural.proto and the files that are generated from it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.protoc import run_protoc
 
 PROTO = Path(neural_pb2.__file__).with_name("neural.proto")
 FLOAT, STRING, INT32, MESSAGE = 2, 9, 5, 11
-# Message to (number, name, type, repeated): what existing clients speak.
+# The fields that existing clients use: message to (number, name, type, repeated).
 ORIGINAL = {
     "PredictRequest": [(1, "features", FLOAT, True), (2, "model_type", STRING, False)],
     "PredictResponse": [(1, "probabilities", FLOAT, True), (2, "value", FLOAT, False), (3, "best_move", INT32, False)],
@@ -34,7 +34,7 @@ def compiled() -> descriptor_pb2.FileDescriptorProto:
 
 
 def test_original_fields_are_unchanged() -> None:
-    """Clients in other languages were compiled against them."""
+    """Clients in other languages were compiled with these numbers, names and types."""
     found = {
         message.name: [
             (field.number, field.name, field.type, field.label == field.LABEL_REPEATED)
@@ -46,8 +46,8 @@ def test_original_fields_are_unchanged() -> None:
     assert ORIGINAL == found
 
 
-def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
-    """A contract changed without its compiled form, or the other way round, is two contracts."""
+def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
+    """runoff loads the generated files, and users read neural.proto."""
     out = tmp_path / "descriptors"
     run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     assert descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file == [compiled()]

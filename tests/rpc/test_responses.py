@@ -1,4 +1,4 @@
-"""What our client makes of replies that break the contract, from a real server that sends them."""
+"""The client's errors for responses that break the contract, sent by a real server."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ EVEN = PredictResponse(probabilities=[0.5, 0.25, 0.25])
 NAN, INFINITY = float("nan"), float("inf")
 
 
-def batch_reply(*outputs: PredictResponse) -> bytes:
+def batch_response(*outputs: PredictResponse) -> bytes:
     return BatchPredictResponse(outputs=outputs).SerializeToString()
 
 
@@ -28,69 +28,69 @@ def ones(batch_size: int) -> Float32Array:
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("response", "message"),
     [
-        pytest.param(batch_reply(EVEN), "1 outputs, expected 2", id="fewer"),
-        pytest.param(batch_reply(), "0 outputs, expected 2", id="none"),
-        pytest.param(batch_reply(EVEN, EVEN, EVEN), "3 outputs, expected 2", id="more"),
+        pytest.param(batch_response(EVEN), "1 outputs, expected 2", id="fewer"),
+        pytest.param(batch_response(), "0 outputs, expected 2", id="none"),
+        pytest.param(batch_response(EVEN, EVEN, EVEN), "3 outputs, expected 2", id="more"),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[1, 0, 0], value=0.5)),
+            batch_response(EVEN, PredictResponse(probabilities=[1, 0, 0], value=0.5)),
             "sample 1 has both of probabilities and value",
             id="both",
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse()), "sample 1 has neither of probabilities and value", id="neither"
+            batch_response(EVEN, PredictResponse()), "sample 1 has neither of probabilities and value", id="neither"
         ),
         pytest.param(
-            batch_reply(PredictResponse(value=0.5), PredictResponse(value=0.5)),
+            batch_response(PredictResponse(value=0.5), PredictResponse(value=0.5)),
             "sample 0 has a value, but the request was for a policy",
             id="value-for-policy",
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[0.5, NAN, 0.5])),
+            batch_response(EVEN, PredictResponse(probabilities=[0.5, NAN, 0.5])),
             "output 1 of sample 1 is nan, expected a finite number",
             id="nan",
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[INFINITY, 0, 0])), "is inf, expected a finite", id="inf"
+            batch_response(EVEN, PredictResponse(probabilities=[INFINITY, 0, 0])), "is inf, expected a finite", id="inf"
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[0.5, 0.3, 0.3])),
+            batch_response(EVEN, PredictResponse(probabilities=[0.5, 0.3, 0.3])),
             "probabilities of sample 1 sum to 1.1, expected 1",
             id="sum",
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[1.5, -0.25, -0.25])),
+            batch_response(EVEN, PredictResponse(probabilities=[1.5, -0.25, -0.25])),
             "output 1 of sample 1 is -0.25, expected a probability",
             id="negative",
         ),
         pytest.param(
-            batch_reply(PredictResponse(probabilities=[0.5, 0.5]), PredictResponse(probabilities=[0.5, 0.5])),
+            batch_response(PredictResponse(probabilities=[0.5, 0.5]), PredictResponse(probabilities=[0.5, 0.5])),
             "2 numbers for each sample, expected 3, as announced",
             id="other-size",
         ),
         pytest.param(
-            batch_reply(EVEN, PredictResponse(probabilities=[0.5, 0.5])),
+            batch_response(EVEN, PredictResponse(probabilities=[0.5, 0.5])),
             "sample 1 has 2 probabilities, sample 0 has 3",
             id="ragged",
         ),
         pytest.param(b"\xff\xff", "no neural.BatchPredictResponse", id="no-protobuf"),
     ],
 )
-def test_reply_that_breaks_the_contract_is_a_named_error(reply: bytes, words: str) -> None:
-    """A timing of wrong answers is worth nothing, and an exception from NumPy tells nobody what was wrong."""
+def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, message: str) -> None:
+    """Timings of wrong outputs are worthless, and an exception from NumPy would not explain the fault."""
     with (
-        foreign_service({"GetModelInfo": foreign_info(MLP), "BatchPredict": reply}) as address,
+        foreign_service({"GetModelInfo": foreign_info(MLP), "BatchPredict": response}) as address,
         open_grpc("x-grpc", address, MLP) as backend,
         pytest.raises(ServiceError) as error,
     ):
         backend.predict(ones(2))
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert address in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("response", "message"),
     [
         pytest.param(
             PredictResponse(probabilities=[1.0]),
@@ -101,40 +101,40 @@ def test_reply_that_breaks_the_contract_is_a_named_error(reply: bytes, words: st
         pytest.param(PredictResponse(value=1, probabilities=[1.0]), "both of probabilities and value", id="both"),
     ],
 )
-def test_bad_reply_to_one_value_is_a_named_error(reply: PredictResponse, words: str) -> None:
-    """Predict, which answers batches of one, is checked like BatchPredict."""
-    methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": reply.SerializeToString()}
+def test_bad_response_to_one_sample_is_a_service_error(response: PredictResponse, message: str) -> None:
+    """The client calls Predict for batches of one sample, and checks it like BatchPredict."""
+    methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": response.SerializeToString()}
     with (
         foreign_service(dict(methods)) as address,
         open_grpc("x-grpc", address, VALUE_MLP) as backend,
-        pytest.raises(ServiceError, match=words),
+        pytest.raises(ServiceError, match=message),
     ):
         backend.predict(ones(1))
 
 
-def test_value_of_exactly_zero_is_taken() -> None:
-    """A proto3 service leaves the field out: absent is 0.0, in one reply or in one of many."""
+def test_missing_value_is_read_as_zero() -> None:
+    """proto3 services do not send a value of 0.0, which a tanh head can return."""
     methods = {
         "GetModelInfo": foreign_info(VALUE_MLP),
         "Predict": PredictResponse(value=0.0).SerializeToString(),
-        "BatchPredict": batch_reply(PredictResponse(value=0.5), PredictResponse(value=0.0)),
+        "BatchPredict": batch_response(PredictResponse(value=0.5), PredictResponse(value=0.0)),
     }
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         assert [[0.0]] == backend.predict(ones(1)).tolist()
         assert [[0.5], [0.0]] == backend.predict(ones(2)).tolist()
 
 
-def test_empty_reply_is_no_answer_of_the_model() -> None:
-    """A service that never fills in the value answers 0.0 by the same rule; it does not pass for the model."""
+def test_accuracy_check_notices_a_service_that_never_sends_a_value() -> None:
+    """The client reads a missing value as 0.0, so only the reference shows that nothing was computed."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": b""}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
-        answers = backend.predict(ones(1))
+        outputs = backend.predict(ones(1))
         with pytest.raises(ParityError):
-            accuracy.check("x-grpc", VALUE_MLP, ones(1), answers)
+            accuracy.check("x-grpc", VALUE_MLP, ones(1), outputs)
 
 
-def test_empty_reply_is_no_policy() -> None:
-    """Probabilities of no length at all are not left out, they are missing."""
+def test_missing_probabilities_are_a_service_error() -> None:
+    """A policy has at least one probability, so an empty response was not computed."""
     methods = {"GetModelInfo": foreign_info(MLP), "Predict": b""}
     with (
         foreign_service(dict(methods)) as address,
@@ -144,15 +144,15 @@ def test_empty_reply_is_no_policy() -> None:
         backend.predict(ones(1))
 
 
-def test_tanh_value_of_a_foreign_service_is_taken() -> None:
-    """Services in the wild have a tanh head; whether it is the same model is for the parity check to say."""
+def test_negative_value_of_a_foreign_service_is_accepted() -> None:
+    """Foreign services can have a tanh head; the parity check decides whether it is the same model."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": PredictResponse(value=-0.75).SerializeToString()}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         assert [[-0.75]] == backend.predict(ones(1)).tolist()
 
 
 def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
-    """The original service has a 64→128→8 network whatever the user's model is."""
+    """The original service always runs a 64→128→8 network, which is rarely the user's model."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, (64, 128, 8))}) as address,
         pytest.raises(OtherModelError, match="sizes 64→128→8, expected policy 5→7→3"),
@@ -161,9 +161,9 @@ def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
 
 
 def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
-    """The original service can be measured all the same, under its own description."""
-    reply = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
-    methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": reply}
+    """A user can then measure the original service under its own description."""
+    response = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
+    methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": response}
     with (
         foreign_service(dict(methods)) as address,
         open_grpc("x-grpc", address, MLP, allow_other_model=True) as backend,
@@ -174,7 +174,7 @@ def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
 
 
 def test_same_sizes_with_other_weights_are_refused() -> None:
-    """Two generations of one model differ in nothing but their digest."""
+    """Two trainings of one network have the same sizes, and only their digests differ."""
     with (
         served({"m": WatchedBackend(random_mlp(seed=1))}) as server,
         pytest.raises(OtherModelError, match="with other weights"),
@@ -183,7 +183,7 @@ def test_same_sizes_with_other_weights_are_refused() -> None:
 
 
 def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
-    """A foreign service ignores what it does not know; a strict one may refuse it in the timed calls."""
+    """A strict foreign service may refuse requests with unknown fields."""
     seen: list[bytes] = []
 
     def predict(request: bytes, _: object) -> bytes:
@@ -199,15 +199,15 @@ def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "words"),
+    ("sizes", "message"),
     [pytest.param((0, 7, 3), "sizes \\(0, 7, 3\\)", id="zero"), pytest.param((-5, 7, 3), "sizes", id="negative")],
 )
-def test_announced_sizes_below_one_are_a_named_error(sizes: tuple[int, int, int], words: str) -> None:
-    """An empty ModelInfoResponse, say from a service without that model, reads as sizes of zero."""
+def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, int], message: str) -> None:
+    """An empty ModelInfoResponse, for example from a service without that model, has sizes of zero."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, sizes)}) as address,
         NeuralClient(address) as client,
-        pytest.raises(ServiceError, match=words),
+        pytest.raises(ServiceError, match=message),
     ):
         client.model_info(Kind.POLICY)
 
@@ -216,8 +216,8 @@ def test_announced_sizes_below_one_are_a_named_error(sizes: tuple[int, int, int]
     ("device", "type_"),
     [("cpu", "cpu"), ("gpu", "gpu"), ("metal", "gpu"), ("GPU", "gpu"), ("", "unknown"), ("tpu", "unknown")],
 )
-def test_device_is_what_the_service_says(device: str, type_: str) -> None:
-    """A number is never put down to a device on a guess."""
+def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> None:
+    """A timing must never be recorded for a device that runoff merely guessed."""
     info = ModelInfoResponse.FromString(foreign_info(MLP))
     info.device = device
     with (
@@ -228,6 +228,6 @@ def test_device_is_what_the_service_says(device: str, type_: str) -> None:
 
 
 def test_batch_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """The service would refuse it too, after megabytes went over the wire."""
+    """The service would refuse it as well, but only after megabytes went over the wire."""
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match="65537 samples, the limit"):
         client.predict(np.zeros((65_537, 1), np.float32), Kind.POLICY)

@@ -1,4 +1,4 @@
-"""A backend for tests of what stands around backends: the reference's own answers, or wrong ones on demand."""
+"""A backend for tests of code that uses backends: returns the reference's outputs, or wrong outputs on demand."""
 
 import numpy as np
 
@@ -9,11 +9,11 @@ from runoff.models.mlp import Float32Array, Mlp
 
 class FakeBackend(Backend):
     """
-    Answers with the float64 reference, rounded to float32, plus an error that the test chooses.
+    Returns the outputs of the float64 reference, rounded to float32, with an error that the test chooses.
 
     Attributes:
-        calls: How often it was called.
-        closed: Whether it was closed.
+        calls: Number of calls of `predict`.
+        closed: Whether `close` was called.
     """
 
     def __init__(self, mlp: Mlp, *, error: float = 0.0, name: str = "fake") -> None:
@@ -26,9 +26,9 @@ class FakeBackend(Backend):
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
         self.calls += 1
-        answers: Float32Array = self._mlp.forward(batch).astype(np.float32)
-        answers[-1, -1] += self._error
-        return answers
+        outputs: Float32Array = self._mlp.forward(batch).astype(np.float32)
+        outputs[-1, -1] += self._error
+        return outputs
 
     def close(self) -> None:
         self.closed = True

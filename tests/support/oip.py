@@ -1,4 +1,4 @@
-"""Messages of the Open Inference Protocol for tests, written with protobuf alone, and calls past our client."""
+"""Open Inference Protocol messages for tests, written with protobuf alone, and calls without runoff's client."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,13 +15,13 @@ from runoff.rpc.oip.inference_pb2 import (
 )
 from tests.support import services
 
-# Fixed bytes, or a function of the request.
-Answer = bytes | Callable[[bytes, grpc.ServicerContext], bytes]
+# A foreign server's method: fixed response bytes, or a function that makes them from a request.
+Method = bytes | Callable[[bytes, grpc.ServicerContext], bytes]
 SERVICE_NAME = "inference.GRPCInferenceService"
 
 
 def infer_request(batch: Float32Array, model_name: str = "first", *, typed: bool = False) -> ModelInferRequest:
-    """Return a good request, raw or typed, for a test to spoil."""
+    """Return a valid request, raw or typed, which a test can then make invalid."""
     request = ModelInferRequest(model_name=model_name)
     tensor = request.inputs.add(name="input", datatype="FP32", shape=batch.shape)
     if typed:
@@ -32,19 +32,19 @@ def infer_request(batch: Float32Array, model_name: str = "first", *, typed: bool
 
 
 def infer_response(outputs: Float32Array, model_name: str = "net", *, typed: bool = False) -> ModelInferResponse:
-    """Return a good reply, raw or typed, for a test to spoil."""
-    reply = ModelInferResponse(model_name=model_name, model_version="1")
-    tensor = reply.outputs.add(name="output", datatype="FP32", shape=outputs.shape)
+    """Return a valid response, raw or typed, which a test can then make invalid."""
+    response = ModelInferResponse(model_name=model_name, model_version="1")
+    tensor = response.outputs.add(name="output", datatype="FP32", shape=outputs.shape)
     if typed:
         tensor.contents.fp32_contents.extend(outputs.ravel().tolist())
     else:
-        reply.raw_output_contents.append(outputs.astype("<f4").tobytes())
-    return reply
+        response.raw_output_contents.append(outputs.astype("<f4").tobytes())
+    return response
 
 
-def numbers(reply: bytes) -> Float32Array:
-    """Return what a raw or typed reply holds."""
-    response = ModelInferResponse.FromString(reply)
+def numbers(message: bytes) -> Float32Array:
+    """Return the outputs of a serialized response, raw or typed."""
+    response = ModelInferResponse.FromString(message)
     [tensor] = response.outputs
     raw = response.raw_output_contents
     found = np.frombuffer(raw[0], "<f4") if raw else np.array(tensor.contents.fp32_contents, np.float32)
@@ -54,19 +54,19 @@ def numbers(reply: bytes) -> Float32Array:
 def model_metadata(
     input_shape: tuple[int, ...] = (-1, 5), output_shape: tuple[int, ...] = (-1, 3), datatype: str = "FP32"
 ) -> ModelMetadataResponse:
-    """Return what a server says about a model of one input and one output."""
+    """Return a server's description of a model with one input and one output."""
     metadata = ModelMetadataResponse(name="net", versions=["1"], platform="some_format")
     metadata.inputs.add(name="x", datatype=datatype, shape=input_shape)
     metadata.outputs.add(name="y", datatype=datatype, shape=output_shape)
     return metadata
 
 
-def server_methods(metadata: ModelMetadataResponse, reply: ModelInferResponse | Answer = b"") -> dict[str, Answer]:
-    """Return the answers of a server that is not ours, for `foreign_service`."""
+def server_methods(metadata: ModelMetadataResponse, response: ModelInferResponse | Method = b"") -> dict[str, Method]:
+    """Return the methods of a foreign server, for `foreign_service`."""
     return {
         "ServerMetadata": ServerMetadataResponse(name="other", version="7").SerializeToString(),
         "ModelMetadata": metadata.SerializeToString(),
-        "ModelInfer": reply.SerializeToString() if isinstance(reply, ModelInferResponse) else reply,
+        "ModelInfer": response.SerializeToString() if isinstance(response, ModelInferResponse) else response,
     }
 
 

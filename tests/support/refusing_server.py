@@ -1,20 +1,20 @@
-"""An HTTP/2 server that turns every call away before it is looked at, as a gRPC server does that is shutting down."""
+"""An HTTP/2 server that refuses every call unprocessed, like a gRPC server that shuts down."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# https://www.rfc-editor.org/rfc/rfc9113: section 6 has the frames.
+# Frame types are defined in section 6 of https://www.rfc-editor.org/rfc/rfc9113.
 _PREFACE_BYTES, _FRAME_HEADER_BYTES = 24, 9
 _HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
-# No stream was or will be looked at; no error.
-_NONE_SEEN = bytes(8)
+# The content of a GOAWAY frame: no stream was processed, and there was no error.
+_NONE_PROCESSED = bytes(8)
 
 
 @contextmanager
 def refusing_server() -> Iterator[tuple[str, list[int]]]:
-    """Yield the address of a server that ends each connection at its first call, and those calls' stream numbers."""
+    """Yield the address of a server that refuses the first call of each connection, and a list of refused streams."""
     refused: list[int] = []
 
     def serve() -> None:
@@ -34,7 +34,7 @@ def refusing_server() -> Iterator[tuple[str, list[int]]]:
 
 
 def _refuse(connection: socket.socket) -> int:
-    """Read up to a connection's first call, and say that it was not seen; returns its stream number."""
+    """Read a connection up to its first call, refuse that call as unprocessed, and return its stream number."""
     connection.settimeout(10)
     connection.sendall(_frame(_SETTINGS))
     with connection.makefile("rb") as received:
@@ -42,11 +42,11 @@ def _refuse(connection: socket.socket) -> int:
         while header := received.read(_FRAME_HEADER_BYTES):
             received.read(int.from_bytes(header[:3]))
             if header[3] == _HEADERS:
-                connection.sendall(_frame(_GOAWAY, _NONE_SEEN))
+                connection.sendall(_frame(_GOAWAY, _NONE_PROCESSED))
                 return int.from_bytes(header[5:])
-    raise ConnectionError("no call came")
+    raise ConnectionError("the client closed the connection without a call")
 
 
 def _frame(frame_type: int, content: bytes = b"") -> bytes:
-    """Return a frame without flags that belongs to no stream."""
+    """Return an HTTP/2 frame without flags on stream 0, which stands for the whole connection."""
     return len(content).to_bytes(3) + bytes((frame_type, 0)) + bytes(4) + content

@@ -1,8 +1,9 @@
 """
-A pytest plugin for a perf run in a process of its own: a service on a fixed port, replaced by another start of it.
+A pytest plugin that replaces a service by another start of it, during a perf run in a process of its own.
 
-The variable REPLACED_SERVICE says which model, which port, and at which moment of the case of batch size 2: `before`
-it, or `within` it, when its answers have been checked and its rounds begin.
+The environment variable REPLACED_SERVICE holds a JSON object with the service's `model` and `port`, and the `moment` of
+the replacement: `before` the case of batch size 2, or `within` it, after the check of its outputs and before its
+rounds.
 """
 
 import json
@@ -14,12 +15,12 @@ import pytest
 
 from runoff.service.launcher import RunningService, launch
 
-_WORDS = json.loads(os.environ["REPLACED_SERVICE"])
+_CONFIG = json.loads(os.environ["REPLACED_SERVICE"])
 _SERVICES: list[RunningService] = []
 
 
 def _start() -> None:
-    _SERVICES.append(launch("numpy", [_WORDS["model"]], extra_arguments=["--port", str(_WORDS["port"])]))
+    _SERVICES.append(launch("numpy", [_CONFIG["model"]], extra_arguments=["--port", str(_CONFIG["port"])]))
 
 
 def _replace() -> None:
@@ -28,32 +29,32 @@ def _replace() -> None:
 
 
 def pytest_configure() -> None:
-    """Start the first one."""
+    """Start the first service."""
     _start()
 
 
 def pytest_unconfigure() -> None:
-    """End the last one."""
+    """Stop the last service."""
     while _SERVICES:
         _SERVICES.pop().stop()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Replace it between the cases."""
-    if _WORDS["moment"] == "before" and "b2]" in item.name:
+    """Replace the service before the case, if that is the moment."""
+    if _CONFIG["moment"] == "before" and "b2]" in item.name:
         _replace()
 
 
 def pytest_runtest_call(item: pytest.Function) -> None:
-    """Have it replaced when the rounds begin; where it was before, say so if they begin at all."""
+    """Replace the service when the rounds begin; if it was replaced before the case, the rounds must not begin."""
     if "b2]" in item.name:
         benchmark: Any = item.funcargs["benchmark"]
-        is_replaced = _WORDS["moment"] == "before"
+        is_replaced = _CONFIG["moment"] == "before"
         benchmark.pedantic = _refused if is_replaced else _after_replacing(benchmark.pedantic)
 
 
 def _refused(*_: Any, **_more: Any) -> None:
-    raise AssertionError("rounds of a replaced service")
+    raise AssertionError("the suite began the rounds of a replaced service")
 
 
 def _after_replacing(pedantic: Callable[..., Any]) -> Callable[..., Any]:
