@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.gated_suites import environment, gate_command, make_suite
+from tests.support.gated_suites import FIVE_AND_THREE_BLOCKS, environment, gate_command, make_suite
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 
@@ -28,7 +28,13 @@ def running_gate(tmp_path: Path, benchmark: str, until: str) -> Iterator["subpro
     folder = make_suite(tmp_path / "suite", f"def test_some(benchmark): {benchmark}")
     command = [sys.executable, "-c", _WITH_SIGINT, *gate_command("--gate-against", "HEAD")]
     with subprocess.Popen(
-        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=folder,
+        # So many blocks that the gate cannot finish before the signal, however slow the test is.
+        env=environment(folder, {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1000}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as run:
         assert run.stdout
         while until not in run.stdout.readline():
@@ -50,7 +56,7 @@ def workers_of(folder: Path) -> list[psutil.Process]:
 
 def test_ctrl_c_ends_the_workers_with_pytests_exit_code(tmp_path: Path) -> None:
     """Ctrl-C ends a gate like any pytest, and nothing goes on measuring in the background."""
-    with running_gate(tmp_path, "benchmark(work, 500)", "block 1 of 5") as run:
+    with running_gate(tmp_path, "benchmark(work, 500)", "block 1 of 1000") as run:
         run.send_signal(signal.SIGINT)
         output = run.communicate(timeout=120)[0]
     assert pytest.ExitCode.INTERRUPTED == run.returncode, output
