@@ -59,7 +59,7 @@ def test_outputs_match_the_reference(backend: Backend, mlp: Mlp, batch_size: int
 
 
 def test_later_call_does_not_change_earlier_outputs(backend: Backend) -> None:
-    """A caller that keeps outputs would otherwise see those of another batch."""
+    """A backend that reuses its output memory would silently change outputs that a caller kept."""
     first = [backend.predict(_batch(2)) for _ in range(2)][-1]
     kept = first.copy()
     backend.predict(_batch(2) * 3)
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_onnx_file_are_refused(mlp: Mlp) -> None:
 
 
 def test_onnx_file_without_weights_runs_on_onnxruntime_only(onnx: bytes) -> None:
-    """All other backends build the network from its weights."""
+    """Only ONNX Runtime reads ONNX files; the other backends build the network from its weights."""
     with pytest.raises(BackendError, match="needs the model's weights"):
         open_in_process("numpy", None, onnx)
 

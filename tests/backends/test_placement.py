@@ -15,7 +15,7 @@ from tests.support.models import random_mlp
 
 
 @pytest.mark.skipif(has_nvidia_gpu(), reason="has a GPU")
-@pytest.mark.parametrize("engine", ["tensorflow", "torch", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
     """If it ran on the CPU instead, its timings would be compared under a wrong label."""
     if importlib.util.find_spec(engine) is None:
@@ -70,7 +70,7 @@ def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
 
 
 def test_onnxruntime_session_has_no_fallback_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The option forbids the fallback, and the check afterwards notices if ONNX Runtime ignored the option."""
+    """A session option forbids a fallback to the CPU, and a later check notices if ONNX Runtime ignores the option."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     from runoff.backends.onnxruntime_backend import create_session
 

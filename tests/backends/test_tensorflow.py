@@ -16,11 +16,12 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, 
 
 # Collects everything that the tests check in one process, because importing TensorFlow takes seconds.
 PROBE = """
-import json, sys
+import contextlib, io, json
 import numpy as np
 from runoff.models import accuracy
 from runoff.backends.base import Settings
 from runoff.backends.registry import open_in_process
+from runoff.cli.main import main
 from runoff.errors import RunoffError
 from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
@@ -56,6 +57,10 @@ try:
     backend.predict(np.ones((2, 4), np.float32))
 except RunoffError as error:
     found["shape"] = f"{type(error).__name__}: {error}"
+out, err = io.StringIO(), io.StringIO()
+with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    options = ["--engine", "tensorflow", "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]
+    found["gpu service"] = [main(["serve", *options]), out.getvalue(), err.getvalue()]
 print(json.dumps(found))
 """
 
@@ -88,7 +93,7 @@ def found(probe: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("kind", ["policy", "value"])
 def test_outputs_match_the_reference_and_stay_unchanged(found: dict[str, Any], kind: str, batch_size: int) -> None:
-    """A caller that keeps outputs would otherwise see those of another batch."""
+    """A backend that reuses its output memory would silently change outputs that a caller kept."""
     fraction_of_allowed, unchanged = found[f"{kind}-{batch_size}"]
     assert fraction_of_allowed <= 1.0
     assert unchanged
@@ -109,6 +114,16 @@ def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
+def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any]) -> None:
+    """If it ran on the CPU instead, its timings would be compared under a wrong label."""
+    exit_code, output, errors = found["gpu service"]
+    assert (1, "") == (exit_code, output)
+    assert "an NVIDIA GPU" in errors
+    assert "pip install 'runoff[gpu]'" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_model_on_another_device_is_refused(found: dict[str, Any]) -> None:
     """TensorFlow silently runs operations on the CPU if it cannot place them on a GPU."""
     assert "BackendUnavailable: tensorflow-gpu: TensorFlow put the model on " in found["wrong device"]
@@ -126,5 +141,5 @@ def test_wrong_shape_is_a_shape_error(found: dict[str, Any]) -> None:
 
 
 def test_tensorflow_writes_nothing_to_standard_error(probe: "subprocess.CompletedProcess[str]") -> None:
-    """Its dozen log lines would hide the results in the terminal."""
+    """TensorFlow's dozen log lines would hide the results in the terminal."""
     assert "" == probe.stderr

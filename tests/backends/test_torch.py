@@ -37,7 +37,7 @@ def test_facts_contain_device_and_threads_in_use() -> None:
 
 
 def test_later_call_does_not_change_earlier_outputs() -> None:
-    """A caller that keeps outputs would otherwise see those of another batch."""
+    """A backend that reuses its output memory would silently change outputs that a caller kept."""
     with open_in_process("torch-cpu", random_mlp()) as backend:
         first = backend.predict(np.ones((2, 5), np.float32))
         kept = first.copy()

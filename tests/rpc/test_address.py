@@ -44,7 +44,7 @@ def test_address_is_split_into_host_and_port(text: str, host: str, port: int) ->
     ],
 )
 def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
-    """gRPC itself accepts most of these texts, and then fails after a time-out or binds another port."""
+    """gRPC itself accepts most of these addresses, and then fails after a time-out or binds another port."""
     with pytest.raises(UsageError) as error:
         parse_address(text)
     assert complaint in str(error.value)
@@ -59,7 +59,7 @@ def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
 def test_port_with_leading_zero_is_refused(text: str) -> None:
-    """It is probably mistyped: the service would bind another port than the user intended."""
+    """Such a port is probably mistyped, and the service would bind another port than the user intended."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 

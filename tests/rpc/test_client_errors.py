@@ -52,7 +52,7 @@ def test_other_program_at_the_address_is_named_in_the_error(
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """gRPC's own status, UNIMPLEMENTED, does not tell users that the address is wrong."""
+    """gRPC's own status, UNIMPLEMENTED, does not show users that the address is wrong."""
     with (
         foreign_service({}, name="other.Service") as address,
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
@@ -61,7 +61,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_loading_service_is_not_reported_as_missing() -> None:
-    """The address is right, and the user only has to wait."""
+    """A user who reads that no server is running looks for a wrong address, but only has to wait."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -111,7 +111,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A channel silently connects to the new server, whose timings would be recorded as the old one's."""
+    """A gRPC channel silently connects to the new server, whose timings would be recorded as the old one's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()
@@ -124,7 +124,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
 
 
 def test_stopped_service_fails_the_identity_check() -> None:
-    """A check that passes without a response would hide that the service is gone."""
+    """If the check passed without a response, a crashed service would go unnoticed."""
     with served({"m": WatchedBackend(MLP)}) as server:
         backend = open_grpc("x-grpc", server.address, MLP)
     with backend, pytest.raises(BackendUnavailable):

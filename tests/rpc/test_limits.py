@@ -1,4 +1,4 @@
-"""Requests that protobuf would parse slowly are refused by their size, and no legal request of a known client is."""
+"""A large request is refused if protobuf would parse it slowly, but accepted in all layouts that known clients send."""
 
 import numpy as np
 import pytest

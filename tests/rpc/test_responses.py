@@ -161,7 +161,7 @@ def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
 
 
 def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
-    """A user can then measure the original service under its own description."""
+    """Users can measure the original service although it always runs a network of its own sizes."""
     response = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
     methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": response}
     with (
@@ -228,6 +228,6 @@ def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> 
 
 
 def test_batch_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """The service would refuse it as well, but only after megabytes went over the wire."""
+    """The service would refuse the batch as well, but only after receiving megabytes."""
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match="65537 samples, the limit"):
         client.predict(np.zeros((65_537, 1), np.float32), Kind.POLICY)

@@ -13,7 +13,7 @@ class NumpyBackend(Backend):
 
     def __init__(self, name: str, mlp: Mlp, settings: Settings) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device("cpu", processor_name()))
-        # A BLAS library has one thread pool per process, so the limit also applies to every other backend in it.
+        # A BLAS library has one thread pool per process, so the limit also applies to all other backends.
         threadpoolctl.threadpool_limits(settings.threads, user_api="blas")
         pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
         self.facts |= {"framework": "numpy", "framework_version": np.__version__, "threads": settings.threads}

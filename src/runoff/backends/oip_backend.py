@@ -99,7 +99,8 @@ class OipBackend(Backend):
         metadata, info = self._client.model_identity()
         if info or server.name != SERVER_NAME:
             return server, metadata, info
-        # This is runoff's service, but a proxy dropped the call's metadata. The original protocol has the same content.
+        # This is runoff's service, but the metadata lacks the ModelInfo, perhaps because a proxy dropped it. The
+        # original protocol returns the same ModelInfo.
         client = self._client
         ours = NeuralClient(client.address, client.timeout_s, channel=client.channel)
         try:

@@ -97,7 +97,7 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     """
     import onnxruntime
 
-    # 3 is errors only. Warnings about the machine, such as a missing GPU, do not concern the user.
+    # Severity 3 logs only errors. Warnings about the machine, such as a missing GPU, do not concern the user.
     onnxruntime.set_default_logger_severity(3)
     provider = "CUDAExecutionProvider" if name.endswith("-cuda") else "CPUExecutionProvider"
     if provider not in onnxruntime.get_available_providers():
@@ -131,7 +131,7 @@ def check_placement(name: str, session: Any, provider: str) -> None:
     """Raise BackendUnavailable unless an execution provider runs every node of a session's model."""
     found = set(session.get_providers()[:1])
     # Outputs are always copied to CPU memory and do not reveal their device, so the nodes' providers are checked.
-    # Versions before this method rely on `disable_cpu_ep_fallback` alone.
+    # Older versions lack the method and rely on the option `disable_cpu_ep_fallback` alone.
     if hasattr(session, "get_provider_graph_assignment_info"):
         found |= {part.ep_name for part in session.get_provider_graph_assignment_info()}
     strays = sorted(found - {provider})

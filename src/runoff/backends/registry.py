@@ -65,7 +65,8 @@ ENGINES: dict[str, dict[str, str]] = {
 }
 # The protocols of a service, all on one port: the original messages (grpc) and the Open Inference Protocol (oip).
 PROTOCOLS = ("grpc", "oip")
-# The backends that call runoff's own service, and its engine. Both protocols of an engine share one service.
+# Each backend that calls runoff's own service, and the engine of that service. Both protocols of an engine share one
+# service.
 SERVICES: dict[str, str] = {
     f"{engine}-{protocol}": engine
     for protocol in PROTOCOLS

@@ -94,7 +94,8 @@ def profile_calls(
         response, text = send(request)
         received = time.perf_counter_ns()
         times = read_times(text)
-        # The two clocks need not agree: only durations are compared, and the service's lie within the client's wait.
+        # The two clocks need not agree, because only durations are compared: the times of the service are parts of the
+        # client's wait.
         if times is None or sum(astuple(times)) > received - encoded:
             return None
         decoding = time.perf_counter_ns()

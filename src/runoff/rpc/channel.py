@@ -10,12 +10,12 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
     """Prepare a channel to `host:port`, over TLS if credentials are given; the first call connects."""
     options = [
         *message_options(MAX_MESSAGE_BYTES),
-        # Otherwise gRPC sends even loopback calls through http_proxy.
+        # By default, gRPC sends even loopback calls through http_proxy.
         ("grpc.enable_http_proxy", 0),
-        # Otherwise gRPC silently repeats a call that a stopping server has not processed. The second attempt may reach
-        # another service, and in timed code both attempts would count as one slow call.
+        # By default, gRPC silently repeats a call that a stopping server has not processed. The second attempt may
+        # reach another service, and in timed code both attempts would count as one slow call.
         ("grpc.enable_retries", 0),
-        # Otherwise the channels of one process share a connection, and all of them fail with it.
+        # By default, the channels of one process share a connection, and all of them fail with it.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if credentials is not None:
@@ -36,7 +36,7 @@ def check_message_size(message: bytes, batch_size: int) -> bytes:
 
 def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:
     """
-    Return a failed call's error in the user's terms.
+    Return the error that explains a failed gRPC call to a user.
 
     Args:
         error: The error that gRPC raised.

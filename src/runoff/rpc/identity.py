@@ -10,9 +10,9 @@ from runoff.rpc.model_info import ModelInfo
 # A service's device name, and the corresponding Device.type; Metal is Apple's interface to its GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
 
-# Name of the fact in a record that states whether a service can be distinguished from a successor at its address.
+# Name of the fact in a record that states whether another service at the same address would be noticed.
 IDENTITY_FACT = "service_tells_identity"
-# Fields in the order in which an error message lists changes: first those that differ most clearly for a successor.
+# Fields in the order in which an error message lists their changes, the clearest evidence first.
 _CLEAREST = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
 _COMPARED = tuple(dict.fromkeys((*_CLEAREST, *(field.name for field in fields(ModelInfo)))))
 
@@ -39,7 +39,7 @@ def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | boo
         "service_pid": info.pid,
         "service_nonce": info.nonce,
         "service_versions": ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
-        # Without a nonce, a successor with the same sizes, device and framework looks the same.
+        # Without a nonce, another service with the same sizes, device and framework looks the same.
         IDENTITY_FACT: bool(info.nonce),
     }
 

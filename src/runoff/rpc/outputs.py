@@ -48,7 +48,7 @@ def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_siz
 
 
 def _refuse_probabilities(outputs: Float32Array, sums: Float32Array) -> None:
-    """Raise ServiceError about the first number, or else the row, that cannot belong to probabilities."""
+    """Raise ServiceError about the first number that is no probability, or else about the row with the wrong sum."""
     for wrong, expected in ((~np.isfinite(outputs), "a finite number"), (outputs < 0.0, "a probability")):
         if wrong.any():
             raise ServiceError(f"the response's {_first(wrong, outputs)}, expected {expected}")

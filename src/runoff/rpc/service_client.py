@@ -85,5 +85,5 @@ class ServiceClient:
         return response, times if isinstance(times, str) else ""
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
-        """Return a failed call's error in the user's terms."""
+        """Return the error that explains a failed gRPC call to a user."""
         return describe_failure(error, self.address, self.timeout_s, self._service_name)

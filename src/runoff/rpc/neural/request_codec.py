@@ -118,7 +118,7 @@ def _read_names(tail: bytes) -> tuple[str, str] | None:
 
 
 def _parse_names(tail: bytes) -> tuple[str, str] | None:
-    """Do the work of `_read_names` with protobuf."""
+    """Parse model type and name with protobuf; None if the bytes hold further features."""
     check_parsed_size(len(tail))
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)

@@ -19,8 +19,8 @@ from runoff.rpc.oip import headers
 from runoff.rpc.oip.headers import Header
 from runoff.rpc.oip.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
-# Tags, number << 3 | 2, of raw_input_contents (7), raw_output_contents (6), inputs (5), and an input's contents (5) and
-# their fp32_contents (6).
+# The tag of a field with a length is its number << 3 | 2. These are the tags of raw_input_contents (7),
+# raw_output_contents (6), inputs (5), an input's contents (5), and the fp32_contents (6) of those contents.
 _RAW_INPUT, _RAW_OUTPUT, _INPUTS, _CONTENTS, _FP32 = 0x3A, 0x32, 0x2A, 0x2A, 0x32
 _LITTLE_ENDIAN_FLOAT = np.dtype("<f4")
 

@@ -11,7 +11,8 @@ from itertools import islice
 from runoff.rpc.oip.contract import DATATYPE
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 
-# A header takes about 60 bytes. Longer ones than this are not cached, so that no client can fill the memory with them.
+# A header takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the memory
+# with them.
 LONGEST_KEPT_BYTES, _HEADERS_KEPT = 4096, 256
 # Most tensors that are read from a message, and most dimensions and parameters of each. Legal messages have one tensor,
 # two dimensions and few parameters, or none; a hostile message can have 100,000 of each.
@@ -106,7 +107,7 @@ def read_response(response: ModelInferResponse) -> Header:
 
 @lru_cache(_HEADERS_KEPT)
 def _write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
-    """Do the work of `write_response_header`, for an id of a length that may be cached."""
+    """Write a response header, and cache it, so the id must be short."""
     response = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
     response.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
     return response.SerializeToString()

@@ -87,7 +87,7 @@ def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_
 def _only(
     role: str, name: str, tensors: list[ModelMetadataResponse.TensorMetadata]
 ) -> list[ModelMetadataResponse.TensorMetadata]:
-    """Return a list of exactly one tensor; an error if a model announces none or several."""
+    """Return the list of tensors unchanged; raise an error unless it holds exactly one."""
     if len(tensors) == 1:
         return tensors
     if not tensors:
