@@ -1,4 +1,4 @@
-"""Runs of the perf suite in a pytest of their own, as a user starts them."""
+"""Runs of the perf suite in a separate pytest process, as a user starts them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class PerfRun:
-    """A perf run in a pytest of its own, with a result store of its own."""
+    """Starts perf runs of a small model in separate processes; the runs are saved in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "results"
@@ -34,11 +34,13 @@ class PerfRun:
             command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=180, check=False
         )
 
-    def start(self, *options: str) -> "subprocess.Popen[str]":
-        command = self.command("-v", *options)
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return the records of the only saved run by case id."""
+        found = (benchmark["extra_info"]["runoff"] for benchmark in self.saved()["benchmarks"])
+        return {record["case"]: record for record in found}
 
     def saved(self) -> dict[str, Any]:
+        """Return the only saved run."""
         (path,) = self.store.glob("*/*.json")
         loaded: dict[str, Any] = json.loads(path.read_bytes())
         return loaded
