@@ -1,1 +1,1 @@
-"""The card game and the training of the networks in fixtures/models."""
+"""The card game and the program that trains the networks in fixtures/models."""

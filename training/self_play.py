@@ -1,4 +1,4 @@
-"""Playing the card game: at random, and with a search whose games are training data."""
+"""Random play of the card game, and self-play with a search, which generates the training data."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ from training.rps_game import (
     winner,
 )
 
-# At most 2,000 × 9 squares × roll-outs games are in memory at a time.
+# Limits memory: the search holds up to 2,000 games × 9 squares × roll-outs at a time.
 GAMES_PER_CHUNK = 2_000
-# Win rates of the squares of one position differ by 0.05 to 0.3: at 0.08 the search's favourite is clearly
-# preferred, the others are still visited, and the logits a network needs to say so stay at a few units.
+# The win rates of a position's squares differ by 0.05 to 0.3. With a temperature of 0.08 the search clearly prefers the
+# best square but still plays the others, and a network can express the probabilities with logits of a few units.
 SEARCH_TEMPERATURE = 0.08
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
     """
-    Positions of self-play and what became of them.
+    Positions from self-play with the training targets.
 
     Attributes:
         inputs: Features, shape (count, 81), float32.
-        policies: The search's probability of each square, shape (count, 9), float64; rows sum to 1.
-        outcomes: 1 where the player to move won in the end, else 0, shape (count, 1), float64.
+        policies: The search's probability for each square, shape (count, 9), float64; rows sum to 1.
+        outcomes: 1 if the player to move won the game, else 0, shape (count, 1), float64.
     """
 
     inputs: Float32Array
@@ -46,19 +46,19 @@ class Samples:
 
     @staticmethod
     def joined(parts: Iterable["Samples"]) -> "Samples":
-        """Return the samples of all parts, in their order."""
+        """Return the samples of all parts, one part after the other."""
         inputs, policies, outcomes = zip(*((p.inputs, p.policies, p.outcomes) for p in parts), strict=True)
         return Samples(np.concatenate(inputs), np.concatenate(policies), np.concatenate(outcomes))
 
 
 def random_squares(games: Games, rng: np.random.Generator) -> IndexArray:
-    """Return an empty square of each game, every one equally likely, shape (count,)."""
+    """Return a random empty square of each game, shape (count,)."""
     draws = rng.random((len(games), SQUARES), dtype=np.float32)
     return np.asarray(np.where(legal_squares(games), draws, -1.0).argmax(axis=1))
 
 
 def roll_out(games: Games, rng: np.random.Generator) -> Games:
-    """Play games that are equally far to their ends, both sides on random squares."""
+    """Play games to their end with random squares; all games must have the same number of moves left."""
     while not finished(games).any():
         squares = random_squares(games, rng)
         games = play(games, squares, greediest_cards(games, squares))
@@ -67,17 +67,18 @@ def roll_out(games: Games, rng: np.random.Generator) -> Games:
 
 def square_win_rates(games: Games, rollouts: int, rng: np.random.Generator) -> Float64Array:
     """
-    Try every empty square of every game and play on at random: flat Monte Carlo search.
+    Estimate the win rate of every empty square with random games: flat Monte Carlo search.
 
-    Both hands are open to the search; a network that learns from it sees neither, so it learns the average.
+    The search sees both hands. A network sees neither, so it learns the average over all hands.
 
     Args:
-        games: Games that are equally far and not over.
-        rollouts: How often each square is tried.
-        rng: Where the random squares come from.
+        games: Unfinished games with the same number of moves.
+        rollouts: Random games per square.
+        rng: Source of the random squares.
 
     Returns:
-        How often the player to move won after each square, shape (count, 9); -inf where it is taken.
+        Fraction of random games that the player to move won after a move on each square, shape (count, 9); -inf for
+        squares that are not empty.
     """
     rows, squares = np.nonzero(legal_squares(games))
     tried = games[np.repeat(rows, rollouts)]
@@ -91,15 +92,15 @@ def square_win_rates(games: Games, rollouts: int, rng: np.random.Generator) -> F
 
 def self_play(count: int, rollouts: int, rng: np.random.Generator) -> Iterator[Samples]:
     """
-    Let the search play against itself.
+    Let the search play games against itself.
 
     Args:
-        count: How many games, 9 positions each.
-        rollouts: How often the search tries each square.
-        rng: Where deals, roll-outs and moves come from.
+        count: Number of games, each with 9 positions.
+        rollouts: Random games per square in the search.
+        rng: Source of deals, random games and moves.
 
     Yields:
-        The samples of up to GAMES_PER_CHUNK games.
+        Samples of up to GAMES_PER_CHUNK games at a time.
     """
     for first in range(0, count, GAMES_PER_CHUNK):
         games = start(min(GAMES_PER_CHUNK, count - first), rng)
@@ -120,6 +121,6 @@ def self_play(count: int, rollouts: int, rng: np.random.Generator) -> Iterator[S
 
 
 def _draw(probabilities: Float64Array, rng: np.random.Generator) -> IndexArray:
-    """Draw one column per row with the given probabilities (the Gumbel-max trick); never one of probability 0."""
+    """Draw a column index for each row with the given probabilities, by the Gumbel-max trick."""
     with np.errstate(divide="ignore"):
         return np.asarray((np.log(probabilities) + rng.gumbel(size=probabilities.shape)).argmax(axis=1))

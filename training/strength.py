@@ -1,4 +1,4 @@
-"""What a trained network is worth: games a policy wins, and how well a value foresees outcomes."""
+"""The playing strength of trained networks: games won by a policy, and prediction error of a value network."""
 
 import numpy as np
 
@@ -19,22 +19,24 @@ from training.self_play import Samples, random_squares
 
 
 def policy_squares(games: Games, policy: Mlp) -> IndexArray:
-    """Return the empty square that a policy network finds most probable, shape (count,)."""
+    """Return the empty square to which a policy network gives the highest probability, shape (count,)."""
     probabilities = policy.forward(features(games))
     return np.asarray(np.where(legal_squares(games), probabilities, -1.0).argmax(axis=1))
 
 
 def beats_random(policy: Mlp, count: int, rng: np.random.Generator) -> BoolArray:
     """
-    Let a policy network play against random squares, with the same rule for the cards, on both sides in turn.
+    Let a policy network play against an opponent that chooses random squares.
+
+    Both players choose their cards with `greediest_cards`.
 
     Args:
-        policy: The network; it always takes its favourite empty square.
-        count: How many games; it is player 1 in the first of every two.
-        rng: Where deals and the other side's squares come from.
+        policy: The network; it always plays its most probable empty square.
+        count: Number of games; the network is player 1 in the games 0, 2, 4, ….
+        rng: Source of the deals and of the opponent's squares.
 
     Returns:
-        Which games it won, shape (count,).
+        Whether the network won each game, shape (count,).
     """
     games = start(count, rng)
     sides = (np.arange(count) % 2 + 1).astype(np.int8)
@@ -46,16 +48,16 @@ def beats_random(policy: Mlp, count: int, rng: np.random.Generator) -> BoolArray
 
 def brier_scores(value: Mlp, samples: Samples) -> tuple[float, float]:
     """
-    Score a value network on games it has not learned from, beside the constant that suits them best.
+    Score a value network on games that it was not trained on.
 
     Args:
         value: The network.
-        samples: The games' positions.
+        samples: Positions of those games.
 
     Returns:
-        Mean squared error of its win probability (Brier, 1950), and that of always answering the samples' own mean:
-        0 is perfect, 0.25 what a fair coin deserves.
+        Mean squared error of the network's win probability (Brier, 1950), and the error of the best constant
+        prediction for comparison. 0 is perfect; always predicting 0.5 scores 0.25.
     """
-    foreseen = value.forward(samples.inputs)
+    predicted = value.forward(samples.inputs)
     mean = samples.outcomes.mean()
-    return float(((foreseen - samples.outcomes) ** 2).mean()), float(mean * (1 - mean))
+    return float(((predicted - samples.outcomes) ** 2).mean()), float(mean * (1 - mean))

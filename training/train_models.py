@@ -1,9 +1,9 @@
 """
-Makes the suite's own models: `python -m training.train_models`, from the repository's root.
+The program that trains the networks in fixtures/models: `python -m training.train_models` in the repository's root.
 
-A flat Monte Carlo search plays the card game against itself (`self_play`); a policy network learns which squares it
-preferred, a value network whether the player to move won. The same seed gives the same bytes on the same machine;
-another machine's BLAS may sum in another order.
+A flat Monte Carlo search plays the card game against itself. A policy network learns the search's preferences among the
+squares, a value network learns whether the player to move wins. The same seed gives identical files on the same
+machine. On another machine the linear algebra library may sum in another order.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from training.self_play import GAMES_PER_CHUNK, Samples, self_play
 from training.strength import beats_random, brier_scores
 
 MODELS = Path(__file__).parents[1] / "fixtures" / "models"
-JUDGED_GAMES, HELD_OUT_GAMES = 1_000, 500
+STRENGTH_GAMES, HELD_OUT_GAMES = 1_000, 500
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train a policy and a value network of every size, write them, and print a line about each."""
+    """Train a policy and a value network of each size, write them to files, and print a line about each file."""
     options = _parse(argv)
     options.output.mkdir(parents=True, exist_ok=True)
-    # With more threads the BLAS may split a sum differently from run to run.
+    # With several threads the linear algebra library may sum in a different order in each run.
     with threadpool_limits(1):
         samples = _play(options.games, options.rollouts, np.random.default_rng([options.seed, 0]))
         held_out = _play(HELD_OUT_GAMES, options.rollouts, np.random.default_rng([options.seed, 3]))
@@ -48,37 +48,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m training.train_models",
-        description="Trains the suite's networks for the card game by self-play, and writes them as Go does.",
+        description="Train policy and value networks for the card game by self-play and write them as JSON files.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "--seed", type=_at_least(0), default=1, help="the same seed gives the same files on the same machine"
+        "--seed",
+        type=_at_least(0),
+        default=1,
+        help="seed of all random numbers; the same seed gives identical files on the same machine",
     )
-    parser.add_argument("--games", type=_at_least(1), default=20_000, help="games of self-play, 9 positions each")
-    parser.add_argument("--rollouts", type=_at_least(1), default=32, help="random games after each square tried")
-    parser.add_argument("--epochs", type=_at_least(1), default=20, help="how often each position is learned from")
-    parser.add_argument("--hidden", type=_at_least(1), nargs="+", default=[64, 256], help="sizes of the hidden layer")
-    parser.add_argument("--output", type=Path, default=MODELS, help="folder for rps_h<hidden>_<kind>.model")
+    parser.add_argument(
+        "--games", type=_at_least(1), default=20_000, help="games of self-play to learn from, 9 positions each"
+    )
+    parser.add_argument("--rollouts", type=_at_least(1), default=32, help="random games per square in the search")
+    parser.add_argument("--epochs", type=_at_least(1), default=20, help="passes over all positions")
+    parser.add_argument(
+        "--hidden",
+        type=_at_least(1),
+        nargs="+",
+        default=[64, 256],
+        help="sizes of the hidden layer; each gives a policy and a value network",
+    )
+    parser.add_argument("--output", type=Path, default=MODELS, help="folder for the files rps_h<hidden>_<kind>.model")
     return parser.parse_args(argv)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
+    """Return a parser for whole numbers from `minimum` on."""
+
+    def whole_number(text: str) -> int:
         if int(text) < minimum:
-            raise argparse.ArgumentTypeError(f"{text} found, {minimum} or more wanted")
+            raise argparse.ArgumentTypeError(f"{text}, expected {minimum} or more")
         return int(text)
 
-    return number
+    return whole_number
 
 
 def _play(games: int, rollouts: int, rng: np.random.Generator) -> Samples:
+    """Return the samples of many games of self-play, with a progress bar."""
     chunks = self_play(games, rollouts, rng)
     total = -(-games // GAMES_PER_CHUNK)
     return Samples.joined(tqdm(chunks, desc="self-play", total=total, unit="chunk", disable=None, leave=False))
 
 
 def _train(name: str, kind: Kind, hidden_size: int, samples: Samples, options: argparse.Namespace) -> tuple[float, Mlp]:
-    """Return the last epoch's loss and the network; every network draws from its own seed."""
+    """Train one network with a progress bar; return the loss of the last epoch and the network."""
+    # Each network has its own random numbers, so the order in which networks are trained does not matter.
     rng = np.random.default_rng([options.seed, 1, hidden_size, list(Kind).index(kind)])
     targets = samples.policies if kind is Kind.POLICY else samples.outcomes
     epochs = train(kind, hidden_size, samples.inputs, targets, epochs=options.epochs, rng=rng)
@@ -87,11 +102,12 @@ def _train(name: str, kind: Kind, hidden_size: int, samples: Samples, options: a
 
 
 def _strength(mlp: Mlp, held_out: Samples, seed: int) -> str:
+    """Return a phrase about the playing strength of a network."""
     if mlp.kind is Kind.POLICY:
-        won = beats_random(mlp, JUDGED_GAMES, np.random.default_rng([seed, 2]))
-        return f"wins {won.mean():.1%} of {JUDGED_GAMES} games against random squares"
+        won = beats_random(mlp, STRENGTH_GAMES, np.random.default_rng([seed, 2]))
+        return f"wins {won.mean():.1%} of {STRENGTH_GAMES} games against random squares"
     score, constant = brier_scores(mlp, held_out)
-    return f"Brier score {score:.3f} on other games, the best constant's is {constant:.3f}"
+    return f"Brier score {score:.3f} on games it was not trained on; the best constant prediction scores {constant:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The card game's rules, one by one."""
+"""The rules of the card game, one at a time."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ CENTRE = 4
 
 
 def draw(board: str, to_move: int = PLAYER_1, hand: str = "rrpps") -> Games:
-    """Return one game; nine letters for its squares, upper case player 1's, lower case player 2's, a dot empty."""
+    """Return one game from nine characters: upper case is player 1's card, lower case player 2's, a dot is none."""
     letters = board.replace(" ", "")
     cards = [KIND_OF_LETTER.get(letter.lower(), NO_CARD) for letter in letters]
     owners = [NOBODY if letter == "." else PLAYER_1 if letter.isupper() else PLAYER_2 for letter in letters]
@@ -53,20 +53,20 @@ def move(games: Games, card: int, square: int = CENTRE) -> Games:
     ],
 )
 def test_card_takes_the_adjacent_enemies_it_beats(card: int, expected: str) -> None:
-    """The capture rule of each kind: what ties or wins stays the enemy's, and so does what it beats diagonally."""
+    """A card captures only adjacent cards that it beats; diagonal, equal and stronger cards stay the enemy's."""
     found, wanted = move(draw("srp s.. rps"), card), draw(expected)
     assert (wanted.owners.tolist(), wanted.cards.tolist()) == (found.owners.tolist(), found.cards.tolist())
 
 
 @pytest.mark.parametrize(("to_move", "mine", "enemy"), [(PLAYER_1, "S", "s"), (PLAYER_2, "s", "S")])
 def test_only_enemy_cards_are_taken(to_move: int, mine: str, enemy: str) -> None:
-    """Either player takes the other's; a card of one's own that is beaten is not counted as taken."""
+    """Both players capture enemy cards only; beaten cards of their own are not counted."""
     games = draw(f".{mine}. {enemy}.. ...", to_move)
     assert [[1, 0, 0]] == captures(games, np.array([CENTRE])).tolist()
 
 
 def test_captures_do_not_reach_across_the_edge_of_a_row() -> None:
-    """Squares 2 and 3 are neighbours in memory, not on the board."""
+    """Squares 2 and 3 are neighbours in memory but not on the board."""
     assert draw("..s R.. ...").owners.tolist() == move(draw("..s ... ..."), ROCK, square=3).owners.tolist()
 
 
@@ -76,39 +76,40 @@ def test_taken_card_takes_nothing() -> None:
 
 
 def test_move_passes_the_turn_and_uses_the_card() -> None:
-    """Each card is played once, and only the mover's hand shrinks."""
+    """Each card can be played once, and only the hand of the player who moves shrinks."""
     games = move(draw(". . . . . . . . ."), SCISSORS)
     assert [PLAYER_2] == games.to_move.tolist()
     assert [[[2, 2, 0], [2, 2, 1]]] == games.hands.tolist()
 
 
-def test_move_leaves_the_state_before_it_alone() -> None:
-    """The search plays many moves from one state."""
+def test_move_does_not_change_the_games_it_was_given() -> None:
+    """The search tries many moves from the same state."""
     games = draw(".s. ... ...")
     move(games, ROCK)
     assert draw(".s. ... ...").owners.tolist() == games.owners.tolist()
     assert [[[2, 2, 1]] * 2] == games.hands.tolist()
 
 
-def test_taken_square_is_refused() -> None:
-    """A policy that ignores the board must not overwrite a card."""
-    with pytest.raises(ValueError, match="game 0: the square 4 is taken"):
+def test_occupied_square_is_refused() -> None:
+    """A move of a policy that ignores the board must not overwrite a card."""
+    with pytest.raises(ValueError, match="game 0: square 4 is not empty"):
         move(draw("... .s. ..."), ROCK)
 
 
 def test_card_that_is_not_held_is_refused() -> None:
-    """A hand has five cards, not any card."""
-    with pytest.raises(ValueError, match="game 0: the card 2 is not in the hand"):
+    """A player can play only the five cards of the hand."""
+    with pytest.raises(ValueError, match="game 0: card 2 is not in the hand"):
         move(draw("... ... ...", hand="rrrpp"), SCISSORS)
 
 
 def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
-    """Both hands come from one deck, so no kind is dealt more than seven times."""
+    """Both hands come from one deck with seven cards of a kind, so no kind is dealt more often."""
     hands = start(40_000, np.random.default_rng(0)).hands
     assert (hands.sum(axis=2) == 5).all()
-    # Seven of a kind lie in 3 deals of 1,000; of a deck with eight, eight would in 2 of 10,000.
+    # Seven cards of a kind occur in 3 of 1,000 deals, so 40,000 deals contain some. If the deck had eight
+    # cards of a kind, a deal would contain all eight in 2 of 10,000 cases.
     assert 7 == hands.sum(axis=1).max()
-    # A third of 5 cards each; the standard error of such a mean is about 0.005.
+    # On average a third of the 5 cards is of each kind; the standard error of the mean is about 0.005.
     assert np.abs(hands.mean(axis=0) - 5 / 3).max() < 0.03
 
 
@@ -121,24 +122,24 @@ def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
     ],
 )
 def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool) -> None:
-    """The end of the game and who has won it."""
+    """The owner of most cards wins, and the game ends when the board is full."""
     games = draw(drawing)
     assert ([expected], [over]) == (winner(games).tolist(), finished(games).tolist())
 
 
 def test_empty_squares_are_legal() -> None:
-    """Squares are numbered row by row."""
+    """Moves name squares by their number, row by row."""
     assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
 
 
-def test_greediest_card_takes_most_and_is_held() -> None:
-    """Scissors would take two and rock one; without scissors in hand it is rock."""
+def test_greediest_card_captures_most_among_the_cards_held() -> None:
+    """Scissors would capture two cards and rock one, so rock is chosen only if the hand has no scissors."""
     games = draw(".p. p.s ...", hand="rssss"), draw(".p. p.s ...", hand="rpppp")
     assert [[SCISSORS], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """The documented tie rule: most copies first, then rock, paper, scissors."""
+    """Ties are decided by the number of copies in the hand, then in the order rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
@@ -153,18 +154,18 @@ def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
     ],
 )
 def test_features_of_a_square(square: int, expected: list[int]) -> None:
-    """The layout the Go trainer's networks read, player 2 to move."""
+    """Networks trained in Go expect exactly this layout of the features (here with player 2 to move)."""
     seen = features(draw("Rp. ..S ...", PLAYER_2))
     assert expected == seen.reshape(9, 9)[square].tolist()
 
 
-def test_every_square_says_who_is_to_move() -> None:
-    """The two to-move bits stand in each square's nine numbers, empty or not."""
+def test_every_square_encodes_the_player_to_move() -> None:
+    """The nine features of every square, empty or not, contain the player to move."""
     seen = features(draw("Rp. ..S ...", PLAYER_1)).reshape(9, 9)
     assert [[1, 0, 0]] * 9 == seen[:, 6:].tolist()
 
 
 def test_features_are_a_batch_for_a_backend() -> None:
-    """Backends take C-contiguous float32."""
+    """Backends accept only C-contiguous float32 arrays."""
     seen = features(start(3, np.random.default_rng(0)))
     assert ((3, 81), np.dtype(np.float32), True) == (seen.shape, seen.dtype, seen.flags.c_contiguous)

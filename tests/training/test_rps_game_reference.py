@@ -1,4 +1,4 @@
-"""Whole games, many at once, against a slow reference that plays one game square by square."""
+"""Comparison of the vectorised game with a slow reference that plays one game at a time."""
 
 import random
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ GAMES = 300
 
 @dataclass
 class SlowGame:
-    """One game in plain Python; a square is None or [kind, owner]."""
+    """A game in plain Python; each square is None or [kind, owner]."""
 
     hands: dict[int, list[str]]
     squares: list[list[str | int] | None] = field(default_factory=lambda: [None] * 9)
@@ -56,7 +56,7 @@ KINDS = ("rock", "paper", "scissors")
 
 
 def slow_copies(games: Games) -> list[SlowGame]:
-    """Return freshly dealt games as slow ones."""
+    """Return newly dealt games as reference games."""
     return [
         SlowGame({p + 1: [KINDS[kind] for kind in range(3) for _ in range(hand[p][kind])] for p in range(2)})
         for hand in games.hands.tolist()
@@ -64,12 +64,12 @@ def slow_copies(games: Games) -> list[SlowGame]:
 
 
 def random_cards(slow: list[SlowGame], dice: random.Random) -> list[int]:
-    """Return any kind the mover of each game holds."""
+    """Return a random card from the hand of the player to move, for each game."""
     return [KINDS.index(dice.choice(game.hands[game.mover])) for game in slow]
 
 
-def test_random_games_are_those_of_the_reference() -> None:
-    """Vectorised moves and features equal the plain rules after every move of 300 games, and so does the winner."""
+def test_random_games_equal_those_of_the_reference() -> None:
+    """An error in a rule would change the features after some move of 300 games, or the winner."""
     rng, dice = np.random.default_rng(5), random.Random(5)  # noqa: S311 - dice, not secrets
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -82,8 +82,8 @@ def test_random_games_are_those_of_the_reference() -> None:
     assert [game.winner() for game in slow] == winner(games).tolist()
 
 
-def test_greediest_cards_are_those_of_the_reference() -> None:
-    """The card rule that every player shares, on the positions of 300 games."""
+def test_greediest_cards_equal_those_of_the_reference() -> None:
+    """All players choose cards by this rule; it is compared in every position of 300 games."""
     rng = np.random.default_rng(6)
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -99,8 +99,8 @@ def test_greediest_cards_are_those_of_the_reference() -> None:
         games = play(games, squares, cards)
 
 
-def test_hundred_thousand_positions_can_be_made() -> None:
-    """What training and large batches need: enough games at once, all of them played to their end."""
+def test_hundred_thousand_positions_can_be_generated() -> None:
+    """Training and large batches need this many positions, from games that all reach their end."""
     games = start(12_500, rng := np.random.default_rng(7))
     positions = 0
     while not finished(games).any():
