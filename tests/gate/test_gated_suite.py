@@ -162,15 +162,15 @@ def test_benchmarks_are_saved_with_the_candidates_rounds(unchanged: GatedRun) ->
 
 
 def test_workers_close_fixtures_and_print_no_summary(unchanged: GatedRun) -> None:
-    """A suite's servers must end with its workers; summaries without a reader cost some plugins a second per block."""
+    """A server of the suite must not outlive its worker; summaries that nobody reads would cost seconds per block."""
     events = (unchanged.folder / "suite.log").read_text().split()
     blocks = len(re.findall(r"stage, block \d+ of \d+: ", unchanged.output))
-    # The user's own pytest adds one of each, because it runs an ordinary test.
+    # The pytest that the user started also closes its fixtures and prints a summary.
     assert (3 * blocks + 1, 1) == (events.count("closed"), events.count("summary"))
 
 
 def test_plan_is_printed_before_the_blocks(unchanged: GatedRun) -> None:
-    """Somebody who reads a CI log while the gate runs must see how long it will take, in plain lines."""
+    """Readers of a CI log must see during the run how far it is; logs cannot show progress bars."""
     expected = ["plan: 5 cases, 5 blocks", "block 1 of 5", "block 5 of 5", "= gate ="]
     positions = [unchanged.output.index(text) for text in expected]
     assert sorted(positions) == positions
@@ -235,9 +235,9 @@ def test_is_compared(benchmark): benchmark(work, 500 if IN_BASELINE else 1000)
 
 
 def test_strict_gate_fails_if_a_verdict_is_inconclusive(tmp_path: Path) -> None:
-    """One block bounds no slowdown, so it can never prove that there is none."""
+    """A single block gives no upper bound of the slowdown, so it cannot prove that there is none."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
-    # This run loads every installed plugin, as a user's does; the others are faster without.
+    # This run loads every installed plugin, as a user's run does. The other runs start faster without them.
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
     run = run_gate(folder, "--gate-against", ".", "--gate-strict", tuning=ONE_AND_ONE_BLOCK, variables=variables)
     assert 12 == run.exit_code, run.output
@@ -274,7 +274,7 @@ def test_some(benchmark, pytestconfig):
 
 
 def test_budget_that_allows_no_verdict_is_refused_after_the_first_block(tmp_path: Path) -> None:
-    """A gate that cannot reach a verdict in time must not use up the time first."""
+    """If the time cannot suffice for a verdict, users should learn that after the first block, not at the end."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
     run = run_gate(folder, "--gate-against", "HEAD", "--gate-budget=1s")
     assert 11 == run.exit_code, run.output

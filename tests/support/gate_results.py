@@ -1,4 +1,4 @@
-"""Made-up results of the gate, for tests of what is derived from them."""
+"""Made-up results of the gate, for tests of reports and exit codes."""
 
 from runoff.gate.run.result import CaseVerdict, GateResult
 from runoff.gate.statistics.decision import Finding, Verdict

@@ -16,7 +16,7 @@ from typing import Any
 
 # As few blocks as the statistics allow, of one cycle of rounds each: the made-up clock has no noise to average out.
 FIVE_AND_THREE_BLOCKS = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 0, "warm_ns": 2e5}
-# Enough to find a slowdown, but not to prove that there is none.
+# Enough blocks to find a slowdown, but too few to prove that there is none.
 ONE_AND_ONE_BLOCK = {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1, "second_blocks": 1}
 _OPTIONS = (
     "-p", "no:cacheprovider", "--gate-tolerance=10%", "--gate-alpha=0.5", "--benchmark-timer=suite_clock.now",

@@ -82,7 +82,7 @@ def _terminal_reporter(config: pytest.Config) -> Iterator[Reporter]:
 
 
 def _tuned_settings(options: GateOptions) -> tuple[Plan, RoundLengths, Deadlines]:
-    """Return the gate's settings, changed by the tuning variable."""
+    """Return the gate's settings: defaults and pytest's options, overridden by RUNOFF_GATE_TUNING."""
     tuning: dict[str, Any] = json.loads(os.environ.get(_TUNING_VARIABLE) or "{}")
 
     def chosen(settings: type[Plan] | type[RoundLengths] | type[Deadlines]) -> dict[str, Any]:

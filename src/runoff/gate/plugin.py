@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Replace pytest's loop. The hook is in this early module so that it runs after those of conftest files."""
+    """Run the gate in place of pytest's loop. pytest calls this hook after those of plugins that are loaded later."""
     plugin = session.config.pluginmanager.get_plugin("runoff-gate-run")
     return plugin.run_loop(session) if isinstance(plugin, GatePlugin) else None
 
@@ -79,7 +79,7 @@ class GatePlugin:
         ordinary = [item for item in session.items if not _is_benchmark(item)]
         benchmarks = [item for item in session.items if _is_benchmark(item)]
         _run_items(session, ordinary)
-        # Stays in place if the comparison raises, for example after Ctrl-C.
+        # This reason remains if the comparison raises an exception, for example after Ctrl-C.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
         try:
             tolerances = {item.nodeid: tolerance_of(item, self._options.tolerance) for item in benchmarks}

@@ -35,7 +35,7 @@ def replay(item: pytest.Item, result: GateResult) -> None:
 
 
 def _publish(item: pytest.Item, published: PublishedRounds) -> None:
-    """Enter the candidate's rounds: run pytest-benchmark's `pedantic` with a timer that replays their durations."""
+    """Add the candidate's rounds to pytest-benchmark's results: its `pedantic` runs with a timer that replays them."""
     session = item.config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
     readings = iter([reading for duration_s in published.durations_s for reading in (0.0, duration_s)])
     options = session.options | {"timer": NameWrapper(lambda: next(readings)), "cprofile": False}

@@ -35,7 +35,7 @@ def silent_workers() -> Iterator[Any]:
 def test_case_that_runs_when_the_time_ends_is_not_blamed(silent_workers: Any) -> None:
     """A case's own deadline of minutes must not outlast --gate-budget, and a short budget is not the case's fault."""
     runner = BlockRunner(end=time.monotonic() + 5)
-    # The time is over when the case starts to wait, however fast this machine is.
+    # Ends the time when the case starts, however fast this machine is.
     runner.on_case = lambda _: setattr(runner, "end", time.monotonic())
     assert [] == runner.run_block(silent_workers, ["test_hangs", "test_next"])
     assert runner.cut_short

@@ -1,4 +1,4 @@
-"""No wait of the coordinator is endless: not for strangers, and not for workers that stop halfway."""
+"""Every wait of the coordinator ends, even if a stranger connects or a worker stops halfway through a message."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from runoff.gate.run.channel import Connection, Listener, WorkerLost, receive_al
 
 def connect(listener: Listener, line: bytes = b"") -> socket.socket:
     """Connect to a listener and send a line."""
-    client = socket.create_connection(("127.0.0.1", listener.port))
+    client = socket.create_connection(("127.0.0.1", listener.port), timeout=60)
     client.sendall(line)
     return client
 

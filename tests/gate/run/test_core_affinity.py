@@ -13,7 +13,7 @@ needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason
 
 @needs_affinity
 def test_sides_share_one_core_and_leave_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sides on one core differ by a tenth of the noise that they have on different cores."""
+    """The timings of two sides on one core have a tenth of the noise of timings on different cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 0, 5})
     cores = assign_cores()
     assert ((0, 2, 5), (5,), (0, 2), "") == (cores.usable, cores.timed, cores.others, cores.note)

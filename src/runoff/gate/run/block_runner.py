@@ -69,7 +69,7 @@ class BlockRunner:
         return blocks
 
     def _timeout_s(self, deadline_s: float) -> float:
-        """Return a usual deadline, shortened to the time that is left."""
+        """Return the timeout of a wait: its usual deadline, or the time until `end` if that is shorter."""
         return max(0.0, min(deadline_s, self.end - time.monotonic()))
 
     def _run_case(self, workers: WorkerSet, case: str, start: float) -> CaseBlock:
@@ -128,7 +128,7 @@ class BlockRunner:
         return self._receive_ns(workers, side, "round_ns", expected_ns)
 
     def _receive_ns(self, workers: WorkerSet, side: int, key: str, expected_ns: float) -> float:
-        """Wait for a duration from one worker, up to twenty times as long as expected and `round_s` more."""
+        """Wait for a duration from one worker; the timeout is twenty times the expected duration plus `round_s`."""
         timeout_s = self._timeout_s(self.deadlines.round_s + 20e-9 * expected_ns)
         message = workers.connections[side].receive(timeout_s)
         if message.get("state") == "done":

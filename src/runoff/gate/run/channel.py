@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Message = dict[str, Any]
-# The saved rounds and test ids of a large suite take a few MB.
+# Longest accepted message: the saved rounds or the test ids of a large suite take a few MB.
 _LONGEST_LINE_BYTES = 64 * 2**20
 _POLL_S = 0.2
 _SEND_TIMEOUT_S = 10.0
@@ -44,26 +44,18 @@ class Connection:
         except OSError:
             return
 
-    def receive(self, timeout_s: float) -> Message:
+    def receive(self, timeout_s: float, end: float | None = None) -> Message:
         """
         Wait for a message.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+            end: Monotonic time at which the wait ends; by default `timeout_s` from now.
 
         Raises:
             WorkerLost: If the connection ends, the line is not a JSON object, or it is not complete in time.
         """
-        return self.receive_until(time.monotonic() + timeout_s, timeout_s)
-
-    def receive_until(self, end: float, timeout_s: float) -> Message:
-        """
-        Wait for a message until a point in time.
-
-        Args:
-            end: Latest time, on the monotonic clock.
-            timeout_s: The whole timeout in seconds, for the error message.
-
-        Raises:
-            WorkerLost: As `receive`.
-        """
+        end = time.monotonic() + timeout_s if end is None else end
         while b"\n" not in self._buffer:
             left_s = end - time.monotonic()
             if left_s <= 0:
@@ -148,13 +140,13 @@ class Listener:
 
 
 def receive_all(connections: Sequence[Connection], timeout_s: float) -> list[Message | WorkerLost]:
-    """Wait for one message from each worker, with one deadline for all; a lost worker's place holds its WorkerLost."""
+    """Wait for one message from each worker, with one deadline for all; return a WorkerLost for each missing one."""
     end = time.monotonic() + timeout_s
     messages: list[Message | WorkerLost] = []
     for connection in connections:
         try:
             # A message that has arrived is read even if an earlier worker has used up the time.
-            messages.append(connection.receive_until(max(end, time.monotonic() + 0.1), timeout_s))
+            messages.append(connection.receive(timeout_s, max(end, time.monotonic() + 0.1)))
         except WorkerLost as lost:
             messages.append(lost)
     return messages

@@ -86,7 +86,7 @@ def judge_cases(
         [ratios for ratios, _ in columns],
         [nulls for _, nulls in columns],
         [tolerances[name] for name in decided],
-        # `decide` corrects for the decided cases only; the reduced alpha accounts for the others.
+        # `decide` corrects alpha for the cases that it gets. The cases that dropped out must count too.
         plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
     )
     by_name = dict(zip(decided, findings, strict=True))

@@ -114,8 +114,8 @@ class GateRun:
             left = [case for case in cases if not self._cases[case].failures]
             if not left:
                 return
-            # The sum can be too low: the first case of a server pays for its start, and may have dropped out. The
-            # duration of the stage's previous block includes all of that.
+            # The sum of the cases lacks the start of a server if the case that waited for it has dropped out. The
+            # duration of the stage's previous block includes such starts.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
             if self._plan.budget_s is not None and self._spent_s() + expected_s > self._plan.budget_s:

@@ -8,9 +8,9 @@ import numpy as np
 from runoff.gate.run.workers import BASELINE, CANDIDATE, NULL
 from runoff.gate.statistics.signed_rank import Float64Array
 
-# One cycle. Each row is a palindrome, which cancels linear drift, and each side is first, middle and last equally
-# often. A side's caches are warmer after a short wait; over the three rows every side waits equally often for 0 to 4
-# rounds of the others.
+# The order of the sides in one cycle of rounds. Each row is a palindrome, which cancels linear drift, and each side is
+# first, middle and last equally often. A side's caches are warmer after a short wait; over the three rows, all sides
+# wait equally often for 0, 1, 2, 3 and 4 rounds of the others.
 TURNS = (
     (CANDIDATE, BASELINE, NULL, NULL, BASELINE, CANDIDATE),
     (BASELINE, NULL, CANDIDATE, CANDIDATE, NULL, BASELINE),
@@ -18,8 +18,8 @@ TURNS = (
 )
 # Many short rounds are better than few long ones. On a shared machine, neighbouring rounds differ by tens of per cent
 # whether they last 0.3 ms or 8 ms, so the spread of a block falls with the number of its rounds: 24 rounds of 2.5 ms
-# spread by 5 %, 240 rounds of 0.25 ms by 2 %. On a quiet machine the processes differ more than the rounds, and neither
-# number matters. A cycle has six rounds per side.
+# spread by 5 %, 240 rounds of 0.25 ms by 2 %. On a quiet machine, processes differ more than rounds do, and the number
+# of rounds matters less. A cycle has six rounds per side.
 MOST_CYCLES = 40
 
 
@@ -45,7 +45,7 @@ class RoundLengths:
 
 def typical_log_ratio(log_times: Float64Array, reference: Float64Array) -> Float64Array:
     """
-    Compare the rounds of two sides, the first with the first, the second with the second, and so on.
+    Return the log-ratio of two sides' round durations, from pairs of rounds: the first with the first, and so on.
 
     A cycle has six kinds of pairs, by the two sides' waits before their rounds. This function takes the median over
     cycles within each kind, then the mean of the six medians, in which the effects of the waits cancel. They do not

@@ -1,4 +1,4 @@
-"""Starts the workers of one block after another's; the old ones shut down while the new ones start."""
+"""Starts fresh workers for each block, while the workers of the previous block shut down."""
 
 from collections.abc import Callable
 from typing import Self

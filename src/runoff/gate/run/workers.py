@@ -50,7 +50,7 @@ class Worker:
             side.command(files),
             cwd=side.invocation.folder,
             env=worker_environment(side, json.dumps(own_settings)),
-            # The worker watches this pipe: its end of file shows that the coordinator has ended, even if killed.
+            # The worker watches this pipe, which closes when the coordinator ends, even by SIGKILL.
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
@@ -68,7 +68,7 @@ class Worker:
     def describe_end(self) -> str:
         """Return how the process ended, and the tail of its output."""
         with suppress(subprocess.TimeoutExpired):
-            # A process closes its connections a moment before it has an exit code.
+            # The end of a worker's connection can arrive a moment before its exit code.
             self.process.wait(0.5)
         code = self.process.poll()
         how = (
@@ -82,7 +82,7 @@ class Worker:
         return self._log.read().decode(errors="replace").strip()
 
     def remember_descendants(self) -> None:
-        """List the processes that the worker has started; once the worker has ended, they cannot be found any more."""
+        """Note the processes that the worker has started, before its end gives them another parent."""
         with suppress(psutil.Error):
             self._descendants = psutil.Process(self.process.pid).children(recursive=True)
 

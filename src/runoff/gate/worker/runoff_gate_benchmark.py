@@ -94,10 +94,10 @@ class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the i
         return result
 
     def _publish(self, durations_s: list[float], iterations: int) -> None:
-        """Enter the measured rounds: run pytest-benchmark's `pedantic` with a timer that replays their durations."""
+        """Add the rounds to pytest-benchmark's results: its `pedantic` runs with a timer that replays them."""
         readings = iter([reading for duration_s in durations_s for reading in (0.0, duration_s)])
         self._mode, self._timer, self.cprofile = None, lambda: next(readings), False
-        # Some suites install a runner of their own in the fixture; it must not run for replayed rounds.
+        # Some suites put a runner of their own into the fixture. It must not measure again what is replayed.
         self.__dict__.pop("_make_runner", None)
         super().pedantic(lambda: None, rounds=len(durations_s), iterations=iterations)
         assert next(readings, None) is None, "pytest-benchmark read its timer an unexpected number of times"  # noqa: S101

@@ -21,7 +21,8 @@ class CorePinning:
         )
         self.active = bool(self._timed) and hasattr(os, "sched_setaffinity")
         if self.active:
-            # Libraries size their thread pools by the cores that they see when loaded: one, as while they are timed.
+            # Libraries start as many threads as they find cores when they are loaded. They must find one core here,
+            # because timed code has only one.
             os.sched_setaffinity(0, self._set_up)
             self._let_new_processes_use_all_cores()
 
@@ -56,7 +57,7 @@ class CorePinning:
             yield
         finally:
             pin(os.getpid(), self._set_up)
-            # Set-up and teardown are not timed, and the servers of three workers would wait for one core.
+            # Set-up and teardown are not timed. Servers of all three workers may use all cores for them.
             for pid in started:
                 pin(pid, self._usable)
 

@@ -38,15 +38,15 @@ import pytest
 from runoff_gate_benchmark import BenchmarkOverride, CoordinatedRounds, warm_up
 from runoff_gate_cores import CorePinning, descendants
 
-# Removed from the environment, so that a pytest that one of the tests starts does not become a worker too.
+# The settings are removed from the environment, because a pytest process that a test starts must not act as a worker.
 SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}"))
 # Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
 _COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# Not an exit code of pytest's own, so that pytest calls no plugin for a terminal summary. Nobody reads a worker's
-# summary, and Hypothesis alone spends a second of imports on one.
+# pytest prints no terminal summary for an exit code that it does not define. Nobody reads a worker's summary, and for
+# it Hypothesis alone spends a second on imports.
 _EXIT_CODE = 70
-# Options that would overwrite the user's files, select other tests or change the measurement: `dest` to neutral value.
+# Replaces values of pytest's options that would overwrite the user's files, select other tests or change the timing.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
     "basetemp": None, "benchmark_autosave": None, "benchmark_compare": None, "benchmark_compare_fail": None,
     "benchmark_cprofile": None, "benchmark_disable": False, "benchmark_enable": True, "benchmark_histogram": [],
@@ -107,19 +107,12 @@ class WorkerPlugin:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._cores = CorePinning(SETTINGS)
-        self._channel: CoordinatorChannel | None = None
+        self._channel: CoordinatorChannel  # opened after collection
         self._problems: list[str] = []
         self._reports: list[pytest.TestReport] = []
         self._used = False
         self._durations_s: list[float] = []
         self._iterations = 1
-
-    @property
-    def channel(self) -> CoordinatorChannel:
-        """The connection to the coordinator, opened after collection."""
-        if self._channel is None:
-            self._channel = CoordinatorChannel()
-        return self._channel
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember collection errors."""
@@ -128,23 +121,25 @@ class WorkerPlugin:
 
     def run_loop(self, session: pytest.Session) -> bool:
         """Send the collected test ids, then run the cases that the coordinator requests."""
+        self._channel = CoordinatorChannel()
         items = {item.nodeid: item for item in session.items if "benchmark" in getattr(item, "fixturenames", ())}
-        self.channel.send(token=SETTINGS["token"], side=SETTINGS["side"], cases=list(items), problems=self._problems)
-        begin = self.channel.receive()
+        self._channel.send(token=SETTINGS["token"], side=SETTINGS["side"], cases=list(items), problems=self._problems)
+        begin = self._channel.receive()
         chosen = [items[case] for case in begin.get("cases", ())]
         for item, following in itertools.zip_longest(chosen, chosen[1:]):
-            self.channel.receive()
+            self._channel.receive()
             self._run(item, following)
-        self.channel.receive()
+        self._channel.receive()
         return True
 
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
         self._reports, self._used, self._durations_s, self._iterations = [], False, [], 1
-        # The last case keeps its module and session fixtures open here, so that its result is sent before servers stop.
+        # After the last case, module and session fixtures stay open until the result is sent: stopping a server can
+        # take seconds, and the coordinator waits for the result.
         self._config.hook.pytest_runtest_protocol(item=item, nextitem=following or item.parent)
         outcome, reason = self._outcome()
         fixture = getattr(item, "_runoff_benchmark", None)
-        self.channel.send(
+        self._channel.send(
             state="done", outcome=outcome, reason=reason, used=self._used,
             durations_s=self._durations_s, iterations=self._iterations,
             extra_info=fixture.extra_info if fixture else {}, group=fixture.group if fixture else None,
@@ -185,15 +180,15 @@ class WorkerPlugin:
         durations_s: list[float] = []
         iterations = 1
         with self._cores.timed():
-            self.channel.send(state="ready", first_call_ns=first_call_s * 1e9)
+            self._channel.send(state="ready", first_call_ns=first_call_s * 1e9)
             while True:
-                message = self.channel.receive()
+                message = self._channel.receive()
                 if message["request"] == "warm_up":
-                    self.channel.send(call_ns=warm_up(run, message["duration_ns"]))
+                    self._channel.send(call_ns=warm_up(run, message["duration_ns"]))
                 elif message["request"] == "round":
                     iterations = message["iterations"]
                     durations_s.append(run(iterations))
-                    self.channel.send(round_ns=durations_s[-1] * 1e9)
+                    self._channel.send(round_ns=durations_s[-1] * 1e9)
                 elif message["request"] == "publish":
                     break
                 else:
@@ -203,7 +198,7 @@ class WorkerPlugin:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the gate's own options, which are in the user's arguments; this environment's runoff may lack them."""
+    """Declare the gate's options: the user's arguments contain them, and this environment may have no runoff."""
     for flag, values in SETTINGS.get("gate_options", {}).items():
         if values == "flag":
             parser.addoption(flag, action="store_true")
@@ -223,13 +218,13 @@ def pytest_configure(config: pytest.Config) -> None:
     exit_with_coordinator()
     worker = WorkerPlugin(config)
     CoordinatedRounds.run_rounds = staticmethod(worker.run_rounds)
-    # Registered after pytest-benchmark, so that this fixture overrides pytest-benchmark's; one in this module would
-    # not, because pytest loads this module first.
+    # pytest uses the fixture that was registered last, so this one must follow pytest-benchmark's. A fixture in this
+    # module would come first, because pytest loads this module before pytest-benchmark.
     config.pluginmanager.register(BenchmarkOverride(), "runoff-gate-benchmark")
     config.pluginmanager.register(worker, "runoff-gate-worker")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Replace pytest's loop. The hook is in this early module so that it runs after those of conftest files."""
+    """Run cases on request in place of pytest's loop. pytest calls this hook after those of plugins loaded later."""
     worker = session.config.pluginmanager.get_plugin("runoff-gate-worker")
     return worker.run_loop(session) if isinstance(worker, WorkerPlugin) else None
