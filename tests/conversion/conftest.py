@@ -1,12 +1,5 @@
-"""Every test here has a cache folder of its own; none touches the user's."""
+"""Each conversion test has its own cache folder."""
 
-from pathlib import Path
+from tests.support.cache_folder import own_cache_folder
 
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(folder))
-    return folder
+__all__ = ["own_cache_folder"]

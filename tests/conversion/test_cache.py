@@ -1,4 +1,4 @@
-"""The cache gives back exactly what was verified, or nothing."""
+"""The cache returns exactly the conversion that was verified, or nothing."""
 
 import logging
 import os
@@ -25,32 +25,32 @@ def cache(tmp_path: Path) -> ConversionCache:
 
 @pytest.fixture
 def kept(cache: ConversionCache) -> tuple[Mlp, OnnxModel, Path]:
-    """A network, its conversion and the entry that holds it."""
+    """A network, its conversion, and the path of the cache entry that contains it."""
     mlp = random_mlp()
     model = convert(mlp, cache=cache)
     return mlp, model, cache.path_of(mlp.digest, DEFAULT_OPSET)
 
 
 def test_hit_is_what_was_stored(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """Bytes, sizes and the parity report; a hit that knew less would be verified again."""
+    """A hit must have the bytes, the sizes and the parity report, because it is not verified again."""
     mlp, model, _ = kept
     assert model == convert(mlp, cache=cache)
 
 
 def test_another_network_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """One weight makes another network."""
+    """A network that differs in its weights has its own entry."""
     assert cache.load(random_mlp(seed=1).digest, DEFAULT_OPSET) is None
 
 
 def test_another_opset_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """The same network in another opset is another file."""
+    """Converting a network with another opset gives a different file."""
     assert cache.load(kept[0].digest, DEFAULT_OPSET + 1) is None
 
 
 def test_another_version_of_a_converter_part_is_a_miss(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]
 ) -> None:
-    """A new exporter or runtime must convert and verify for itself."""
+    """After an update of PyTorch or ONNX Runtime, the network must be converted and verified again."""
     newer = ConversionCache(cache.folder.parent, versions={"torch": "torch 99"})
     assert newer.load(kept[0].digest, DEFAULT_OPSET) is None
 
@@ -78,13 +78,13 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_entry_is_told_and_replaced(
+def test_damaged_entry_is_logged_and_replaced(
     damage: Callable[[bytes], bytes],
     cache: ConversionCache,
     kept: tuple[Mlp, OnnxModel, Path],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A cache that answers from a damaged file gives a network nobody verified."""
+    """Returning a damaged entry would give the user a network that was never verified."""
     mlp, model, path = kept
     sound = path.read_bytes()
     path.write_bytes(damage(sound))
@@ -93,28 +93,28 @@ def test_damaged_entry_is_told_and_replaced(
     assert sound == path.read_bytes()
 
 
-def test_entry_of_another_network_under_this_name_is_a_miss(
+def test_entry_under_the_name_of_another_network_is_a_miss(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A whole entry in a wrong place, by a copy or a rename, is the wrong network."""
+    """An intact entry that was copied or renamed contains the wrong network."""
     other = random_mlp(seed=1)
     cache.path_of(other.digest, DEFAULT_OPSET).write_bytes(kept[2].read_bytes())
     assert cache.load(other.digest, DEFAULT_OPSET) is None
     assert "another key" in caplog.text
 
 
-def test_folder_in_an_entrys_place_is_no_obstacle(
+def test_folder_in_place_of_an_entry_does_not_prevent_the_conversion(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever lies in the cache folder, the conversion itself can be done."""
+    """Strange contents of the cache folder may cost time, but must not cause an error."""
     kept[2].unlink()
     kept[2].mkdir()
     assert kept[1] == convert(kept[0], cache=cache)
     assert "cannot be written" in caplog.text
 
 
-def test_cache_that_cannot_be_written_still_converts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A read-only home folder costs time, not the result."""
+def test_conversion_works_if_the_cache_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """On a machine with a read-only home folder, conversions take longer but must succeed."""
     (tmp_path / "file").write_text("in the way")
     cache = ConversionCache(tmp_path / "file")
     with caplog.at_level(logging.WARNING):
@@ -123,7 +123,7 @@ def test_cache_that_cannot_be_written_still_converts(tmp_path: Path, caplog: pyt
 
 
 def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """Parsing takes longer than all the rest of a hit; without an mlp it did not happen."""
+    """Parsing takes most of the time of a hit, so a hit skips it; mlp=None shows that it did."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)
@@ -133,7 +133,7 @@ def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Pa
 
 
 def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """A retrained network under its old name must not come from the cache."""
+    """After retraining, the cache must not return the conversion of the old network of the same name."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
@@ -141,21 +141,21 @@ def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path)
     assert random_mlp(seed=1).digest == convert_file(path, cache=cache).digest
 
 
-def test_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """CI keeps its caches where it says."""
+def test_environment_variable_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """CI systems preserve only certain folders between jobs."""
     monkeypatch.setenv("RUNOFF_CACHE_DIR", str(tmp_path / "mine"))
     assert tmp_path / "mine" == default_folder()
 
 
-def test_without_environment_the_folder_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default must be a cache folder, not the working folder."""
+def test_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default nothing may be written into the working folder."""
     monkeypatch.delenv("RUNOFF_CACHE_DIR")
     assert "runoff" == default_folder().name
     assert default_folder().is_absolute()
 
 
 def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> None:
-    """Importing torch takes longer than 294 hits."""
+    """Importing PyTorch takes longer than reading 294 conversions from the cache."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
@@ -169,20 +169,20 @@ def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> Non
 
 
 def test_several_processes_may_convert_the_same_models_at_once(cache: ConversionCache, tmp_path: Path) -> None:
-    """Parallel tests share the user's cache; none may read half of another's entry."""
+    """Processes that run in parallel share the user's cache; none may read a partially written entry."""
     models = tmp_path / "models"
     models.mkdir()
     for seed in range(8):
         (models / f"net_{seed}.model").write_bytes(go_json_writer.encode(random_mlp(seed=seed)))
-    convert(random_mlp(seed=99), cache=cache)  # so that no process needs torch
+    convert(random_mlp(seed=99), cache=cache)  # Fill the cache, so that no process imports torch.
     command = [sys.executable, "-W", "error", "-m", "runoff", "convert", str(models), "-o", str(tmp_path / "out")]
     environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache.folder.parent)}
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    ends = [process.communicate() for process in processes]
-    assert [(0, "")] * 4 == [(process.returncode, end[1]) for process, end in zip(processes, ends, strict=True)]
+    complaints = [process.communicate()[1] for process in processes]
+    assert [(0, "")] * 4 == [(process.returncode, text) for process, text in zip(processes, complaints, strict=True)]
     for seed in range(8):
         assert convert(random_mlp(seed=seed)).onnx == (tmp_path / "out" / f"net_{seed}.onnx").read_bytes()
     assert not [path for path in cache.folder.iterdir() if path.suffix != ".entry"]

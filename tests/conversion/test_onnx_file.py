@@ -1,4 +1,4 @@
-"""ONNX files a user gives are untrusted; each that cannot be benchmarked is refused by name, for a reason."""
+"""ONNX files from users are untrusted: a file that cannot be benchmarked is rejected with its name and a reason."""
 
 import os
 import pickle
@@ -22,8 +22,8 @@ def write(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx"
     return path
 
 
-def refusal(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx") -> str:
-    """Return the message with which a file is refused; it names the file and quotes at sensible length."""
+def error_message(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx") -> str:
+    """Return the message of the ModelError for a file; it must name the file and be one line of sensible length."""
     with pytest.raises(ModelError) as caught:
         read_onnx(write(folder, content, name))
     message = str(caught.value)
@@ -46,7 +46,7 @@ def with_constant_node(tensor: TensorProto) -> onnx.ModelProto:
 
 
 def in_subgraph(tensor: TensorProto) -> onnx.ModelProto:
-    """Hide a tensor as a weight of a branch of an If, which a look at the graph's own weights does not find."""
+    """Make a model with a tensor in a branch of an If node; it is not among the weights of the main graph."""
     branch = helper.make_graph([helper.make_node("Identity", ["t"], ["o"])], "b", [], [], [tensor])
     model = linear_model()
     model.graph.node.append(helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch))
@@ -98,8 +98,8 @@ def two_outputs() -> onnx.ModelProto:
     return model
 
 
-def false_promise() -> onnx.ModelProto:
-    """Dynamic by its signature, but a Reshape takes one sample only."""
+def fixed_batch_inside() -> onnx.ModelProto:
+    """Make a model whose input has a dynamic batch dimension, but whose Reshape accepts only one sample."""
     model = linear_model()
     model.graph.initializer.append(numpy_helper.from_array(np.array([1, 3]), "shape"))
     model.graph.node.insert(0, helper.make_node("Reshape", ["x", "shape"], ["r"]))
@@ -108,13 +108,13 @@ def false_promise() -> onnx.ModelProto:
 
 
 WHOLE = linear_model().SerializeToString()
-REFUSED = {
+REJECTED = {
     "empty": (b"", "is empty"),
     "truncated": (WHOLE[: len(WHOLE) * 2 // 3], "truncated"),
     "first-field-only": (WHOLE[:2], "truncated"),
     "html": (b"<!DOCTYPE html><html>404</html>", "is HTML"),
     "json": (b'{"inputSize": 5}', "runoff convert"),
-    "noise": (bytes(range(7, 250)), "no ONNX model"),
+    "noise": (bytes(range(7, 250)), "not an ONNX model"),
     "torch-zip": (b"PK\x03\x04" + bytes(100), "torch.save"),
     "pickle": (pickle.dumps({"a": 1}), "pickle"),
     "external-weight": (external_weight(), "external data"),
@@ -125,9 +125,9 @@ REFUSED = {
     "newer-opset": (linear_model(opset=999), "opset 999"),
     "newer-ir": (linear_model(ir_version=999), "IR version 999"),
     "no-ir": (linear_model(ir_version=0), "IR version 0"),
-    "nan-weight": (linear_model(weights=nan_matrix()), "'w' holds nan at 0, expected finite"),
-    "infinite-weight": (linear_model(weights=np.full((3, 2), np.inf, np.float32)), "'w' holds inf"),
-    "nan-in-a-constant": (with_constant_node(numpy_helper.from_array(nan_matrix(), "k")), "'k' holds nan"),
+    "nan-weight": (linear_model(weights=nan_matrix()), "'w' contains nan at 0, expected finite"),
+    "infinite-weight": (linear_model(weights=np.full((3, 2), np.inf, np.float32)), "'w' contains inf"),
+    "nan-in-a-constant": (with_constant_node(numpy_helper.from_array(nan_matrix(), "k")), "'k' contains nan"),
     "broken-tensor": (broken_tensor(), "expected"),
     "two-inputs": (two_inputs(), "has 2 inputs ('x', 'x2'), expected one"),
     "two-outputs": (two_outputs(), "has 2 outputs, expected one"),
@@ -138,39 +138,39 @@ REFUSED = {
     "unknown-features": (unknown_feature_size(None), "feature dimension"),
     "three-dimensions": (linear_model(input_shape=["n", 4, 3], output_shape=["n", 4, 2]), "has 3 dimensions"),
     "wrong-features": (linear_model(input_shape=["n", 4]), "expected"),
-    "static-inside": (false_promise(), "cannot be run by ONNX Runtime"),
+    "static-inside": (fixed_batch_inside(), "cannot be run by ONNX Runtime"),
 }
 
 
-@pytest.mark.parametrize(("content", "reason"), [pytest.param(*case, id=name) for name, case in REFUSED.items()])
-def test_unusable_file_is_refused_with_its_reason(
+@pytest.mark.parametrize(("content", "reason"), [pytest.param(*case, id=name) for name, case in REJECTED.items()])
+def test_unusable_file_is_rejected_with_its_reason(
     content: bytes | onnx.ModelProto, reason: str, tmp_path: Path
 ) -> None:
-    """The user must learn what is wrong with which file, in one line."""
-    assert reason in refusal(tmp_path, content)
+    """The user needs one line that gives the file and the fault."""
+    assert reason in error_message(tmp_path, content)
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.PTH", "net.pkl", "net.ckpt"])
-def test_pickle_is_refused_by_its_name_before_it_is_read(name: str, tmp_path: Path) -> None:
-    """Opening a pickle runs whatever its author wanted."""
-    with pytest.raises(ModelError, match="can run code and is never opened"):
+def test_pickle_is_rejected_by_its_name_before_it_is_read(name: str, tmp_path: Path) -> None:
+    """Unpickling a file can run any code that its author put into it."""
+    with pytest.raises(ModelError, match="can run code, so it is not opened"):
         read_onnx(tmp_path / name)
 
 
-def test_pickle_under_an_innocent_name_is_not_unpickled(tmp_path: Path) -> None:
-    """The name is the attacker's choice; here unpickling would make a folder."""
+def test_pickle_with_an_onnx_suffix_is_not_unpickled(tmp_path: Path) -> None:
+    """An attacker chooses the file name. If this pickle is opened, it creates a folder."""
 
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "sprung"),)
 
     for protocol in range(6):
-        refusal(tmp_path, pickle.dumps(Trap(), protocol=protocol))
+        error_message(tmp_path, pickle.dumps(Trap(), protocol=protocol))
     assert not (tmp_path / "sprung").exists()
 
 
 def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
-    """A file of a terabyte must not take the machine down."""
+    """Reading a file of a terabyte would fill the memory."""
     path = tmp_path / "net.onnx"
     with path.open("wb") as file:
         file.truncate(MAX_ONNX_BYTES + 1)
@@ -178,16 +178,16 @@ def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
         read_onnx(path)
 
 
-def test_usable_file_gives_its_sizes(tmp_path: Path) -> None:
-    """What a benchmark needs to know to feed it."""
+def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
+    """The benchmark needs the sizes to create input batches."""
     model = read_onnx(write(tmp_path, linear_model()))
     assert (3, 2, None) == (model.input_size, model.output_size, model.fixed_batch_size)
     assert "ONNX 3→2" == model.description
     assert model.mlp is None
 
 
-def test_file_without_dynamic_batch_says_which_batch_it_takes(tmp_path: Path) -> None:
-    """Such a file can be timed, but at one batch size only."""
+def test_fixed_batch_size_is_returned_and_described(tmp_path: Path) -> None:
+    """A file with a fixed batch dimension can be timed at this batch size only."""
     model = read_onnx(write(tmp_path, linear_model(input_shape=[4, 3], output_shape=[4, 2])))
     assert 4 == model.fixed_batch_size
     assert "ONNX 3→2 (batch size 4 only)" == model.description
@@ -195,25 +195,25 @@ def test_file_without_dynamic_batch_says_which_batch_it_takes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("batch", [None, "n"])
 def test_unnamed_batch_dimension_is_dynamic_too(batch: str | None, tmp_path: Path) -> None:
-    """Older exporters leave the dimension without a name."""
+    """Older exporters do not name a dynamic batch dimension."""
     assert read_onnx(write(tmp_path, linear_model(input_shape=[batch, 3]))).fixed_batch_size is None
 
 
-def test_weights_listed_among_the_inputs_are_no_inputs(tmp_path: Path) -> None:
-    """ONNX files of IR version 3 must list them there."""
+def test_weights_listed_as_inputs_are_not_counted_as_inputs(tmp_path: Path) -> None:
+    """ONNX files of IR version 3 must list their weights as inputs too."""
     model = linear_model(ir_version=3, opset=8)
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 2]))
     assert 3 == read_onnx(write(tmp_path, model)).input_size
 
 
 def test_own_conversion_can_be_read_back(tmp_path: Path) -> None:
-    """The most likely ONNX file a user has is one of runoff's."""
+    """Users are most likely to benchmark ONNX files that runoff itself wrote."""
     model = read_onnx(write(tmp_path, convert(random_mlp()).onnx))
     assert (5, 3) == (model.input_size, model.output_size)
 
 
-def test_digest_tells_two_files_apart(tmp_path: Path) -> None:
-    """The history key of a file's results must not be shared by another file."""
+def test_files_with_other_weights_have_other_digests(tmp_path: Path) -> None:
+    """The history identifies files by digest, so different files must not share one."""
     first = read_onnx(write(tmp_path, linear_model(), "a.onnx"))
     second = read_onnx(write(tmp_path, linear_model(weights=np.zeros((3, 2), np.float32)), "b.onnx"))
     assert first.digest != second.digest

@@ -1,4 +1,4 @@
-"""What a conversion gives: the network, its head, its names, the same bytes every time."""
+"""A conversion computes the same outputs as the network, and gives the same bytes every time."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from runoff.conversion import DEFAULT_OPSET, convert, convert_file, export, graph, pipeline
-from runoff.conversion.session import open_session
+from runoff.conversion.single_thread_session import open_single_thread_session
 from runoff.errors import ConversionError, ModelError, UsageError
 from runoff.models import accuracy, go_json_writer
 from runoff.models.mlp import Kind
@@ -27,44 +27,44 @@ KINDS = [pytest.param(kind, id=str(kind)) for kind in Kind]
 
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_converted_model_answers_as_the_reference_does(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """The point of a conversion; on samples and a batch size that its own parity check did not use."""
+def test_converted_model_agrees_with_the_reference(kind: Kind, sizes: tuple[int, int, int]) -> None:
+    """This repeats the parity check with other samples and another batch size, in case the check itself is wrong."""
     mlp = random_mlp(kind, *sizes)
     batch = np.random.default_rng(1).normal(size=(17, sizes[0])).astype(np.float32)
-    (found,) = open_session(convert(mlp).onnx).run(["output"], {"input": batch})
+    (found,) = open_single_thread_session(convert(mlp).onnx).run(["output"], {"input": batch})
     accuracy.check("converted", mlp, batch, found)
 
 
-# An export takes a second: one usual architecture, one of ones, one whose sizes are all the same.
+# Each export takes a second, so only a common architecture, one with all sizes 1 and one with equal sizes are tested.
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in ("81x64x9", "1x1x1", "7x7x7")])
 @pytest.mark.parametrize("kind", KINDS)
-def test_shared_template_gives_the_bytes_of_an_export_of_its_own(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """One export serves all sizes only because the exporter would have written just this for each."""
+def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
+    """Networks of all sizes share one export, which is correct only if a separate export would be identical."""
     mlp = random_mlp(kind, *sizes)
-    exported = graph.template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
+    exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx
 
 
-def test_input_output_and_batch_have_their_names() -> None:
-    """Runtimes and users address tensors by name, and tools show the batch dimension's."""
+def test_names_of_input_output_and_batch_are_fixed() -> None:
+    """Programs that use the file refer to tensors by name, and tools display the name of the batch dimension."""
     model = onnx.load_from_string(convert(random_mlp()).onnx)
-    (given,), (answer,) = model.graph.input, model.graph.output
-    assert ("input", "output") == (given.name, answer.name)
-    for value, size in ((given, 5), (answer, 3)):
+    (model_input,), (model_output,) = model.graph.input, model.graph.output
+    assert ("input", "output") == (model_input.name, model_output.name)
+    for value, size in ((model_input, 5), (model_output, 3)):
         batch, features = value.type.tensor_type.shape.dim
         assert ("batch", size) == (batch.dim_param, features.dim_value)
 
 
-def test_converted_model_is_valid_and_complete_in_itself() -> None:
-    """A file beside which a second one must lie is easily lost."""
+def test_converted_model_is_valid_and_self_contained() -> None:
+    """A model with external data stops working when only its main file is copied."""
     model_bytes = convert(random_mlp()).onnx
     onnx.checker.check_model(model_bytes, full_check=True)
     model = onnx.ModelProto.FromString(model_bytes)
     assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
 
 
-def test_weights_are_the_models_rounded_to_float32_and_nothing_else() -> None:
-    """A template's own random weights must not survive in the file."""
+def test_file_contains_only_the_networks_weights() -> None:
+    """The random weights of the exported template must all be replaced."""
     mlp = random_mlp()
     found = graph.weights_of(onnx.ModelProto.FromString(convert(mlp).onnx))
     for name, values in found.items():
@@ -73,26 +73,26 @@ def test_weights_are_the_models_rounded_to_float32_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("opset", [DEFAULT_OPSET, 20])
 def test_opset_is_the_one_asked_for(opset: int) -> None:
-    """An older runtime reads only older operator sets."""
+    """Older runtimes read only older operator sets."""
     (entry,) = onnx.ModelProto.FromString(convert(random_mlp(), opset=opset).onnx).opset_import
     assert opset == entry.version
 
 
 def test_opset_that_the_exporter_cannot_write_is_an_error() -> None:
-    """Another opset than asked for would fail much later, in the user's runtime."""
-    with pytest.raises(ConversionError, match="opset 5"):
+    """A file with a wrong opset would fail much later, in the user's runtime."""
+    with pytest.raises(ConversionError, match="expected 5; choose another opset"):
         convert(random_mlp(), opset=5)
 
 
 @pytest.mark.parametrize("opset", [0, -1])
 def test_opset_that_is_no_positive_number_is_a_usage_error(opset: int) -> None:
-    """A typing mistake is told before torch is imported."""
+    """A typing mistake must be reported before PyTorch is imported, which takes seconds."""
     with pytest.raises(UsageError, match="expected a positive number"):
         convert(random_mlp(), opset=opset)
 
 
 def test_second_model_of_a_kind_needs_no_second_export() -> None:
-    """An export takes a second; a folder of 294 models must not take 294 of them."""
+    """An export takes a second, which would be five minutes for a folder of 294 models."""
     convert(random_mlp())
     before = pipeline._run_exporter.cache_info().misses
     convert(random_mlp(input_size=9, hidden_size=4, seed=1))
@@ -100,7 +100,7 @@ def test_second_model_of_a_kind_needs_no_second_export() -> None:
 
 
 def test_another_process_writes_the_same_bytes() -> None:
-    """Files can be compared and cached only if nothing of the process, its paths or hash seed is in them."""
+    """Files can be compared and cached only if they do not depend on the process, its paths or its hash seed."""
     script = (
         "import hashlib; from runoff.conversion import convert; from tests.support.models import random_mlp;"
         "print(hashlib.sha256(convert(random_mlp()).onnx).hexdigest())"
@@ -110,14 +110,14 @@ def test_another_process_writes_the_same_bytes() -> None:
     assert hashlib.sha256(convert(random_mlp()).onnx).hexdigest() == shown.stdout.strip()
 
 
-def test_file_tells_nothing_about_the_machine_it_was_made_on() -> None:
-    """The exporter's notes hold stack traces with the paths of whoever converted."""
+def test_file_contains_no_paths_of_the_machine_that_wrote_it() -> None:
+    """The exporter's metadata contains stack traces with paths on the user's machine."""
     assert b"site-packages" not in convert(random_mlp()).onnx
     assert b".py" not in convert(random_mlp()).onnx
 
 
 def test_export_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    """The exporter's chatter about its own insides would bury runoff's lines."""
+    """The exporter's log messages would hide the lines that runoff prints."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         export.export(Kind.VALUE, (2, 3, 1), DEFAULT_OPSET)
@@ -125,26 +125,26 @@ def test_export_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.LogC
     assert [] == [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_graph_with_sizes_inside_does_not_serve_other_sizes() -> None:
-    """Should an exporter write a Reshape, say, each architecture needs an export of its own."""
-    model = graph.template(export.export(Kind.POLICY, (5, 7, 3), DEFAULT_OPSET))
-    assert graph.is_free_of_sizes(model)
+def test_graph_that_depends_on_sizes_is_not_shared() -> None:
+    """If a future exporter writes a Reshape to fixed sizes, each architecture needs its own export."""
+    model = graph.make_template(pipeline._run_exporter(Kind.POLICY, (5, 7, 3), DEFAULT_OPSET))
+    assert graph.fits_all_sizes(model)
     model.graph.node.append(onnx.helper.make_node("Transpose", ["a"], ["b"], perm=[1, 0]))
-    assert not graph.is_free_of_sizes(model)
+    assert not graph.fits_all_sizes(model)
     del model.graph.node[-1]
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([5, 7]), "shape"))
-    assert not graph.is_free_of_sizes(model)
+    assert not graph.fits_all_sizes(model)
 
 
-def test_model_says_what_it_is() -> None:
-    """Messages and titles need one phrase for a conversion."""
+def test_conversion_has_a_description_and_sizes() -> None:
+    """Messages and table titles identify conversions by this description."""
     model = convert(random_mlp())
     assert "policy 5→7→3" == model.description
     assert (5, 3, None) == (model.input_size, model.output_size, model.fixed_batch_size)
 
 
-def test_file_of_another_kind_than_asked_for_is_refused(tmp_path: Path) -> None:
-    """A value network served as a policy answers nonsense."""
+def test_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
+    """The output of a value network is meaningless where a policy is expected."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp(Kind.VALUE)))
     with pytest.raises(ModelError, match=r"net\.model: is a value network, expected a policy network"):

@@ -1,4 +1,4 @@
-"""Real trained networks, where the checkout has them beside it."""
+"""Real trained networks convert; the tests need a folder `shared/models` beside the checkout."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ pytestmark = pytest.mark.skipif(not PATHS, reason="no folder shared/models besid
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_real_network_converts(path: Path) -> None:
-    """What the trainer really writes, the ill-conditioned one included."""
+    """Random weights do not show the huge logits of some trained networks."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
-    assert max(report.fraction_of_allowed, report.logit_fraction_of_allowed) < 1
+    assert report.fraction_of_allowed < 1
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_only_the_network_of_huge_logits_gets_a_warning(path: Path) -> None:
-    """Its logits reach eight million; those of the others are a few units."""
+    """The logits of rps_h256_policy reach eight million; those of the other networks are a few units."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
-    assert (path.stem == "rps_h256_policy") == report.ill_conditioned
+    assert (path.stem == "rps_h256_policy") == report.outputs.ill_conditioned

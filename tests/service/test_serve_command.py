@@ -65,7 +65,12 @@ def test_signal_ends_the_service_in_order(number: signal.Signals) -> None:
         pytest.param(["--engine", "null"], 2, "no model to serve", id="no-model"),
         pytest.param(["--engine", "null", "--untrained", "64,128"], 2, "expected input,hidden,output", id="two-sizes"),
         pytest.param(["--engine", "null", "--untrained", "64,0,8"], 2, "each 1 to", id="size-0"),
-        pytest.param(["--engine", "null", "--untrained", "2,2,2", "--kind", "value"], 2, "has 1 output", id="value"),
+        pytest.param(
+            ["--engine", "null", "--untrained", "2,2,2", "--kind", "value"],
+            2,
+            "expected 1 for a value network",
+            id="value",
+        ),
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--port", "65536"], 2, "0 to 65535", id="port"),
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--port", "-1"], 2, "'-1'", id="negative-port"),
         pytest.param(["--engine", "null", "--untrained", "2,2,2", "--host", "0.0.0.0"], 2, "this machine", id="host"),  # noqa: S104

@@ -128,4 +128,4 @@ def test_other_addresses_are_listened_on_when_asked_for(pem: Path, protection: s
         assert line.startswith("serving on 0.0.0.0:")
         process.terminate()
         assert process.stderr is not None
-        assert ("no TLS: everybody" in process.stderr.read()) is (protection != "tls")
+        assert ("no TLS: anyone" in process.stderr.read()) is (protection != "tls")

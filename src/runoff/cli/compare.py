@@ -1,4 +1,4 @@
-"""`runoff compare`: two saved runs side by side."""
+"""`runoff compare`: show two saved runs side by side."""
 
 import argparse
 from pathlib import Path
@@ -7,12 +7,21 @@ from runoff.records.folder import RunFolder
 from runoff.records.saved import read_run
 from runoff.report.run_comparison import run_comparison_lines
 
+EXAMPLES = """\
+examples:
+  runoff compare 12 15
+  runoff compare .benchmarks/Linux-CPython-3.12-64bit/0012_main.json 15
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the words of `runoff compare`."""
-    parser.add_argument("baseline", help="a saved run: its path, its number, or the beginning of its name")
-    parser.add_argument("candidate", help="another one")
-    parser.add_argument("--storage", type=Path, default=Path(".benchmarks"), help="folder of saved runs")
+    """Declare the arguments of `runoff compare`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("baseline", help="a saved run: its path, its number or the beginning of its file name")
+    parser.add_argument("candidate", help="the saved run to compare with it")
+    parser.add_argument(
+        "--storage", type=Path, default=Path(".benchmarks"), metavar="DIR", help="folder of saved runs (%(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -20,14 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
     Print the comparison.
 
     Returns:
-        0: a comparison of saved runs is no verdict.
+        0, whatever the comparison shows: without measuring side by side it is not a verdict.
 
     Raises:
-        UsageError: If a name stands for no run or for several.
-        RecordError: If one of the files is no saved run.
+        UsageError: If a name matches no saved run or several.
+        RecordError: If one of the files is not a valid saved run.
     """
     folder = RunFolder(arguments.storage)
     paths = [folder.find(name) for name in (arguments.baseline, arguments.candidate)]
-    before, now = ((path, read_run(path)) for path in paths)
-    print("\n".join(run_comparison_lines(before, now)))  # noqa: T201
+    baseline, candidate = ((path, read_run(path)) for path in paths)
+    print("\n".join(run_comparison_lines(baseline, candidate)))  # noqa: T201
     return 0

@@ -1,4 +1,4 @@
-"""`runoff history`: how the cases of saved runs have moved."""
+"""`runoff history`: show how the latency of each case changed over the saved runs."""
 
 import argparse
 from fnmatch import fnmatch
@@ -11,21 +11,35 @@ from runoff.records.folder import RunFolder
 from runoff.report.history import FEWEST_RUNS_OF_A_LEVEL, Change, Series, change_points, collect_series, history_lines
 from runoff.report.skipped import skipped_lines
 
-EXIT_OK, EXIT_SLOWER, EXIT_NOTHING = 0, 10, 11
-# With fewer, the level before and the level after are guesses.
+EXIT_OK, EXIT_SLOWER, EXIT_TOO_FEW_RUNS = 0, 10, 11
+# With fewer runs, the latencies before and after a change are not known well enough for a verdict.
 FEWEST_RUNS_OF_A_GATE = 20
 
 
+EXAMPLES = """\
+examples:
+  runoff history --case 'onnxruntime-cpu-*-b1'
+  runoff history --last 50 --gate
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the words of `runoff history`."""
-    parser.add_argument("--storage", type=Path, default=Path(".benchmarks"), help="folder of saved runs")
-    parser.add_argument("--case", default="*", metavar="GLOB", help="cases to show, such as 'onnxruntime-cpu-*-b1'")
-    parser.add_argument("--last", type=int, default=0, metavar="N", help="look at the last N runs of a case only")
+    """Declare the arguments of `runoff history`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "--storage", type=Path, default=Path(".benchmarks"), metavar="DIR", help="folder of saved runs (%(default)s)"
+    )
+    parser.add_argument(
+        "--case", default="*", metavar="GLOB", help="show only cases whose id matches, such as 'onnxruntime-cpu-*-b1'"
+    )
+    parser.add_argument(
+        "--last", type=int, default=0, metavar="N", help="use only the last N runs of each case (default: all)"
+    )
     parser.add_argument(
         "--gate",
         action="store_true",
-        help=f"exit {EXIT_SLOWER} if the newest level of a case is slower than the one before it; needs"
-        f" {FEWEST_RUNS_OF_A_GATE} runs (a gate that measures side by side needs none: pytest --gate-against)",
+        help=f"exit with {EXIT_SLOWER} if a case became slower at its last change; needs {FEWEST_RUNS_OF_A_GATE} runs"
+        " of it (`pytest --gate-against` measures side by side and needs no saved runs)",
     )
 
 
@@ -34,13 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     Print the history.
 
     Returns:
-        0; with --gate 10 if a case has become slower, 11 if there are too few runs to say.
+        The exit code: 0, or with --gate 10 if a case became slower and 11 if no case has enough runs.
 
     Raises:
-        UsageError: If there is no such folder or nothing to show.
+        UsageError: If the folder does not exist or an option has an invalid value.
     """
     if arguments.last < 0:
-        raise UsageError(f"--last is {arguments.last}, expected a number of runs")
+        raise UsageError(f"--last is {arguments.last}, expected a number of runs, or 0 for all")
     folder = RunFolder(arguments.storage)
     files = tqdm(folder.runs(), total=len(folder.files()), desc="reading", leave=False, disable=None)
     found = [series for series in collect_series(files) if fnmatch(series.case, arguments.case)]
@@ -54,14 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _judge(shown: list[Series], changes: dict[int, list[Change]]) -> tuple[int, list[str]]:
-    """Return the exit code of --gate and the lines that explain it."""
+    """Return the exit code for --gate and the lines that explain it."""
     enough = [index for index, series in enumerate(shown) if len(series.points) >= FEWEST_RUNS_OF_A_GATE]
     if not enough:
-        wanted = f"{FEWEST_RUNS_OF_A_GATE} comparable runs of a case, {FEWEST_RUNS_OF_A_LEVEL} of them new"
-        return EXIT_NOTHING, [f"too few runs for a judgement, expected {wanted}"]
+        expected = f"at least {FEWEST_RUNS_OF_A_GATE} comparable runs of a case, {FEWEST_RUNS_OF_A_LEVEL} of them new"
+        return EXIT_TOO_FEW_RUNS, [f"too few runs for a verdict, expected {expected}"]
     slower = [index for index in enough if changes[index] and changes[index][-1].change > 0]
     lines = [f"slower: {shown[i].case} {changes[i][-1].change:+.0%} since {changes[i][-1].run}" for i in slower]
     left_out = len(shown) - len(enough)
     if left_out:
-        lines.append(f"{left_out} of {len(shown)} cases have too few runs to be judged")
-    return (EXIT_SLOWER if slower else EXIT_OK), lines or ["no case's newest level is slower than the one before"]
+        lines.append(f"{left_out} of {len(shown)} cases have too few runs for a verdict")
+    return (EXIT_SLOWER if slower else EXIT_OK), lines or ["no case became slower at its last change"]

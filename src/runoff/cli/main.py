@@ -1,4 +1,4 @@
-"""The `runoff` command: parses words, hands over to `runoff.cli`, turns errors into one line and an exit code."""
+"""The `runoff` command: parse the arguments, run a subcommand, and turn errors into one line and an exit code."""
 
 import argparse
 import importlib
@@ -6,15 +6,16 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from runoff.errors import RunoffError, UsageError
 
-# Subcommand to its one-line help; the module of that name under runoff.cli is imported only when it is called.
+# One-line help by subcommand. The module of that name in runoff.cli is imported only if its subcommand is used.
 COMMANDS = {
     "convert": "convert trained networks to verified ONNX files",
     "serve": "serve trained networks over gRPC",
-    "history": "show how the cases of saved runs have moved",
-    "compare": "compare two saved runs",
+    "history": "show how the latency of each case changed over the saved runs",
+    "compare": "compare the latencies of two saved runs",
 }
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -24,42 +25,68 @@ def main(argv: Sequence[str] | None = None) -> int:
     Run the `runoff` command.
 
     Args:
-        argv: Its words; those of the process if not given.
+        argv: Command-line arguments; those of the process by default.
 
     Returns:
-        0 if all went well, 1 if something failed, 2 for words it does not know, 130 after Ctrl-C.
+        The exit code: 0 after success, 1 after a failure, 2 for invalid arguments or none, 130 after Ctrl-C. `history`
+        has further exit codes.
     """
-    _allow_any_encoding()
-    words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="runoff", description="Benchmarks small neural networks in process and behind gRPC."
-    )
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name in words:
-            importlib.import_module(f"runoff.cli.{name}").add_arguments(subparser)
-    arguments = parser.parse_args(words)
+    _replace_unprintable_characters()
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.version:
+        print(f"runoff {_installed_version()}")  # noqa: T201
+        return EXIT_OK
+    if arguments.command is None:
+        parser.print_help()
+        return EXIT_USAGE
     command = importlib.import_module(f"runoff.cli.{arguments.command}")
     try:
         return int(command.run(arguments))
-    except UsageError as error:
-        print(f"runoff {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE
     except RunoffError as error:
-        print(f"runoff {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_FAILED
+        message, exit_code = str(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except KeyboardInterrupt:
-        print(f"runoff {arguments.command}: interrupted", file=sys.stderr)  # noqa: T201
-        return EXIT_INTERRUPTED
+        message, exit_code = "interrupted", EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; Python would complain once more when it flushes at exit.
+        # The reader (head, less) closed the pipe. Without this, Python reports the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    print(f"runoff {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
+    return exit_code
 
 
-def _allow_any_encoding() -> None:
-    """Where the terminal's or the pipe's encoding has no `→`, show a question mark instead of failing."""
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser of all subcommands that declares the arguments of those named in `argv` only."""
+    parser = argparse.ArgumentParser(
+        prog="runoff",
+        description="Convert and serve small neural networks, and show the results of saved benchmark runs.",
+        epilog="Run `runoff COMMAND --help` for the options of a command and an example.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the installed version and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            # Keep the line breaks of the examples.
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name in argv:
+            importlib.import_module(f"runoff.cli.{name}").add_arguments(subparser)
+    return parser
+
+
+def _installed_version() -> str:
+    try:
+        return metadata.version("runoff")
+    except metadata.PackageNotFoundError:
+        return "(run from its sources, not installed)"
+
+
+def _replace_unprintable_characters() -> None:
+    """Print a question mark for a character such as `→` that the encoding of the terminal or pipe does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""`runoff serve`: the gRPC service around any in-process backend."""
+"""`runoff serve`: run the gRPC service around an in-process backend."""
 
 import argparse
 import logging
@@ -12,43 +12,49 @@ from runoff.errors import BackendUnavailable, ModelError, UsageError, quote
 from runoff.models import model_files
 from runoff.models.mlp import Kind, Mlp
 
+EXAMPLES = """\
+examples:
+  runoff serve --engine onnxruntime --model fixtures/models
+  runoff serve --engine numpy --untrained 64,128,8 --port 0
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
-    # Numbers are checked in `run`, so that every message says what was found and expected.
-    parser.add_argument("--engine", required=True, choices=list(ENGINES), help="what computes; null computes nothing")
-    parser.add_argument("--model", action="append", default=[], metavar="PATH", help="model file, folder or glob")
-    parser.add_argument("--untrained", metavar="IN,HIDDEN,OUT", help="also serve an untrained network of these sizes")
-    parser.add_argument("--kind", choices=list(map(str, Kind)), default="policy", help="kind of --untrained")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s, this machine only)")
-    parser.add_argument("--insecure-bind", action="store_true", help="let --host be reached by others, without TLS")
-    parser.add_argument("--tls-cert", metavar="FILE", help="speak TLS: the service's certificate, PEM")
-    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key, PEM")
-    parser.add_argument("--tls-client-ca", metavar="FILE", help="let in only clients with a certificate of these, PEM")
-    parser.add_argument("--reflection", action="store_true", help="describe the services to whoever asks")
-    parser.add_argument("--port", default="50052", help="port, 0 for any free one (%(default)s)")
-    parser.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="%(default)s: a GPU if there is"
-    )
-    parser.add_argument("--threads", default="1", help="threads of one forward pass (%(default)s)")
-    parser.add_argument("--spinning", action="store_true", help="let idle worker threads spin")
-    parser.add_argument("--workers", default="2", help="threads that handle calls (%(default)s)")
-    parser.add_argument("--ready-fd", help=argparse.SUPPRESS)
+    """Declare the arguments of `runoff serve`."""
+    parser.epilog = EXAMPLES
+    add = parser.add_argument
+    # Numbers are validated in `run`, because argparse's messages do not state which numbers are expected.
+    add("--engine", required=True, choices=list(ENGINES), help="library that runs the models; null computes nothing")
+    add("--model", action="append", default=[], metavar="PATH", help="model file, folder or glob; may be repeated")
+    add("--untrained", metavar="IN,HIDDEN,OUT", help="also serve a network of these sizes with random weights")
+    add("--kind", choices=list(map(str, Kind)), default="policy", help="kind of the untrained network (%(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s: only clients on this machine)")
+    add("--insecure-bind", action="store_true", help="allow a --host that other machines can reach without TLS")
+    add("--tls-cert", metavar="FILE", help="serve over TLS with this certificate (PEM)")
+    add("--tls-key", metavar="FILE", help="private key of the certificate (PEM)")
+    add("--tls-client-ca", metavar="FILE", help="accept only clients with a certificate issued by these CAs (PEM)")
+    add("--reflection", action="store_true", help="offer gRPC server reflection")
+    add("--port", default="50052", help="port to listen on, 0 for any free port (%(default)s)")
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto means a GPU if there is one (default)")
+    add("--threads", default="1", help="threads for one forward pass (%(default)s)")
+    add("--spinning", action="store_true", help="let idle threads of the library spin, which costs processor time")
+    add("--workers", default="2", help="threads that handle gRPC calls (%(default)s)")
+    add("--ready-fd", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """
-    Serve until a signal comes.
+    Serve until SIGTERM or Ctrl-C.
 
     Returns:
-        0 after an orderly end.
+        0 after an orderly shutdown.
 
     Raises:
-        UsageError: For options that cannot be used.
-        RunoffError: If a model, a backend or the port cannot be had.
+        UsageError: If an option has an invalid value.
+        RunoffError: If a model cannot be read, a backend is unavailable or the port is in use.
     """
     try:
-        # Asked for early, with the cure.
+        # Import these packages first, to report missing ones before any work.
         import grpc_health.v1  # noqa: F401
         import grpc_reflection.v1alpha  # noqa: F401
     except ImportError:
@@ -71,34 +77,42 @@ def run(arguments: argparse.Namespace) -> int:
         tls=tls,
         reflection=arguments.reflection,
     )
-    untrained: dict[str, Mlp] = {}
-    if arguments.untrained is not None:
-        kind, sizes = Kind(arguments.kind), loading.parse_sizes(arguments.untrained)
-        if kind is Kind.VALUE and sizes[2] != 1:
-            raise UsageError(f"--untrained {quote(arguments.untrained)}: a value network has 1 output")
-        untrained[f"untrained_{'_'.join(map(str, sizes))}_{kind}"] = loading.untrained_mlp(kind, sizes)
-    elif not arguments.model:
+    untrained = _untrained_networks(arguments)
+    if not untrained and not arguments.model:
         raise UsageError("no model to serve: name one with --model PATH, or try --untrained 64,128,8")
     require_packages(ENGINES[options.engine]["cpu"])
     paths = model_files.find(arguments.model) if arguments.model else {}
     if clash := set(paths) & set(untrained):
-        raise ModelError(f"{paths[clash.pop()]}: has the name of the untrained network; rename it")
+        raise ModelError(f"{paths[clash.pop()]}: has the same name as the untrained network; rename the file")
     models = loading.read_models(paths, untrained)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if arguments.insecure_bind and tls is None:
-        logging.warning("no TLS: everybody who reaches %s may use this service and read what it is sent", options.host)
+        logging.warning("no TLS: anyone who can reach %s can use this service and read its traffic", options.host)
     return serving.serve(options, models)
 
 
+def _untrained_networks(arguments: argparse.Namespace) -> dict[str, Mlp]:
+    """Return the network that --untrained asks for, keyed by its name; empty without that option."""
+    from runoff.service import loading
+
+    if arguments.untrained is None:
+        return {}
+    kind, sizes = Kind(arguments.kind), loading.parse_sizes(arguments.untrained)
+    if kind is Kind.VALUE and sizes[2] != 1:
+        found = f"has {sizes[2]} outputs, expected 1 for a value network"
+        raise UsageError(f"--untrained {quote(arguments.untrained)}: {found}")
+    return {f"untrained_{'_'.join(map(str, sizes))}_{kind}": loading.untrained_mlp(kind, sizes)}
+
+
 def _count(option: str, text: str) -> int:
-    """Return an option's whole number, 1 to 4096."""
+    """Return the value of an option that takes a whole number from 1 to 4096."""
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= 4096):
         raise UsageError(f"{option} is {quote(text)}, expected a whole number from 1 to 4096")
     return int(text)
 
 
 def _descriptor(option: str, text: str) -> int:
-    """Return an option's file descriptor, open for writing: when the service is ready is too late to find out."""
+    """Return the value of an option that takes a file descriptor, after checking that it is open for writing."""
     if text.isascii() and text.isdigit() and len(text) <= 7:
         with suppress(OSError):
             os.write(int(text), b"")

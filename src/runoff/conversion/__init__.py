@@ -1,4 +1,8 @@
-"""Mlp -> torch.nn.Module -> verified ONNX bytes, with a cache. Importing this imports neither torch nor onnx."""
+"""
+Convert networks to ONNX through PyTorch, verify the result, and cache it.
+
+Importing this package imports neither torch nor onnx.
+"""
 
 from runoff.conversion.cache import ConversionCache
 from runoff.conversion.onnx_file import read_onnx

@@ -1,4 +1,4 @@
-"""One run of PyTorch's current exporter: a network's form as an ONNX graph, its weights still to be put in."""
+"""Run PyTorch's exporter once per architecture; the weights are inserted into its graph later."""
 
 import contextlib
 import logging
@@ -15,7 +15,7 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
     Export a network with arbitrary weights through `torch.onnx.export(dynamo=True)`.
 
     Args:
-        kind: Which head.
+        kind: Policy (softmax head) or value (sigmoid head).
         sizes: (input_size, hidden_size, output_size).
         opset: ONNX operator set to write.
 
@@ -23,10 +23,10 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
         A serialised model with a dynamic batch dimension and no external data.
 
     Raises:
-        ConversionError: If torch or onnxscript is not installed, or the exporter fails or writes another opset.
+        ConversionError: If torch or onnxscript is not installed, or if the exporter fails or writes another opset.
     """
     try:
-        import onnxscript  # noqa: F401 - the exporter needs it and would say so less clearly
+        import onnxscript  # noqa: F401 - without it the exporter fails with an unclear message
         import torch
 
         from runoff.conversion.module import MlpModule
@@ -35,10 +35,10 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
             f"conversion needs the package {error.name}; install it with: pip install 'runoff[torch]'"
         ) from None
     try:
-        with _quiet(), torch.no_grad():
+        with _silenced_exporter(), torch.no_grad():
             program = torch.onnx.export(
                 MlpModule(kind, sizes).eval(),
-                # Two samples: the exporter takes a dimension of one for a constant.
+                # Two samples, because the exporter treats a dimension of size 1 as a constant.
                 (torch.zeros(2, sizes[0]),),
                 dynamo=True,
                 external_data=False,
@@ -48,7 +48,7 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
                 dynamic_shapes=({0: torch.export.Dim(BATCH_NAME)},),
                 opset_version=opset,
             )
-    except Exception as error:  # noqa: BLE001, RUF100 - the exporter raises whatever its many passes raise
+    except Exception as error:  # noqa: BLE001, RUF100 - the exporter's passes raise exceptions of many types
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ConversionError(f"PyTorch's exporter failed for opset {opset}: {lines[0]}") from error
     if program is None:
@@ -56,20 +56,20 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
     model = program.model_proto
     written = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), None)
     if written != opset:
-        raise ConversionError(f"PyTorch's exporter cannot write opset {opset}, it wrote {written}; choose another")
+        raise ConversionError(f"PyTorch's exporter wrote opset {written}, expected {opset}; choose another opset")
     return bytes(model.SerializeToString(deterministic=True))
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the user what the exporter says about its own insides; its failures are exceptions and still come."""
-    # They warn that torchvision is not there, which no network here needs, and of every step of a version conversion.
+def _silenced_exporter() -> Iterator[None]:
+    """Suppress the exporter's warnings within the block; its errors are exceptions and still reach the caller."""
+    # These loggers warn about a missing torchvision, which is not needed, and about each step of an opset conversion.
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # Deprecations inside torch that no caller can mend, e.g. of LeafSpec in its own copy of a program.
+            # torch itself uses deprecated functions of torch, such as LeafSpec; callers cannot avoid these warnings.
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,4 +1,4 @@
-"""The exported graph as data: put a network's weights in, read them back, lay its logits open."""
+"""Edit an exported ONNX graph: insert a network's weights, read them back, or add the logits as an output."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ import onnx
 from runoff.errors import ConversionError
 from runoff.models.mlp import Float32Array, Mlp
 
-# Initializer in the graph (the torch module's parameter names) to attribute of Mlp.
+# Attributes of Mlp by initializer name; the exporter names initializers after the PyTorch module's parameters.
 WEIGHT_NAMES = {
     "hidden.weight": "weights_hidden",
     "hidden.bias": "biases_hidden",
@@ -14,23 +14,23 @@ WEIGHT_NAMES = {
     "output.bias": "biases_output",
 }
 LOGITS_NAME = "logits_of_copy"
-# Stands in every file that runoff wrote, so that it can tell its own from another's.
+# Metadata of every ONNX file that runoff writes. `runoff convert` recognises its own files by them.
 DIGEST_PROPERTY, KIND_PROPERTY = "runoff.digest", "runoff.kind"
 
 
-def template(exported: bytes) -> onnx.ModelProto:
+def make_template(exported: bytes) -> onnx.ModelProto:
     """
-    Make an exporter's output a template: without what differs from machine to machine.
+    Remove from an exported model everything that depends on the machine that exported it.
 
     Args:
         exported: A serialised model.
 
     Returns:
-        The model without the exporter's notes (stack traces with paths) and inferred shapes, which a runtime
+        The model without the exporter's metadata (stack traces with paths) and without inferred shapes, which a runtime
         infers again.
 
     Raises:
-        ConversionError: If its weights are not the four float32 initializers expected.
+        ConversionError: If the model lacks one of the four float32 initializers in WEIGHT_NAMES.
     """
     model = onnx.ModelProto.FromString(exported)
     graph = model.graph
@@ -44,28 +44,28 @@ def template(exported: bytes) -> onnx.ModelProto:
     return model
 
 
-def is_free_of_sizes(model: onnx.ModelProto) -> bool:
+def fits_all_sizes(model: onnx.ModelProto) -> bool:
     """
-    Whether a template fits every network of its kind once its weights are replaced.
+    Return whether a template can be used for networks of any size once its weights are replaced.
 
-    So it does if nothing but the weights, the input and the output can hold a size: no other initializer, no
-    constant, no list of integers (the shape of a Reshape, say).
+    It can if only the weights, the input and the output depend on a size: the graph must have no other initializer, no
+    constant, and no attribute that is a list of integers, such as the shape of a Reshape.
     """
-    listed = (onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.STRING)
-    plain = all(attribute.type in listed for node in model.graph.node for attribute in node.attribute)
-    return plain and {tensor.name for tensor in model.graph.initializer} == set(WEIGHT_NAMES)
+    scalar_types = (onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.STRING)
+    only_scalars = all(attribute.type in scalar_types for node in model.graph.node for attribute in node.attribute)
+    return only_scalars and {tensor.name for tensor in model.graph.initializer} == set(WEIGHT_NAMES)
 
 
 def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
     """
-    Put a network's weights, rounded to float32, into a copy of a template.
+    Insert a network's weights, rounded to float32, into a copy of a template.
 
     Args:
-        model: A template of the same kind, of the same sizes or free of sizes.
+        model: A template for networks of the same kind, either for the same sizes or for all sizes.
         mlp: The network.
 
     Returns:
-        The network as ONNX; equal arguments give equal bytes.
+        The network as an ONNX model; equal arguments give equal models.
     """
     filled = onnx.ModelProto()
     filled.CopyFrom(model)
@@ -82,7 +82,7 @@ def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
-    """Return the float32 weights that stand in a graph, by the names of Mlp's attributes."""
+    """Return the float32 weights in a graph, keyed by the attribute names of Mlp."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     return {
         attribute: onnx.numpy_helper.to_array(tensors[name])
@@ -93,16 +93,16 @@ def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
 
 def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
     """
-    Return a copy of a network's graph with a second output, LOGITS_NAME: what goes into the head.
+    Return a copy of a network's graph with the logits as a second output named LOGITS_NAME.
 
     Raises:
-        ConversionError: If no operator takes the output layer's biases.
+        ConversionError: If no operator in the graph adds the output layer's biases.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     logits = next((node.output[0] for node in copy.graph.node if "output.bias" in node.input), None)
     if logits is None:
-        raise ConversionError("the graph has no operator that adds output.bias, so its logits cannot be checked")
+        raise ConversionError("the graph has no operator that adds output.bias, expected one that computes the logits")
     identity = onnx.helper.make_node("Identity", [logits], [LOGITS_NAME])
     copy.graph.node.append(identity)
     copy.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS_NAME, onnx.TensorProto.FLOAT, None))
@@ -110,5 +110,5 @@ def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """Return a model's bytes, the same for the same model."""
+    """Serialise a model; equal models give equal bytes."""
     return bytes(model.SerializeToString(deterministic=True))

@@ -1,4 +1,4 @@
-"""The network as a torch module, the form in which PyTorch's exporter takes it."""
+"""The network as a PyTorch module, the form that PyTorch's exporter needs."""
 
 import torch
 
@@ -6,7 +6,7 @@ from runoff.models.mlp import Kind
 
 
 class MlpModule(torch.nn.Module):
-    """Two linear layers and the head; its parameters are named as `graph.WEIGHT_NAMES` says."""
+    """Two linear layers and the head; the names of its parameters are the keys of `graph.WEIGHT_NAMES`."""
 
     def __init__(self, kind: Kind, sizes: tuple[int, int, int]) -> None:
         super().__init__()

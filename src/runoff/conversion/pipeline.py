@@ -1,4 +1,9 @@
-"""From a network to verified ONNX: template, weights, checker, parity; each only where the cache does not have it."""
+"""
+The steps of a conversion, each skipped if the cache holds its result.
+
+PyTorch exports a template, the network's weights are inserted, ONNX's checker validates the model, and a parity check
+compares it with the float64 reference.
+"""
 
 import dataclasses
 from functools import lru_cache
@@ -15,9 +20,9 @@ from runoff.models.mlp import Kind, Mlp
 if TYPE_CHECKING:
     import onnx
 
-# The lowest the exporter writes without converting its own output, so that the most runtimes read it.
+# The lowest opset that the exporter writes directly, without a version conversion. Older opsets suit more runtimes.
 DEFAULT_OPSET = 18
-# Three different sizes of no meaning: the exporter's graph is the same for all (see graph.is_free_of_sizes).
+# Arbitrary sizes, all different: the exporter writes the same graph for all sizes (see graph.fits_all_sizes).
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 
@@ -27,22 +32,22 @@ def convert(mlp: Mlp, *, opset: int | None = None, cache: ConversionCache | None
 
     Args:
         mlp: The network.
-        opset: ONNX operator set; DEFAULT_OPSET if not given.
-        cache: Where to look first and to keep the result; nothing is kept if not given.
+        opset: ONNX operator set; DEFAULT_OPSET by default.
+        cache: Cache that is searched first and that keeps the result; no cache by default.
 
     Returns:
-        The conversion; the same network gives the same bytes.
+        The conversion; equal networks give equal bytes.
 
     Raises:
-        UsageError: If opset is no positive number.
+        UsageError: If `opset` is not positive.
         ConversionError: If torch is not installed or the exporter cannot write that opset.
-        ParityError: If the converted model is not the network.
+        ParityError: If the converted model does not compute the same outputs as the network.
     """
     opset = _checked_opset(opset)
     cached = cache.load(mlp.digest, opset) if cache else None
     if cached is not None:
         return dataclasses.replace(cached, mlp=mlp)
-    model = _convert(mlp, opset, cache)
+    model = _convert_uncached(mlp, opset, cache)
     if cache:
         cache.store(model, opset)
     return model
@@ -57,21 +62,22 @@ def convert_file(
     fresh: bool = False,
 ) -> OnnxModel:
     """
-    Convert a Go trainer's model file.
+    Convert a Go trainer's model file to ONNX and verify the result.
 
     Args:
         path: The file.
-        opset: As in `convert`.
-        cache: As in `convert`; an unchanged file that is in it is not even parsed, and the result has no mlp.
-        kind: The kind the network must be of, any if not given.
-        fresh: Convert anew and replace what the cache has.
+        opset: ONNX operator set; DEFAULT_OPSET by default.
+        cache: Cache that is searched first and that keeps the result. If it holds the conversion of an unchanged file,
+            the file is not parsed and the result has mlp=None.
+        kind: Expected kind of the network; any kind by default.
+        fresh: Convert again even if the cache holds the conversion, and replace the cached one.
 
     Returns:
         The conversion.
 
     Raises:
-        ModelError: If the file is no network or one of another kind.
-        RunoffError: As `convert`; the message starts with the path.
+        ModelError: If the file does not contain a valid network, or contains one of another kind.
+        RunoffError: Any error of `convert`; the message starts with the path.
     """
     opset = _checked_opset(opset)
     source = read_bytes(path, go_json.MAX_FILE_BYTES)
@@ -93,6 +99,7 @@ def convert_file(
 
 
 def _checked_opset(opset: int | None) -> int:
+    """Return the opset or its default; raise UsageError if it is not positive."""
     if opset is None:
         return DEFAULT_OPSET
     if opset < 1:
@@ -100,12 +107,12 @@ def _checked_opset(opset: int | None) -> int:
     return opset
 
 
-def _check_kind(path: Path, found: Kind | None, wanted: Kind | None) -> None:
-    if wanted is not None and found is not wanted:
-        raise ModelError(f"{path}: is a {found} network, expected a {wanted} network as --kind says")
+def _check_kind(path: Path, found: Kind | None, expected: Kind | None) -> None:
+    if expected is not None and found is not expected:
+        raise ModelError(f"{path}: is a {found} network, expected a {expected} network")
 
 
-def _convert(mlp: Mlp, opset: int, cache: ConversionCache | None) -> OnnxModel:
+def _convert_uncached(mlp: Mlp, opset: int, cache: ConversionCache | None) -> OnnxModel:
     import onnx
 
     from runoff.conversion import graph, parity
@@ -128,23 +135,24 @@ def _convert(mlp: Mlp, opset: int, cache: ConversionCache | None) -> OnnxModel:
 
 
 def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.ModelProto":
-    """Return an exported graph of the network's form; the exporter runs once for all networks of a form."""
+    """Return an exported graph for the network; networks of one kind share an export unless it depends on the sizes."""
     from runoff.conversion import graph
 
-    model = graph.template(_exported(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))
-    if not graph.is_free_of_sizes(model):
-        model = graph.template(_exported(mlp.kind, mlp.sizes, opset, cache))
+    model = graph.make_template(_export(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))
+    if not graph.fits_all_sizes(model):
+        model = graph.make_template(_export(mlp.kind, mlp.sizes, opset, cache))
     return model
 
 
-def _exported(kind: Kind, sizes: tuple[int, int, int], opset: int, cache: ConversionCache | None) -> bytes:
-    form = f"{kind} {sizes}"
-    kept = cache.load_template(form, opset) if cache else None
-    if kept is not None:
-        return kept
+def _export(kind: Kind, sizes: tuple[int, int, int], opset: int, cache: ConversionCache | None) -> bytes:
+    """Return the exporter's output for an architecture, from the cache if possible."""
+    architecture = f"{kind} {sizes}"
+    cached = cache.load_template(architecture, opset) if cache else None
+    if cached is not None:
+        return cached
     exported = _run_exporter(kind, sizes, opset)
     if cache:
-        cache.store_template(form, opset, exported)
+        cache.store_template(architecture, opset, exported)
     return exported
 
 

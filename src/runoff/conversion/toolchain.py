@@ -1,11 +1,11 @@
-"""Which converter made a file: runoff's own version of it and those of the packages at work, none of them imported."""
+"""Versions of the packages that take part in a conversion; cached conversions of other versions are not used."""
 
 import functools
 import importlib.metadata
 
-# Raise it with every change of what a conversion writes or checks; every cached conversion is made anew then.
-CONVERTER_VERSION = 1
-# A package may come from one of several distributions.
+# Increase this number whenever a conversion writes or checks something different; cached conversions then expire.
+CONVERTER_VERSION = 2
+# Names of the distributions that may provide each package.
 _DISTRIBUTIONS = {
     "torch": ("torch",),
     "onnx": ("onnx",),
@@ -16,7 +16,7 @@ _DISTRIBUTIONS = {
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the converter's parts and their versions; a package that is not installed is `absent`."""
+    """Return the version of each part of the converter, `absent` for a missing package; no package is imported."""
     return {
         "converter": str(CONVERTER_VERSION),
         "exporter": "torch.onnx.export(dynamo=True)",

@@ -1,0 +1,14 @@
+"""ONNX Runtime with one thread, for checking conversions and users' ONNX files rather than for benchmarks."""
+
+import onnxruntime
+
+
+def open_single_thread_session(model_bytes: bytes) -> onnxruntime.InferenceSession:
+    """Load a serialised model into ONNX Runtime on the CPU, with one thread and without log output."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Log fatal errors only: ONNX Runtime raises exceptions for other errors, and its warnings do not help users.
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])

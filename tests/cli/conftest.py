@@ -1,0 +1,5 @@
+"""Each test of the commands has its own cache folder."""
+
+from tests.support.cache_folder import own_cache_folder
+
+__all__ = ["own_cache_folder"]

@@ -1,0 +1,13 @@
+"""A fixture for the conftest of each folder whose tests convert models."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for cached conversions, so that no test reads or writes the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(folder))
+    return folder
