@@ -161,7 +161,7 @@ def _run_on_zeros(content: bytes, input_name: str, input_size: int, fixed: int |
         session = open_single_thread_session(content)
         for batch_size in (1, 3) if fixed is None else (fixed,):
             (outputs,) = session.run(None, {input_name: np.zeros((batch_size, input_size), np.float32)})
-            shape = getattr(outputs, "shape", ())
+            shape: tuple[int, ...] = getattr(outputs, "shape", ())
             is_matrix = len(shape) == 2 and outputs.dtype == np.float32
             if not is_matrix or shape[0] != batch_size or not shape[1]:
                 found = f"{getattr(outputs, 'dtype', type(outputs).__name__)} of shape {shape}"
