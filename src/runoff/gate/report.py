@@ -12,7 +12,7 @@ from runoff.gate.run.result import CaseVerdict, GateResult
 from runoff.gate.statistics.decision import Finding, Verdict
 from runoff.units import format_duration
 
-JSON_SCHEMA = 1
+_JSON_SCHEMA = 1
 _HEADERS = ("case", "baseline → candidate", "change [90 % interval]", "tolerance", "verdict")
 _ALIGNMENT = ("left", "right", "right", "right", "left")
 
@@ -33,8 +33,7 @@ def terminal_lines(result: GateResult, command: Sequence[str]) -> list[str]:
     if result.verdicts:
         rows = [_row(case_verdict) for case_verdict in result.verdicts]
         lines += tabulate(rows, _HEADERS, disable_numparse=True, colalign=_ALIGNMENT).splitlines()
-    lines += _reasons(result)
-    lines += [f"note: {note}" for note in result.notes]
+    lines += _remarks(result)
     if result.verdicts and not result.refused:
         lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], command)}")
     return [*lines, _conclusion(result)]
@@ -47,7 +46,7 @@ def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
         rows = [tuple(map(_escaped, _row(case_verdict))) for case_verdict in result.verdicts]
         lines += tabulate(rows, _HEADERS, tablefmt="pipe", disable_numparse=True, colalign=_ALIGNMENT).splitlines()
         lines.append("")
-    lines += [f"- {_escaped(line)}" for line in (*_reasons(result), *(f"note: {note}" for note in result.notes))]
+    lines += [f"- {_escaped(line)}" for line in _remarks(result)]
     if result.verdicts and not result.refused:
         # An indented block, because a backtick in a test id would end a code span.
         lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], command)}"]
@@ -76,7 +75,7 @@ def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
         for case_verdict in result.verdicts
     ]
     return {
-        "schema": JSON_SCHEMA,
+        "schema": _JSON_SCHEMA,
         "against": result.against,
         "baseline": result.baseline,
         "alpha": result.alpha,
@@ -124,8 +123,8 @@ def _percent(ratio: float, *, sign: bool = True) -> str:
     return f"{ratio:+.1%}" if sign else f"{100 * ratio:.3g}%"
 
 
-def _reasons(result: GateResult) -> list[str]:
-    """Return one line for each verdict that the numbers in the table do not explain."""
+def _remarks(result: GateResult) -> list[str]:
+    """Return the reasons of verdicts that the numbers in the table do not explain, and the notes; one line each."""
     lines = []
     for case_verdict in result.of(Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.MISSING, Verdict.NEW):
         finding = case_verdict.finding
@@ -138,7 +137,7 @@ def _reasons(result: GateResult) -> list[str]:
         lines.append(f"{_short_id(case_verdict)}: {case_verdict.verdict}: {reason}")
     if result.skipped:
         lines.append(f"{len(result.skipped)} skipped on both sides")
-    return lines
+    return lines + [f"note: {note}" for note in result.notes]
 
 
 def _conclusion(result: GateResult) -> str:

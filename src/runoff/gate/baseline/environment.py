@@ -55,8 +55,9 @@ def declared_packages(tree: Path) -> dict[str, Any]:
     config = configparser.ConfigParser(interpolation=None)
     config.read(tree / "setup.cfg", encoding="utf-8")
     declared["setup.cfg"] = {
-        section: sorted(config.items(section)) for section in config.sections() if section == "options.extras_require"
-    } | ({"install_requires": config.get("options", "install_requires", fallback="")})
+        "install_requires": config.get("options", "install_requires", fallback=""),
+        "extras_require": dict(config["options.extras_require"]) if "options.extras_require" in config else {},
+    }
     return declared
 
 
@@ -185,7 +186,7 @@ def _pyproject(tree: Path) -> dict[str, Any]:
 
 def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> None:
     """Run one command that creates an environment, and report pip's progress; raise GateError if it fails."""
-    with subprocess.Popen(  # noqa: S603 - no shell; the arguments come from this module
+    with subprocess.Popen(  # noqa: S603 - no shell
         command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace",
     ) as process:  # fmt: skip
