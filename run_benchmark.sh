@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sets up what is missing inside this checkout, then runs the performance suite: ./run_benchmark.sh [pytest options]
+# Installs what is missing inside this checkout, then runs the performance suite: ./run_benchmark.sh [pytest options]
 script=$0
 [ -L "$script" ] && script=$(readlink -f "$script")
 case $script in */*) here=${script%/*} ;; *) here=. ;; esac

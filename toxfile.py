@@ -1,4 +1,9 @@
-"""Tox's view of runoff: environments that share one folder, and an editable install that is done only when needed."""
+"""
+A tox plugin with one type of environment, `runner = shared`.
+
+Several tox environments can share one folder of installed packages, and the editable install of runoff is repeated only
+when it is out of date.
+"""
 
 import hashlib
 
@@ -9,36 +14,36 @@ from tox.tox_env.register import ToxEnvRegister
 
 
 class SharedEnvRunner(VirtualEnvRunner):
-    """An environment whose folder other environments with the same contents use too: the frameworks weigh 3 GB."""
+    """An environment that shares its folder with others that need the same packages: a copy would take 3 GB."""
 
     @staticmethod
     def id() -> str:
-        """Return the name that `runner` in tox.ini knows this by."""
+        """Return the name of this type for the setting `runner` in tox.ini."""
         return "shared"
 
     @property
     def cache(self) -> Info:
-        """What tox remembers of the folder, as if whoever asks had made it: another name is no reason to rebuild."""
+        """The notes that tox keeps about the folder, with this environment's name, so that tox does not rebuild it."""
         info = super().cache
-        maker = info._content.get("ToxEnv")
-        if maker:
-            maker["name"] = self.conf.name
+        creator = info._content.get("ToxEnv")
+        if creator:
+            creator["name"] = self.conf.name
         return info
 
     def _setup_pkg(self) -> None:
-        """Install the dependencies, then runoff itself in editable mode if its metadata or its place has changed."""
+        """Install the dependencies, then runoff in editable mode if pyproject.toml or the checkout's path changed."""
         super()._setup_pkg()
         root = self.core["tox_root"]
-        wanted = {
+        expected = {
             "root": str(root),
             "pyproject": hashlib.sha256((root / "pyproject.toml").read_bytes()).hexdigest(),
         }
-        with self.cache.compare(wanted, "runoff", "editable") as (same, _):
+        with self.cache.compare(expected, "runoff", "editable") as (same, _):
             if not same:
                 self.installer._execute_installer(["--no-deps", "--no-build-isolation", "-e", str(root)], "editable")
 
 
 @impl
 def tox_register_tox_env(register: ToxEnvRegister) -> None:
-    """Make `runner = shared` known."""
+    """Register the environment type `shared`."""
     register.add_run_env(SharedEnvRunner)

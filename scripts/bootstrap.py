@@ -1,8 +1,9 @@
 """
-Set up what is missing inside this checkout, then hand over to tox: bootstrap.py benchmark|tests [pytest options].
+Install what is missing inside this checkout, then run tox: bootstrap.py benchmark|tests [pytest options].
 
-Knows nothing but the standard library: it makes the small environment that holds tox (.tox/bootstrap), has tox make the
-big one, and replaces itself by tox. `tox.ini` says what is run. A lock makes a second start wait for the first.
+This script uses only the standard library. It creates a small environment with tox in .tox/bootstrap, lets tox create
+the large environment, and then replaces its own process with tox. `tox.ini` defines the commands that tox runs. A lock
+makes a second start in the same checkout wait until the first has finished the set-up.
 """
 
 import fcntl
@@ -21,25 +22,29 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 TOX_FOLDER = CHECKOUT / ".tox"
 BOOTSTRAP = TOX_FOLDER / "bootstrap"
 BOOTSTRAP_PYTHON = BOOTSTRAP / "bin" / "python"
-# A change in one of these, in the interpreter or in the chosen extra may change what has to be installed.
-RECIPE = ("constraints.txt", "pyproject.toml", "tox.ini", "toxfile.py")
-# What a start without pytest options runs, which environments that needs, and what pytest runs by default.
-PLAIN_RUN = {"benchmark": ["benchmark"], "tests": ["lint", "types", "tests"]}
-DEFAULT_PATH = {"benchmark": "tests/perf", "tests": "tests"}
-INSTALL_CURE = "see above; without a network, connect or name an index within reach (PIP_INDEX_URL), then start again"
+# The set-up is repeated if one of these files, the interpreter or RUNOFF_EXTRA has changed since the last one.
+SET_UP_FILES = ("constraints.txt", "pyproject.toml", "tox.ini", "toxfile.py")
+# The tox environments that run if the user gives no pytest options.
+DEFAULT_ENVIRONMENTS = {"benchmark": ["benchmark"], "tests": ["lint", "types", "tests"]}
+# The tests that pytest runs if the user names none.
+DEFAULT_TESTS = {"benchmark": "tests/perf", "tests": "tests"}
+INSTALL_CURE = (
+    "see the messages above; if the network is the cause, connect or set PIP_INDEX_URL to an index within reach,"
+    " then start again"
+)
 
 
 def main(job: str, options: Sequence[str]) -> NoReturn:
     """
-    Set up under the lock, then become tox.
+    Install what is missing while holding the lock, then replace this process with tox.
 
     Args:
         job: `benchmark` or `tests`.
-        options: The user's words for pytest.
+        options: The pytest options that the user gave.
     """
-    # Asked for a part of the tests, or to run them differently, the user wants neither lint nor types.
-    environments = [job] if options else PLAIN_RUN[job]
-    refuse_unbearable_paths()
+    # Options select some tests or change how they run; lint and type checks have nothing to do with that.
+    environments = [job] if options else DEFAULT_ENVIRONMENTS[job]
+    refuse_unsupported_paths()
     try:
         with lock():
             set_up_tox()
@@ -47,27 +52,27 @@ def main(job: str, options: Sequence[str]) -> NoReturn:
     except OSError as error:
         stop(
             f"cannot write to {error.filename or TOX_FOLDER}: {error.strerror}",
-            f"everything is installed in {TOX_FOLDER}; make that writable, or clone to where you may write",
+            f"everything is installed in {TOX_FOLDER}; make it writable, or clone into a folder that you may write to",
         )
     sys.stdout.flush()
-    words = [*tox_words(environments), "--", *pytest_words(job, options)]
-    os.execve(BOOTSTRAP_PYTHON, words, environment_of_tox())  # noqa: S606 - no shell is wanted
+    command = [*tox_command(environments), "--", *pytest_arguments(job, options)]
+    os.execve(BOOTSTRAP_PYTHON, command, tox_variables())  # noqa: S606 - starts without a shell on purpose
 
 
-def refuse_unbearable_paths() -> None:
-    """Stop where a path would be taken apart: by PATH at a colon, by setuptools and tox at braces."""
+def refuse_unsupported_paths() -> None:
+    """Stop if a path contains a colon, which separates the entries of PATH, or a brace, which tox substitutes."""
     for folder, character in ((CHECKOUT, os.pathsep), (CHECKOUT, "{"), (Path.cwd(), "{")):
         if character in str(folder):
-            stop(f"there is a {character} in {folder}, which tox cannot bear", "rename that folder or use another")
+            stop(f"there is a {character} in {folder}, which tox does not support", "rename it or use another folder")
 
 
-def pytest_words(job: str, options: Sequence[str]) -> list[str]:
-    """Return what pytest is given: the default path unless the user names tests, the user's words as they are."""
-    default = [] if any(names_tests(word) for word in options) else [DEFAULT_PATH[job]]
+def pytest_arguments(job: str, options: Sequence[str]) -> list[str]:
+    """Return the arguments for pytest: the user's options, after the default tests if the options name no tests."""
+    default = [] if any(names_tests(option) for option in options) else [DEFAULT_TESTS[job]]
     if Path.cwd() == CHECKOUT:
         return [*default, *options]
-    # pytest stays in the caller's folder, so that the user's relative paths mean what they say; what belongs to the
-    # checkout is said in full.
+    # pytest runs in the folder that the script was called from, so that relative paths in the user's options work. It
+    # therefore needs absolute paths to the files of the checkout.
     return [
         f"--config-file={CHECKOUT / 'pyproject.toml'}",
         f"--benchmark-storage=file://{CHECKOUT / '.benchmarks'}",
@@ -76,30 +81,30 @@ def pytest_words(job: str, options: Sequence[str]) -> list[str]:
     ]
 
 
-def names_tests(word: str) -> bool:
-    """Return whether a word is the path of tests of this checkout: a folder or a module, perhaps with ::test."""
-    path = Path(word.partition("::")[0]).resolve()
+def names_tests(argument: str) -> bool:
+    """Return whether an argument is a path to tests of this checkout: a folder or a module, also with ::test."""
+    path = Path(argument.partition("::")[0]).resolve()
     is_test = path.is_dir() or (path.is_file() and path.suffix == ".py")
     return is_test and path.is_relative_to(CHECKOUT / "tests")
 
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Hold the checkout's set-up lock; says so when somebody else has it. The system lets go of it if we die."""
+    """Hold the checkout's set-up lock, and report a wait for it. The kernel releases it when the holder ends."""
     TOX_FOLDER.mkdir(exist_ok=True)
     with (TOX_FOLDER / "bootstrap.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another start is setting up this checkout; waiting for it")
+            report("another start is setting up this checkout; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
-        # Shared with what we start, so that it stays held if we are killed and they go on.
+        # pip and tox inherit the lock. If this process is killed while they go on, the lock stays held until they end.
         os.set_inheritable(file.fileno(), True)
         yield
 
 
 def set_up_tox() -> None:
-    """Make the small environment that holds tox, unless it is there at the pinned version."""
+    """Create the small environment with tox, unless it exists with the pinned version of tox."""
     constraints = CHECKOUT / "constraints.txt"
     pin = re.search(r"(?m)^tox==\S+", constraints.read_text(encoding="utf-8"))
     assert pin, "constraints.txt pins no tox"  # noqa: S101
@@ -108,13 +113,13 @@ def set_up_tox() -> None:
     if BOOTSTRAP_PYTHON.exists() and done.exists() and done.read_text(encoding="utf-8") == recipe:
         return
     if not sys.executable:
-        stop("this Python cannot tell where it lies", "set PATH, or name Python in full: PYTHON=/path/to/python3")
-    say(f"installing {pin[0]} into {BOOTSTRAP}")
+        stop("this Python does not report its own path", "set PATH, or set PYTHON to a full path: /path/to/python3")
+    report(f"installing {pin[0]} into {BOOTSTRAP}")
     shutil.rmtree(BOOTSTRAP, ignore_errors=True)
     run_or_stop(
         [sys.executable, "-m", "venv", str(BOOTSTRAP)],
-        f"{sys.executable} cannot make a virtual environment",
-        "install its venv module (Debian, Ubuntu: apt install python3-venv), or name another Python in PYTHON",
+        f"{sys.executable} cannot create a virtual environment",
+        "install its venv module (Debian, Ubuntu: apt install python3-venv), or set PYTHON to another Python",
     )
     run_or_stop(
         [str(BOOTSTRAP_PYTHON), "-m", "pip", "install", "-q", "--constraint", str(constraints), pin[0]],
@@ -125,60 +130,60 @@ def set_up_tox() -> None:
 
 
 def set_up_environments(environments: Sequence[str]) -> None:
-    """Have tox install what the environments need, unless nothing changed since that was last done."""
-    recipe = recipe_digest()
-    missing = [name for name in environments if not was_done(name, recipe)]
+    """Let tox install the packages of the environments, unless nothing has changed since the last set-up."""
+    digest = set_up_digest()
+    missing = [name for name in environments if not is_set_up(name, digest)]
     if not missing:
         return
-    say(f"setting up {', '.join(missing)} in {TOX_FOLDER}; the first time takes minutes")
+    report(f"setting up {', '.join(missing)} in {TOX_FOLDER}; the first time takes minutes")
     run_or_stop(
-        # Without tox's sum, which would say of lint and tests that they passed before they ran.
-        [*tox_words(missing), "-qq", "--notest"],
+        # -qq hides tox's summary, which would list lint and tests as passed before they ran.
+        [*tox_command(missing), "-qq", "--notest"],
         "the set-up failed",
         INSTALL_CURE,
     )
     for name in missing:
-        done_file(name).write_text(recipe, encoding="utf-8")
+        done_file(name).write_text(digest, encoding="utf-8")
 
 
-def recipe_digest() -> str:
-    """Return a digest of everything that decides what is installed."""
+def set_up_digest() -> str:
+    """Return a digest of everything that determines which packages are installed where."""
     digest = hashlib.sha256(f"{CHECKOUT} {sys.version} {os.environ.get('RUNOFF_EXTRA')}".encode())
-    for name in RECIPE:
+    for name in SET_UP_FILES:
         digest.update((CHECKOUT / name).read_bytes())
     return digest.hexdigest()
 
 
-def was_done(environment: str, recipe: str) -> bool:
-    """Return whether the environment was last set up from this recipe."""
-    return done_file(environment).exists() and done_file(environment).read_text(encoding="utf-8") == recipe
+def is_set_up(environment: str, digest: str) -> bool:
+    """Return whether the last set-up of the environment had this digest."""
+    return done_file(environment).exists() and done_file(environment).read_text(encoding="utf-8") == digest
 
 
 def done_file(environment: str) -> Path:
-    """Return the file that remembers from which recipe an environment was set up."""
+    """Return the file that stores the digest of an environment's last successful set-up."""
     return TOX_FOLDER / f"{environment}.done"
 
 
-def tox_words(environments: Sequence[str]) -> list[str]:
-    """Return the command that has tox run environments; it sums up if there are several, else only failures speak."""
+def tox_command(environments: Sequence[str]) -> list[str]:
+    """Return the tox command that runs the environments; it prints a summary only if there are several."""
     verbosity = "-qq" if len(environments) == 1 else "-q"
     tox = [str(BOOTSTRAP_PYTHON), "-m", "tox"]
     return [*tox, "run", verbosity, "-c", str(CHECKOUT / "tox.ini"), "-e", ",".join(environments)]
 
 
-def environment_of_tox() -> dict[str, str]:
-    """Return our environment without what an outer tox or a TOX_ variable would change, with the caller's folder."""
+def tox_variables() -> dict[str, str]:
+    """Return the environment variables for tox: without TOX_ variables of an outer tox, with the caller's folder."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TOX_")}
     return variables | {"RUNOFF_STARTED_IN": str(Path.cwd())}
 
 
-def run_or_stop(words: Sequence[str], failure: str, cure: str) -> None:
-    """Run a command; if it fails, show what it said and stop."""
-    with subprocess.Popen(words, env=environment_of_tox(), close_fds=False) as process:  # noqa: S603
+def run_or_stop(command: Sequence[str], failure: str, cure: str) -> None:
+    """Run a command; if it fails, print the failure and the cure, and exit."""
+    with subprocess.Popen(command, env=tox_variables(), close_fds=False) as process:  # noqa: S603
         try:
             process.wait()
         except KeyboardInterrupt:
-            # The terminal told tox and pip too. What they write until they end would spoil the next attempt.
+            # Ctrl-C reached tox and pip too. Wait for them: files that they still write would disturb the next set-up.
             process.wait()
             raise
     if process.returncode:
@@ -186,13 +191,13 @@ def run_or_stop(words: Sequence[str], failure: str, cure: str) -> None:
 
 
 def stop(failure: str, cure: str) -> NoReturn:
-    """Say what failed and its cure, and exit."""
-    say(f"{failure}\n{cure}")
+    """Print the failure and its cure, and exit with 1."""
+    report(f"{failure}\n{cure}")
     sys.exit(1)
 
 
-def say(message: str) -> None:
-    """Say something to the user, at once."""
+def report(message: str) -> None:
+    """Print a message on standard error immediately."""
     print(f"runoff: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -200,5 +205,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2:])
     except KeyboardInterrupt:
-        say("interrupted; the next start takes up the set-up again")
+        report("interrupted; the next start continues the set-up")
         sys.exit(130)

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Runs its arguments with the first Python that is new enough: find_python.sh SCRIPT [ARGUMENT...]
-# Uses the shell's own words only: nothing else may be on the PATH when there is no Python.
+# Runs a script with the first Python on the PATH that is new enough: find_python.sh SCRIPT [ARGUMENT...]
+# Uses only commands that are built into the shell: where there is no Python, the PATH may be empty too.
 
-# Each candidate is started, not only looked up: a version manager's stand-in exists but may fail.
+# Start each candidate instead of only looking it up: the shim of a version manager exists but may fail to run.
 new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
 
 if [ -n "${PYTHON:-}" ]; then
     new_enough "$PYTHON" && exec "$PYTHON" "$@"
-    echo "runoff: PYTHON is $PYTHON, which is no Python 3.11 or newer; set it to one that is, or unset it" >&2
+    echo "runoff: PYTHON is $PYTHON, expected a working Python 3.11 or newer; change the variable or unset it" >&2
     exit 1
 fi
 
@@ -21,7 +21,7 @@ for python in python3 python3.13 python3.12 python3.11 python3.14 python; do
 done
 
 if [ -n "$too_old" ]; then
-    echo "runoff: found$too_old, none of them a working Python 3.11 or newer" >&2
+    echo "runoff: found$too_old, expected a working Python 3.11 or newer" >&2
 else
     echo "runoff: found no Python on the PATH" >&2
 fi

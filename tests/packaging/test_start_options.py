@@ -18,7 +18,7 @@ def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("in_checkout")
 def test_default_path_comes_before_the_options() -> None:
     """`--model` takes any number of files: a path after it would be taken for one more."""
-    assert ["tests/perf", "--model", "a", "b"] == bootstrap.pytest_words("benchmark", ["--model", "a", "b"])
+    assert ["tests/perf", "--model", "a", "b"] == bootstrap.pytest_arguments("benchmark", ["--model", "a", "b"])
 
 
 @pytest.mark.usefixtures("in_checkout")
@@ -27,14 +27,14 @@ def test_default_path_comes_before_the_options() -> None:
 )
 def test_named_tests_replace_the_default_path(path: str) -> None:
     """Who names a test does not want all the others besides."""
-    assert ["-x", path] == bootstrap.pytest_words("tests", ["-x", path])
+    assert ["-x", path] == bootstrap.pytest_arguments("tests", ["-x", path])
 
 
 @pytest.mark.usefixtures("in_checkout")
 @pytest.mark.parametrize("word", ["src", "fixtures/models/rps_h64_policy.model", "-k", "", "tests/no_such_folder"])
 def test_words_that_name_no_tests_keep_the_default_path(word: str) -> None:
     """A model file or a folder for results must not turn the suite off."""
-    assert ["tests/perf", word] == bootstrap.pytest_words("benchmark", [word])
+    assert ["tests/perf", word] == bootstrap.pytest_arguments("benchmark", [word])
 
 
 def test_file_among_the_tests_that_is_no_module_names_no_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,13 +54,13 @@ def test_start_from_elsewhere_names_the_checkout_in_full(tmp_path: Path, monkeyp
         f"{CHECKOUT}/tests/perf",
         "--model",
         "../mine.model",
-    ] == bootstrap.pytest_words("benchmark", ["--model", "../mine.model"])
+    ] == bootstrap.pytest_arguments("benchmark", ["--model", "../mine.model"])
 
 
 def test_settings_of_an_outer_tox_do_not_reach_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """With TOX_WORK_DIR of another project, tox would build our environments there."""
     monkeypatch.setenv("TOX_WORK_DIR", "/elsewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    variables = bootstrap.environment_of_tox()
+    variables = bootstrap.tox_variables()
     assert "TOX_WORK_DIR" not in variables
     assert variables["OMP_NUM_THREADS"] == "2"

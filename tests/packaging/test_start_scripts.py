@@ -61,7 +61,7 @@ def test_start_with_only_an_old_python_names_it(checkout: Path, tmp_path: Path) 
     write_script(tmp_path / "bin" / "python3", "exit 1")  # which is how 3.10 answers whether it is new enough
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert result.returncode == 1
-    assert "found python3, none of them a working Python 3.11 or newer" in result.stderr
+    assert "found python3, expected a working Python 3.11 or newer" in result.stderr
 
 
 def test_start_passes_over_an_old_python_for_a_newer_one(checkout: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_start_with_an_unfit_python_named_uses_no_other(checkout: Path) -> None:
     result = start(checkout / "run_tests.sh", {"PYTHON": "/no/such/python3"})
     assert result.returncode == 1
     message = (
-        "runoff: PYTHON is /no/such/python3, which is no Python 3.11 or newer; set it to one that is, or unset it\n"
+        "runoff: PYTHON is /no/such/python3, expected a working Python 3.11 or newer; change the variable or unset it\n"
     )
     assert message == result.stderr
 
@@ -88,7 +88,7 @@ def test_start_without_venv_names_the_package_to_install(checkout: Path, tmp_pat
     (tmp_path / "venv.py").write_text("raise SystemExit('ensurepip is not available')", encoding="utf-8")
     result = start(checkout / "run_benchmark.sh", {"PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
-    assert "cannot make a virtual environment\ninstall its venv module (Debian, Ubuntu: apt install" in result.stderr
+    assert "cannot create a virtual environment\ninstall its venv module (Debian, Ubuntu: apt install" in result.stderr
 
 
 def test_start_without_network_says_what_to_do(checkout: Path) -> None:
@@ -96,7 +96,7 @@ def test_start_without_network_says_what_to_do(checkout: Path) -> None:
     result = start(checkout / "run_benchmark.sh", NO_NETWORK)
     assert result.returncode == 1
     assert "runoff: pip could not install tox==" in result.stderr
-    assert "without a network, connect" in result.stderr.splitlines()[-1]
+    assert "if the network is the cause, connect" in result.stderr.splitlines()[-1]
 
 
 def test_start_in_a_checkout_that_cannot_be_written_says_where(checkout: Path) -> None:
@@ -105,7 +105,7 @@ def test_start_in_a_checkout_that_cannot_be_written_says_where(checkout: Path) -
     result = start(checkout / "run_tests.sh")
     assert result.returncode == 1
     assert f"runoff: cannot write to {checkout / '.tox'}: File exists" in result.stderr
-    assert "clone to where you may write" in result.stderr.splitlines()[-1]
+    assert "clone into a folder that you may write to" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["a:b", "a{envname}"])
