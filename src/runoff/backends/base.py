@@ -66,15 +66,10 @@ class Backend(ABC):
         """
         Measure the parts of a call, separately from timed calls.
 
-        Args:
-            batch: As for `predict`.
-            calls: Number of calls, after a few for warm-up.
+        Errors are those of `predict`; `calls` is the number of calls, after a few for warm-up.
 
         Returns:
             The parts of a call through a service that reports its own times; None in process and for other services.
-
-        Raises:
-            RunoffError: As for `predict`.
         """
         return None
 

@@ -26,14 +26,7 @@ class OipBackend(Backend):
         info: The description that runoff's own service adds to the protocol; None for any other server.
     """
 
-    def __init__(
-        self,
-        name: str,
-        client: OipClient,
-        mlp: Mlp,
-        *,
-        kind: Kind | None,
-    ) -> None:
+    def __init__(self, name: str, client: OipClient, mlp: Mlp, *, kind: Kind | None) -> None:
         """
         Request the descriptions of the server and the model.
 

@@ -20,5 +20,5 @@ tensor = triton.InferInput("input", [2, 5], "FP32")
 tensor.set_data_from_numpy(batch)
 theirs = triton.InferenceServerClient(address).infer(model, [tensor]).as_numpy("output")
 with OipClient(address, model) as client:
-    ours = client.predict(batch, read_model_tensors(client.model_metadata(), 5, 3), None)
+    ours = client.predict(batch, read_model_tensors(client.model_identity()[0], 5, 3), None)
 sys.stdout.write(str(np.array_equal(ours, theirs)))

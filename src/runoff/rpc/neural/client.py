@@ -61,18 +61,10 @@ class NeuralClient(ServiceClient):
         """
         Measure the parts of `predict`, separately from timed calls, because reading metadata takes about 20 µs.
 
-        Args:
-            batch: As for `predict`.
-            kind: As for `predict`.
-            model_name: As for `predict`.
-            output_size: As for `predict`.
-            calls: Number of calls, after a few for warm-up.
+        The arguments and errors are those of `predict`; `calls` is the number of calls, after a few for warm-up.
 
         Returns:
             The parts of a call; None if the service does not report its own times.
-
-        Raises:
-            RunoffError: As for `predict`.
         """
         method = self._predict if len(batch) == 1 else self._batch_predict
         return profile_calls(

@@ -44,19 +44,7 @@ class OipClient(ServiceClient):
         timeout_s: float = 10.0,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """
-        Prepare a channel; the first call connects.
-
-        Args:
-            address: `host:port`.
-            model_name: Name of the model.
-            model_version: Version of the model; empty lets the server choose.
-            timeout_s: Deadline of every call.
-            credentials: Trusted authorities and the client's certificate, for a server that speaks TLS.
-
-        Raises:
-            UsageError: If the address is malformed.
-        """
+        """Prepare a channel; the first call connects. For arguments and errors see ServiceClient."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials)
         self.model_name = model_name
         self.model_version = model_version
@@ -65,10 +53,6 @@ class OipClient(ServiceClient):
     def server_metadata(self) -> ServerMetadataResponse:
         """Request the server's name, version and extensions; errors as for `predict`."""
         return self._request("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
-
-    def model_metadata(self) -> ModelMetadataResponse:
-        """Request the descriptions of the model's inputs and outputs; errors as for `model_identity`."""
-        return self.model_identity()[0]
 
     def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
@@ -111,17 +95,10 @@ class OipClient(ServiceClient):
         """
         Measure the parts of `predict`, separately from timed calls.
 
-        Args:
-            batch: As for `predict`.
-            tensors: As for `predict`.
-            kind: As for `predict`.
-            calls: Number of calls, after a few for warm-up.
+        The arguments and errors are those of `predict`; `calls` is the number of calls, after a few for warm-up.
 
         Returns:
             The parts of a call; None if the server does not report its own times.
-
-        Raises:
-            RunoffError: As for `predict`.
         """
         return profile_calls(
             lambda: self._encode(batch, tensors),
