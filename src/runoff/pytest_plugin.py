@@ -140,10 +140,11 @@ class SavedRuns:
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
         """Add runoff's record of the whole run to the JSON that pytest-benchmark saves."""
-        from runoff.records.run import describe_run
-        from runoff.records.saved import to_plain
+        import msgspec
 
-        output_json["runoff"] = to_plain(describe_run(self._incomplete_because))
+        from runoff.records.run_record import describe_run
+
+        output_json["runoff"] = msgspec.to_builtins(describe_run(self._incomplete_because))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -184,7 +185,7 @@ class SavedRuns:
 
     def _earlier_run(self, measured: Sequence[MeasuredCase]) -> list[str]:
         """Return the comparison with an earlier saved run; no lines if there is no comparable one."""
-        from runoff.records.run import describe_run
+        from runoff.records.run_record import describe_run
         from runoff.report.earlier_run import closest_earlier_run, earlier_run_lines
 
         store = self._store

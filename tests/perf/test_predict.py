@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import msgspec
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -16,7 +17,6 @@ from fixtures.suite_options import SuiteOptions
 from fixtures.timed_rounds import time_rounds
 from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
-from runoff.records.saved import to_plain
 
 # The gate starts all its workers at once on one core, where no call becomes steady; it warms each one up again later.
 WARM_UP_IN_GATE_NS = 50_000_000
@@ -60,4 +60,4 @@ def test_predict(
     assert benchmark.stats is not None
     durations = np.array(benchmark.stats.stats.data)
     record = case_record(case, converted, opened, answers, warm, conditions, durations, parts)
-    benchmark.extra_info["runoff"] = to_plain(record)
+    benchmark.extra_info["runoff"] = msgspec.to_builtins(record)

@@ -1,4 +1,4 @@
-"""Nothing that was measured is lost, and nothing that was saved is harmed."""
+"""The store never loses a run, and never changes a saved file."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from tests.support.saved_runs import plain_run, store_in, write_file
 
 
 def _names(store: AtomicStore) -> list[str]:
-    """Return the files of a store, its lock left out."""
+    """Return the names of the files in a store, without its lock file."""
     return sorted(name for name in os.listdir(store.folder) if name != ".lock")
 
 
-def test_saver_that_knows_no_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest-benchmark's own storage may take the number at the last moment."""
+def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-benchmark's own storage ignores the lock and may use the same number at the last moment."""
     store = store_in(tmp_path)
     theirs = write_file(store, "0001_run.json", b"theirs")
     monkeypatch.setattr(store, "_numbered", lambda: iter(()))
@@ -29,15 +29,15 @@ def test_saver_that_knows_no_lock_is_not_overwritten(tmp_path: Path, monkeypatch
 
 
 def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
-    """pytest-benchmark's names, so that its own commands find the files."""
+    """pytest-benchmark's own commands find saved runs by these names."""
     store = store_in(tmp_path)
     store.save(plain_run(), "first")
     store.save(plain_run(), "second")
     assert ["0001_first.json", "0002_second.json"] == _names(store)
 
 
-def test_number_after_9999_goes_on(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage stops finding files there."""
+def test_numbers_continue_after_9999(tmp_path: Path) -> None:
+    """pytest-benchmark's own storage does not find files with numbers of five digits."""
     store = store_in(tmp_path)
     write_file(store, "9999_old.json", plain_run())
     store.save(plain_run(), "new")
@@ -45,7 +45,7 @@ def test_number_after_9999_goes_on(tmp_path: Path) -> None:
 
 
 def test_newest_run_comes_first(tmp_path: Path) -> None:
-    """By number, not by name or clock."""
+    """The order is that of the numbers; names sort 10000 before 9999, and clocks may be wrong."""
     store = store_in(tmp_path)
     for name in ("9999_a.json", "10000_b.json", "0002_c.json"):
         write_file(store, name, plain_run())
@@ -53,7 +53,7 @@ def test_newest_run_comes_first(tmp_path: Path) -> None:
 
 
 def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
-    """Skipped loudly, never deleted."""
+    """The caller must be able to report the broken files, and the user may want to repair them."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     broken = [write_file(store, f"000{n}_bad.json", content) for n, content in ((2, b""), (3, b"{"), (4, b"<html>"))]
@@ -62,8 +62,8 @@ def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
     assert all(path.exists() for path in broken)
 
 
-def test_load_without_a_name_gives_the_newest_good_run(tmp_path: Path) -> None:
-    """What `--benchmark-compare` asks for; it reads one file, however many there are."""
+def test_load_without_a_name_gives_the_newest_readable_run(tmp_path: Path) -> None:
+    """`--benchmark-compare` without a number loads a run this way."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     write_file(store, "0002_bad.json", b"{")
@@ -71,22 +71,22 @@ def test_load_without_a_name_gives_the_newest_good_run(tmp_path: Path) -> None:
 
 
 def test_nan_is_saved_as_null(tmp_path: Path) -> None:
-    """NaN is no JSON; other readers would refuse the whole file."""
+    """NaN is not valid JSON, so other programs would reject the whole file."""
     store = store_in(tmp_path)
     store.save(plain_run() | {"extra": float("nan")}, "run")
     assert store.saved
     assert json.loads(store.saved.read_bytes())["extra"] is None
 
 
-def test_name_cannot_leave_the_folder(tmp_path: Path) -> None:
-    """A name is a name, not a path."""
+def test_file_is_saved_inside_the_folder_whatever_its_name(tmp_path: Path) -> None:
+    """A name with `..` must not write outside the folder of saved runs."""
     store = store_in(tmp_path)
     store.save(plain_run(), "../../escaped")
     assert ["this-machine"] == os.listdir(tmp_path)
 
 
-def test_folder_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
-    """Not after an hour of measuring."""
+def test_check_fails_if_the_folder_cannot_be_written(tmp_path: Path) -> None:
+    """The check runs before measuring, so that an hour of results is not lost."""
     (tmp_path / "this-machine").write_text("a file where the folder should be")
     with pytest.raises(RecordError, match="results cannot be saved there"):
         store_in(tmp_path).check_writable()
@@ -101,15 +101,16 @@ for number in range(20):
 """
 
 
-def _save_in_child(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+def _start_saver(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+    """Start a process that saves 20 runs in a folder."""
     root = Path(__file__).parents[2]
     return subprocess.Popen([sys.executable, "-c", _SAVER, str(folder), name], cwd=root)
 
 
-def test_savers_at_the_same_moment_lose_nothing(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage lost 4 runs of 200 in silence."""
-    savers = [_save_in_child(tmp_path, str(n)) for n in range(3)]
-    assert [0, 0, 0] == [saver.wait(60) for saver in savers]
+def test_processes_that_save_at_the_same_time_lose_no_run(tmp_path: Path) -> None:
+    """pytest-benchmark's own storage silently lost 4 of 200 runs in this situation."""
+    savers = [_start_saver(tmp_path, str(n)) for n in range(3)]
+    assert [0, 0, 0] == [saver.wait() for saver in savers]
     store = store_in(tmp_path)
     assert len(list(store.runs_newest_first())) == 60
     assert len({name.partition("_")[0] for name in _names(store)}) == 60
@@ -134,8 +135,8 @@ print(store.rescued)
 """
 
 
-def test_full_disk_leaves_the_old_and_puts_the_new_elsewhere(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the full disk: the write fails half-way in the same place."""
+def test_run_is_rescued_and_older_runs_are_kept_if_the_disk_is_full(tmp_path: Path) -> None:
+    """A limit on file sizes simulates a full disk, because it makes the same write fail half-way."""
     store = store_in(tmp_path / "store")
     store.save(plain_run(), "first")
     command = [sys.executable, "-c", _LIMITED, str(tmp_path / "store"), str(tmp_path)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from runoff.records.run import describe_run
+from runoff.records.run_record import describe_run
 from runoff.records.schema import CaseRecord, ExtraInfo, SavedBenchmark, SavedRun, Stats
 from runoff.report.case_change import pair_cases
 from runoff.report.earlier_run import EarlierRun, closest_earlier_run, comparable_runs, earlier_run_lines

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
-from runoff.records.run import describe_run
-from runoff.records.saved import to_plain
+from runoff.records.run_record import describe_run
 from runoff.records.schema import SavedRun
 from runoff.report.history import Point, Series, change_points, collect_series, history_lines
 from tests.support.saved_runs import saved_run
@@ -53,13 +53,13 @@ def _run(number: int, **about: object) -> tuple[Path, SavedRun]:
 
 def test_incomplete_run_is_ignored() -> None:
     """The last case of an interrupted run may have been disturbed."""
-    runs = [_run(1), _run(2, runoff=to_plain(describe_run("interrupted")))]
+    runs = [_run(1), _run(2, runoff=msgspec.to_builtins(describe_run("interrupted")))]
     assert [1] == [len(series.points) for series in collect_series(runs)]
 
 
 def test_another_machine_is_another_series() -> None:
     """Users copy results folders between machines."""
-    other = to_plain(describe_run("")) | {"processor": "another"}
+    other = msgspec.to_builtins(describe_run("")) | {"processor": "another"}
     assert len(collect_series([_run(1), _run(2, runoff=other)])) == 2
 
 

@@ -1,4 +1,4 @@
-"""ONNX models for tests: broken conversions, and files as users might give them."""
+"""ONNX models for tests: wrong conversions, and models like those that users provide."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def linear_model(
     weights: np.ndarray | None = None,
     domain: str = "",
 ) -> onnx.ModelProto:
-    """Make a model of one MatMul, [batch, 3] to [batch, 2] unless told otherwise; nothing checks that it is valid."""
+    """Make an unchecked model of one MatMul, by default from [batch, 3] to [batch, 2]."""
     matrix = np.ones((3, 2), np.float32) if weights is None else weights
     node = helper.make_node("MatMul", ["x", "w"], ["y"], domain=domain)
     graph = helper.make_graph(
@@ -33,14 +33,14 @@ def linear_model(
 
 
 def edited(model_bytes: bytes, edit: Callable[[onnx.ModelProto], None]) -> bytes:
-    """Return a serialised model after an edit of its message."""
+    """Apply an edit to a serialised model and serialise it again."""
     model = onnx.ModelProto.FromString(model_bytes)
     edit(model)
     return bytes(model.SerializeToString())
 
 
 def with_operator(old: str, new: str) -> Callable[[onnx.ModelProto], None]:
-    """Return an edit that swaps one operator for another."""
+    """Return an edit that replaces an operator with another."""
 
     def edit(model: onnx.ModelProto) -> None:
         (node,) = [node for node in model.graph.node if node.op_type == old]

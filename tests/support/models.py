@@ -1,4 +1,4 @@
-"""Small models for tests, made of seeded random weights."""
+"""Small networks with seeded random weights, for tests."""
 
 import numpy as np
 
@@ -12,11 +12,11 @@ def random_mlp(
     Make a network of the given sizes with weights of order one.
 
     Args:
-        kind: Its head; a value has one output whatever output_size says.
+        kind: Kind of the network; a value network has one output, whatever output_size is.
         input_size: Features of one sample.
         hidden_size: Hidden units.
         output_size: Outputs of a policy.
-        seed: Same seed, same network.
+        seed: Seed of the random weights.
     """
     rng = np.random.default_rng(seed)
     outputs = 1 if kind is Kind.VALUE else output_size

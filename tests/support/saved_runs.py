@@ -1,4 +1,4 @@
-"""Saved runs for tests of the store."""
+"""Saved runs with one case, for tests of records and reports."""
 
 import json
 from pathlib import Path
@@ -7,15 +7,14 @@ from typing import Any
 import msgspec
 from pytest_benchmark.logger import Logger
 
-from runoff.records.run import describe_run
-from runoff.records.saved import to_plain
+from runoff.records.run_record import describe_run
 from runoff.records.schema import SavedRun
 from runoff.records.store import AtomicStore
 from tests.support.records import case_record
 
 
 def plain_run(latency_s: float = 1e-3) -> dict[str, Any]:
-    """Make what pytest-benchmark hands to its storage, with one case that runoff measured."""
+    """Make a run as pytest-benchmark passes it to its storage, with one case that runoff measured."""
     times = dict.fromkeys(("min", "max", "mean", "median", "q1", "q3"), latency_s)
     spread = {"stddev": 0.0, "iqr": 0.0, "ops": 1 / latency_s, "total": latency_s, "rounds": 20, "iterations": 4}
     record = case_record(latency_s=latency_s)
@@ -25,7 +24,7 @@ def plain_run(latency_s: float = 1e-3) -> dict[str, Any]:
         "fullname": "tests/perf/test_predict.py::test_predict[x]",
         "params": None,
         "param": None,
-        "extra_info": {"runoff": to_plain(record)},
+        "extra_info": {"runoff": msgspec.to_builtins(record)},
         "options": {},
         "stats": times | spread,
     }
@@ -35,17 +34,17 @@ def plain_run(latency_s: float = 1e-3) -> dict[str, Any]:
         "benchmarks": [benchmark],
         "datetime": "2026-01-01T00:00:00+00:00",
         "version": "5.3.1",
-        "runoff": to_plain(describe_run("")),
+        "runoff": msgspec.to_builtins(describe_run("")),
     }
 
 
 def store_in(folder: Path) -> AtomicStore:
-    """Open a store that says what it does to nobody."""
+    """Open a store that prints no messages."""
     return AtomicStore(folder, Logger(Logger.QUIET), "this-machine")
 
 
 def write_file(store: AtomicStore, name: str, content: bytes | dict[str, Any]) -> Path:
-    """Put a file into the store's folder behind its back."""
+    """Write a file into the store's folder without using the store."""
     store.folder.mkdir(parents=True, exist_ok=True)
     path = store.folder / name
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
@@ -53,5 +52,5 @@ def write_file(store: AtomicStore, name: str, content: bytes | dict[str, Any]) -
 
 
 def saved_run(**replaced: Any) -> SavedRun:
-    """Make a saved run as it is read; `replaced` replaces any field."""
+    """Make a saved run as `read_run` returns it, with some fields replaced."""
     return msgspec.convert(plain_run() | replaced, type=SavedRun)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from runoff.records.folder import RunFolder
-from runoff.records.saved import read_run
+from runoff.records.reader import read_run
 from runoff.report.run_comparison import run_comparison_lines
 
 EXAMPLES = """\

@@ -1,12 +1,14 @@
 """
-What a run knows, and how it is kept.
+Records of runs, and the folder in which they are saved.
 
-A saved run is pytest-benchmark's JSON with two additions: `runoff` at the top (`RunRecord`: is the run complete, on
-what machine) and `runoff` in each benchmark's `extra_info` (`CaseRecord`). Both carry `schema`, the version of what is
-written in `schema.py`; a reader takes every version up to its own and says so when it meets a newer one. Fields are
-added, never renamed and never given another meaning; one that is added has a default, so that old files stay readable.
+A saved run is the JSON file of pytest-benchmark with two additions: the key `runoff` at the top (a `RunRecord`: the
+machine, and whether the run is complete) and the key `runoff` in the `extra_info` of each benchmark (a `CaseRecord`).
+Both contain `schema`, the version of the fields in `schema.py`. Fields may be added, but never renamed or given another
+meaning; an added field has a default, so that older files stay readable. Files of a newer schema are rejected.
 
-    schema.py   the fields, with their units
-    saved.py    bytes of a saved run -> typed and checked
-    store.py    the folder of saved runs: atomic writing, loud skipping
+    schema.py      the fields, with their units
+    reader.py      read one saved run into typed records and validate it
+    run_record.py  the record of the current run
+    folder.py      find and read the saved runs of one or several machines
+    store.py       save runs atomically in the folder of this machine
 """

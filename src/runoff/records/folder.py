@@ -1,4 +1,4 @@
-"""Many saved runs at once: a folder of them, of one machine or several, in the order in which they were made."""
+"""Read all saved runs in a folder, of one machine or several, in the order of their numbers."""
 
 import re
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runoff.errors import RecordError, UsageError
-from runoff.records.saved import read_run
+from runoff.records.reader import read_run
 from runoff.records.schema import SavedRun
 
 _NUMBERED = re.compile(r"^(\d{4,})_.*\.json$")
 
 
 def run_number(file_name: str) -> int | None:
-    """Return the number of a saved run's file, `0012_name.json`; None for another file."""
+    """Return the number in the file name of a saved run, 12 for `0012_name.json`; None for any other file."""
     match = _NUMBERED.match(file_name)
     return int(match[1]) if match else None
 
@@ -21,11 +21,11 @@ def run_number(file_name: str) -> int | None:
 @dataclass
 class RunFolder:
     """
-    A folder as pytest-benchmark lays it out: `<folder>/<machine>/NNNN_<name>.json`.
+    A folder of saved runs in pytest-benchmark's layout: `<folder>/<machine>/NNNN_<name>.json`.
 
     Attributes:
         path: The folder.
-        skipped: Files that were no saved runs, with the reason.
+        skipped: Files that could not be read as saved runs, with the reason.
     """
 
     path: Path
@@ -33,10 +33,10 @@ class RunFolder:
 
     def runs(self) -> Iterator[tuple[Path, SavedRun]]:
         """
-        Yield the runs of each machine by rising number; what is no saved run goes into `skipped`.
+        Yield the runs of each machine in the order of their numbers; add unreadable files to `skipped`.
 
         Raises:
-            UsageError: If there is no such folder.
+            UsageError: If the folder does not exist.
         """
         for path in self.files():
             try:
@@ -45,25 +45,25 @@ class RunFolder:
                 self.skipped[path] = str(error)
 
     def files(self) -> list[Path]:
-        """Return the numbered files, a machine's together, by rising number."""
+        """Return the numbered files, grouped by machine, in the order of their numbers."""
         if not self.path.is_dir():
-            raise UsageError(f"{self.path}: no such folder; name the one with saved runs with --storage")
+            raise UsageError(f"{self.path}: no such folder; name the folder of saved runs with --storage")
         found = ((run_number(path.name), path) for path in self.path.glob("**/*.json"))
         numbered = [(path.parent, number, path) for number, path in found if number is not None]
         return [path for _, _, path in sorted(numbered)]
 
     def find(self, name: str) -> Path:
         """
-        Return the file that a user means: a path, a number, or the beginning of a name.
+        Find a saved run by its path, its number or the beginning of its file name.
 
         Raises:
-            UsageError: If none or several fit.
+            UsageError: If no file or several files match.
         """
         if Path(name).is_file():
             return Path(name)
         number = name.zfill(4) if name.isdecimal() else ""
-        fits = [path for path in self.files() if path.name.startswith((f"{number}_",) if number else (name,))]
-        if len(fits) != 1:
-            some = ", ".join(path.name[:30] for path in fits[:3]) or "nothing"
-            raise UsageError(f"{name}: stands for {some} in {self.path}, expected one saved run: a path or a number")
-        return fits[0]
+        matches = [path for path in self.files() if path.name.startswith((f"{number}_",) if number else (name,))]
+        if len(matches) != 1:
+            found = ", ".join(path.name[:30] for path in matches[:3]) or "no file"
+            raise UsageError(f"{name}: matches {found} in {self.path}, expected one saved run: a path or a number")
+        return matches[0]

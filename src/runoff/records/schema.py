@@ -1,8 +1,8 @@
 """
-The fields of a record; version 1.
+The fields of saved runs, in schema version 1.
 
-They are msgspec's structs, frozen as data is everywhere: a file's bytes become typed and checked ones in one go, in
-0.4 ms for 88 cases; dataclasses take 0.9 (benchmarks/history.py says what whole files take).
+The classes are frozen msgspec structs, because msgspec decodes and validates them in one step: 0.4 ms for 88 cases,
+against 0.9 ms for dataclasses (benchmarks/history.py measures whole files).
 """
 
 from typing import Annotated, Any
@@ -15,10 +15,10 @@ Seconds = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Fact = str | int | float | bool
-# A newer one is refused with its cure (saved.py).
+# reader.py turns a higher number into an error message that recommends a newer runoff.
 Schema = Annotated[int, Meta(ge=1, le=SCHEMA_VERSION)]
 
-# What can be said of a case's answers.
+# Values of CaseRecord.answers: how the case's outputs were verified.
 VERIFIED = "float64 reference"
 UNVERIFIED = "not verified against a reference"
 COMPUTES_NOTHING = "computes nothing"
@@ -27,47 +27,50 @@ OTHER_MODEL = "another model"
 
 class CaseRecord(Struct, frozen=True, kw_only=True):
     """
-    What one case measured, beside pytest-benchmark's own statistics.
+    Measurements and facts about one case, in addition to pytest-benchmark's own statistics.
+
+    Calls through a service have up to seven parts, which are measured separately after the rounds. The four parts
+    inside the service lie within `client_wait_s` and are None if the service does not report them.
 
     Attributes:
         schema: Version of these fields.
-        case: The case's id, `onnxruntime-cpu-rps_h64_policy-b64`.
-        backend: The backend's name.
-        model: The model's name.
-        batch_size: Samples of one call.
-        model_description: Kind and sizes, `policy 81→64→9`.
-        model_digest: SHA-256 of kind, sizes and weights; of the file for a bare ONNX file.
+        case: Id of the case, such as `onnxruntime-cpu-rps_h64_policy-b64`.
+        backend: Name of the backend.
+        model: Name of the model.
+        batch_size: Samples per call.
+        model_description: Kind and sizes of the model, such as `policy 81→64→9`.
+        model_digest: SHA-256 of the model's kind, sizes and weights; for a user's ONNX file, of the file.
         input_size: Features of one sample.
         output_size: Outputs of one sample.
-        device_type: `cpu` or `gpu`: where the work was really done.
-        device_name: That processor's or GPU's own name.
-        service: Whether it was done behind a service rather than in this process.
-        framework_label: How titles call the framework, `ONNX Runtime`.
-        facts: What the backend says of itself: framework, version, threads, spinning, and so on.
-        answers: VERIFIED, UNVERIFIED, COMPUTES_NOTHING or OTHER_MODEL.
-        worst_error: Largest absolute difference from the reference, where there is one.
-        allowed_error: What float32 allows for this model and batch.
-        error_fraction_of_allowed: Largest quotient of the two over all elements; at most 1.
-        first_call_s: The very first call.
+        device_type: Type of the device that really computed: `cpu` or `gpu`.
+        device_name: Model name of that processor or GPU.
+        service: Whether a service computed, rather than this process.
+        framework_label: Name of the framework in table titles, such as `ONNX Runtime`.
+        facts: Facts that the backend reports: framework, version, threads, spinning and so on.
+        answers: How the outputs were verified: VERIFIED, UNVERIFIED, COMPUTES_NOTHING or OTHER_MODEL.
+        worst_error: Largest absolute difference from the reference; None if there is no reference.
+        allowed_error: Largest error that float32 rounding allows for this model and batch.
+        error_fraction_of_allowed: Largest quotient of an element's error and its allowed error; at most 1.
+        first_call_s: Duration of the first call.
         steady: Whether the warm-up reached a steady state.
-        iterations: Calls in a round.
-        rounds: Rounds.
-        latency_s_per_batch: Median over rounds of the time of one call.
-        latency_low_s_per_batch: Lower end of its 95 % interval.
-        latency_high_s_per_batch: Upper end of it.
+        iterations: Calls per round.
+        rounds: Number of rounds.
+        latency_s_per_batch: Median over the rounds of the duration of one call.
+        latency_low_s_per_batch: Lower end of the 95 % confidence interval of that median.
+        latency_high_s_per_batch: Upper end of the same interval.
         latency_s_per_sample: latency_s_per_batch / batch_size.
         throughput_samples_per_s: batch_size / latency_s_per_batch.
-        yardstick_before_s: The yardstick's time just before the rounds.
-        yardstick_after_s: Just after them.
-        load_before: Load average over a minute before the rounds.
-        steal_s: CPU time that a hypervisor gave to others during the rounds.
-        client_encode_s: Part of a call through a service, taken apart after the rounds: array to request.
-        client_wait_s: Request to reply; the service's four parts lie within.
-        client_decode_s: Reply to checked array.
-        service_decode_s: Request to checked array, as the service says; None where it says nothing, like all below.
-        service_queue_s: Waiting for the model there.
-        service_compute_s: Its forward pass.
-        service_encode_s: Outputs to reply.
+        yardstick_before_s: Duration of the yardstick just before the rounds.
+        yardstick_after_s: Duration of the yardstick just after the rounds.
+        load_before: Load average over the minute before the rounds.
+        steal_s: CPU time that the hypervisor gave to other guests during the rounds.
+        client_encode_s: Time in which the client encodes the array as a request.
+        client_wait_s: Time from sending the request to receiving the response.
+        client_decode_s: Time in which the client decodes the response into a checked array.
+        service_decode_s: Time in which the service decodes the request into a checked array.
+        service_queue_s: Time for which the request waits for the model in the service.
+        service_compute_s: Time of the model's forward pass in the service.
+        service_encode_s: Time in which the service encodes the outputs as a response.
     """
 
     schema: Schema = SCHEMA_VERSION
@@ -112,17 +115,17 @@ class CaseRecord(Struct, frozen=True, kw_only=True):
 
 class RunRecord(Struct, frozen=True, kw_only=True):
     """
-    What a whole run was.
+    Facts about a whole run.
 
     Attributes:
         schema: Version of these fields.
-        complete: Whether every case that was asked for was measured; an incomplete run is never a baseline.
-        incomplete_because: Why not, for people.
-        processor: The processor's own name.
-        cores: Cores this process could use.
+        complete: Whether every selected case was measured; an incomplete run is never used as a baseline.
+        incomplete_because: Reason why the run is incomplete, as text for users; empty if it is complete.
+        processor: Model name of the processor.
+        cores: Number of cores that the process could use.
         system: Operating system and architecture.
-        python: Python's version.
-        packages: Versions of the packages a timing depends on.
+        python: Implementation and version of Python.
+        packages: Versions of the packages that affect timings.
     """
 
     schema: Schema = SCHEMA_VERSION
@@ -136,7 +139,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 
 class Stats(Struct, frozen=True, kw_only=True):
-    """pytest-benchmark's statistics of one benchmark, as far as readers need them; in seconds per call."""
+    """The statistics by pytest-benchmark that runoff reads; durations are in seconds per call."""
 
     min: Seconds
     max: Seconds
@@ -150,7 +153,7 @@ class Stats(Struct, frozen=True, kw_only=True):
 
 
 class ExtraInfo(Struct, frozen=True, kw_only=True):
-    """What a test said about itself; `runoff` only if runoff measured it, the rest is nobody's business here."""
+    """The `extra_info` of a benchmark; only runoff's own record is read, which other suites do not have."""
 
     runoff: CaseRecord | None = None
 
@@ -165,7 +168,7 @@ class SavedBenchmark(Struct, frozen=True, kw_only=True):
 
 
 class SavedRun(Struct, frozen=True, kw_only=True):
-    """A saved run of any pytest-benchmark suite; `runoff` only if runoff's plugin saved it."""
+    """A saved run of any pytest-benchmark suite; the record `runoff` is None unless runoff's plugin saved the run."""
 
     machine_info: dict[str, Any]
     commit_info: dict[str, Any]
@@ -176,6 +179,6 @@ class SavedRun(Struct, frozen=True, kw_only=True):
 
     @property
     def records(self) -> list[CaseRecord]:
-        """The cases that runoff measured."""
+        """The records of the benchmarks that runoff measured."""
         found = (benchmark.extra_info.runoff for benchmark in self.benchmarks)
         return [record for record in found if record is not None]

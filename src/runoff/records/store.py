@@ -1,8 +1,9 @@
 """
-The folder of saved runs: `.benchmarks/<machine>/NNNN_<name>.json`, as pytest-benchmark lays it out.
+Save runs atomically as `.benchmarks/<machine>/NNNN_<name>.json`, the layout of pytest-benchmark.
 
-pytest-benchmark's own storage writes in place (a full disk leaves an empty file), lets two savers race for a number,
-and takes an older run in silence when the newest is broken. This one has the same folder, names and format.
+pytest-benchmark's own storage has three faults: a full disk leaves an empty file, two processes that save at the same
+time may choose one number, and if the newest run is broken it silently reads an older one. This storage avoids them and
+uses the same folder, names and format.
 """
 
 import json
@@ -22,43 +23,43 @@ from pytest_benchmark.utils import safe_dumps
 from runoff.errors import RecordError
 from runoff.files.atomic_file import write_atomically
 from runoff.records.folder import run_number
-from runoff.records.saved import read_run
+from runoff.records.reader import read_run
 from runoff.records.schema import SavedRun
 
 
-# pytest-benchmark says that it is typed, and is not.
+# pytest-benchmark declares that it is typed, but its functions are not annotated.
 class AtomicStore(FileStorage):
     """
-    pytest-benchmark's file storage, made safe.
+    A replacement for pytest-benchmark's file storage that writes atomically and validates what it reads.
 
     Attributes:
-        skipped: Files that were no saved runs, with the reason; whoever holds the store says them.
-        rescued: Where a run went that could not be saved in its folder.
-        saved: Where the run was saved.
+        skipped: Files that could not be read as saved runs, with the reason; the caller must report them.
+        rescued: Path of a run that could not be saved in `folder` and was saved in a temporary folder instead.
+        saved: Path of the run that was saved.
     """
 
     def __init__(self, path: str | Path, logger: Logger, default_machine_id: str | None = None) -> None:
-        super().__init__(str(path), logger, default_machine_id)  # type: ignore[no-untyped-call]  # as above
+        super().__init__(str(path), logger, default_machine_id)  # type: ignore[no-untyped-call]  # see the class
         self.skipped: dict[Path, str] = {}
         self.rescued: Path | None = None
         self.saved: Path | None = None
 
     @property
     def location(self) -> str:
-        """The folder, for messages; relative where that is possible."""
+        """Path of the storage as text, which pytest-benchmark prints in its messages."""
         return str(self.path)
 
     @property
     def folder(self) -> Path:
-        """Where this machine's runs are kept."""
+        """Folder of the runs of this machine."""
         return Path(self.path, self.default_machine_id) if self.default_machine_id else Path(self.path)
 
     def check_writable(self) -> None:
         """
-        Find out before anything is measured whether a run can be saved.
+        Check that a run can be saved, so that a problem is found before an hour of measuring and not after it.
 
         Raises:
-            RecordError: If it cannot; says why.
+            RecordError: If the folder cannot be written; the message gives the reason.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,11 +73,11 @@ class AtomicStore(FileStorage):
 
     def save(self, output_json: dict[str, Any], save: str) -> None:
         """
-        Save a run whole or not at all; what cannot be saved here is put into the temporary folder and said.
+        Save a run atomically; if that fails, save it in a temporary folder and log an error.
 
         Args:
-            output_json: The run.
-            save: Its name.
+            output_json: The run in pytest-benchmark's format.
+            save: Name of the run, which becomes part of the file name.
         """
         content = _to_json(output_json)
         name = re.sub(r"[^\w.+-]", "_", save)
@@ -88,14 +89,14 @@ class AtomicStore(FileStorage):
             self.logger.error(f"{self.folder}: the run could not be saved ({error.strerror}); it is in {self.rescued}")
 
     def _write(self, content: bytes, name: str) -> Path:
-        """Write a run under the next free number."""
+        """Write a run to a file with the next free number and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder):
             number = max((number for number, _ in self._numbered()), default=0)
             while True:
                 number += 1
                 target = self.folder / f"{number:04}_{name}.json"
-                # pytest-benchmark's own savers know no lock, so the name may be taken all the same.
+                # pytest-benchmark's own storage does not use the lock, so the name may be taken in spite of it.
                 with suppress(FileExistsError):
                     write_atomically(target, content, replace=False)
                     break
@@ -103,7 +104,7 @@ class AtomicStore(FileStorage):
         return target
 
     def _numbered(self) -> Iterator[tuple[int, Path]]:
-        """Yield the numbered files of this machine's folder, in no order."""
+        """Yield the number and path of each saved run of this machine, in arbitrary order."""
         if not self.folder.is_dir():
             return
         for entry in os.scandir(self.folder):
@@ -113,9 +114,9 @@ class AtomicStore(FileStorage):
 
     def runs_newest_first(self) -> Iterator[tuple[Path, SavedRun]]:
         """
-        Yield this machine's runs by falling number, reading each only when it is asked for.
+        Yield the runs of this machine by descending number; each file is read only when the caller reaches it.
 
-        What is no saved run is put into `skipped`; nothing is ever deleted or overwritten.
+        Unreadable files are added to `skipped`. No file is ever deleted or overwritten.
         """
         for _, path in sorted(self._numbered(), reverse=True):
             run = self._read(path)
@@ -124,13 +125,13 @@ class AtomicStore(FileStorage):
 
     def load(self, *globs_or_files: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         """
-        Yield the runs that match, as pytest-benchmark asks for them; its plain form means the newest.
+        Yield the saved runs that pytest-benchmark asks for; without arguments, the newest readable run.
 
         Args:
-            globs_or_files: Paths, or globs as pytest-benchmark takes them.
+            globs_or_files: Paths, or globs in pytest-benchmark's syntax.
         """
         if globs_or_files:
-            paths = self.query(*globs_or_files)  # type: ignore[no-untyped-call]  # as above
+            paths = self.query(*globs_or_files)  # type: ignore[no-untyped-call]  # see the class
         else:
             newest = next(self.runs_newest_first(), None)
             paths = [newest[0]] if newest else []
@@ -151,14 +152,14 @@ class AtomicStore(FileStorage):
 
 
 def _to_json(output_json: dict[str, Any]) -> bytes:
-    """Return a run as JSON; NaN and infinities, which are not JSON, become null."""
-    # safe_dumps knows the types that pytest-benchmark puts into a run; msgspec writes strict JSON.
+    """Encode a run as JSON; NaN and infinities, which JSON does not have, become null."""
+    # safe_dumps supports all types that pytest-benchmark puts into a run; msgspec writes strict JSON.
     plain = json.loads(safe_dumps(output_json))
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 
 def _rescue(content: bytes, name: str) -> Path:
-    """Write a run that its own folder did not take into a new temporary folder."""
+    """Write a run that could not be saved in its own folder into a new temporary folder; return its path."""
     path = Path(tempfile.mkdtemp(prefix="runoff-rescued-")) / f"{name}.json"
     path.write_bytes(content)
     return path
@@ -166,7 +167,7 @@ def _rescue(content: bytes, name: str) -> Path:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other savers of ours out of a folder, so that no two take one number; where the system has such locks."""
+    """Hold a file lock on a folder, so that two runs never get one number. Without fcntl (Windows), do nothing."""
     try:
         import fcntl
     except ImportError:
@@ -178,7 +179,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a new name in a folder survive a crash, where the system knows how."""
+    """Flush a folder to disk, so that a new file in it survives a power cut; do nothing on Windows."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -1,4 +1,4 @@
-"""The record of a whole run, made of what the machine says of itself."""
+"""Create the record of the current run: facts about the machine, and whether all cases were measured."""
 
 import platform
 
@@ -8,13 +8,13 @@ from runoff.records.schema import RunRecord
 
 def describe_run(incomplete_because: str) -> RunRecord:
     """
-    Describe this run.
+    Describe the current run.
 
     Args:
-        incomplete_because: Why not every case was measured; empty if all were.
+        incomplete_because: Reason why not every case was measured; empty if all were.
 
     Returns:
-        The record, with this machine's facts.
+        The record, with facts about this machine.
     """
     return RunRecord(
         complete=not incomplete_because,

@@ -1,4 +1,4 @@
-"""Saved runs are untrusted: whatever is wrong with one is found when it is read, and said."""
+"""Saved runs are untrusted: every fault of a file is found and reported when the file is read."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from runoff.errors import RecordError
 from runoff.records import schema
-from runoff.records.saved import read_run
+from runoff.records.reader import read_run
 from tests.support.saved_runs import plain_run
 
 Run = dict[str, Any]
@@ -22,14 +22,14 @@ def _written(folder: Path, run: Run) -> Path:
     return path
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
-    """The whole way round: nothing of a record is lost."""
+def test_record_survives_writing_and_reading(tmp_path: Path) -> None:
+    """No field of a record may get lost between saving and reading."""
     (record,) = read_run(_written(tmp_path, plain_run(2e-3))).records
     assert (2e-3, "net") == (record.latency_s_per_batch, record.model)
 
 
 def test_run_of_another_suite_is_read(tmp_path: Path) -> None:
-    """pytest-benchmark's own files have no record of ours."""
+    """Files of other pytest-benchmark suites do not contain runoff's records."""
     run = plain_run()
     del run["runoff"], run["benchmarks"][0]["extra_info"]["runoff"]
     read = read_run(_written(tmp_path, run))
@@ -51,22 +51,22 @@ def test_run_of_another_suite_is_read(tmp_path: Path) -> None:
     ],
     ids=["empty", "brace", "html", "list", "no-fields", "string", "deep", "binary", "truncated"],
 )
-def test_file_that_is_no_run_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
-    """A truncated newest run used to mean a silent comparison with an older one."""
+def test_file_that_is_not_a_run_is_rejected_with_its_name(tmp_path: Path, content: bytes) -> None:
+    """Skipping a truncated newest run silently would compare with an older run instead."""
     path = tmp_path / "0001_run.json"
     path.write_bytes(content)
     with pytest.raises(RecordError, match=r"0001_run\.json"):
         read_run(path)
 
 
-def _stat(name: str, value: object) -> Callable[[Run], None]:
+def _set_statistic(name: str, value: object) -> Callable[[Run], None]:
     def edit(run: Run) -> None:
         run["benchmarks"][0]["stats"][name] = value
 
     return edit
 
 
-def _record(name: str, value: object) -> Callable[[Run], None]:
+def _set_field(name: str, value: object) -> Callable[[Run], None]:
     def edit(run: Run) -> None:
         run["benchmarks"][0]["extra_info"]["runoff"][name] = value
 
@@ -83,20 +83,20 @@ def _without(name: str) -> Callable[[Run], None]:
 @pytest.mark.parametrize(
     "edit",
     [
-        pytest.param(_stat("mean", -1.0), id="negative-time"),
-        pytest.param(_stat("rounds", 0), id="zero-rounds"),
-        pytest.param(_stat("median", None), id="null"),
-        pytest.param(_stat("median", float("nan")), id="nan"),
-        pytest.param(_stat("ops", "fast"), id="string"),
-        pytest.param(_record("latency_s_per_batch", 0.0), id="zero-latency"),
-        pytest.param(_record("batch_size", 0), id="batch-size"),
-        pytest.param(_record("facts", {"framework": ["nested"]}), id="nested-fact"),
+        pytest.param(_set_statistic("mean", -1.0), id="negative-time"),
+        pytest.param(_set_statistic("rounds", 0), id="zero-rounds"),
+        pytest.param(_set_statistic("median", None), id="null"),
+        pytest.param(_set_statistic("median", float("nan")), id="nan"),
+        pytest.param(_set_statistic("ops", "fast"), id="string"),
+        pytest.param(_set_field("latency_s_per_batch", 0.0), id="zero-latency"),
+        pytest.param(_set_field("batch_size", 0), id="batch-size"),
+        pytest.param(_set_field("facts", {"framework": ["nested"]}), id="nested-fact"),
         pytest.param(_without("machine_info"), id="no-machine-info"),
         pytest.param(_without("benchmarks"), id="no-benchmarks"),
     ],
 )
-def test_hand_edited_run_is_refused(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """What the tables divide by must be a positive finite number."""
+def test_hand_edited_run_is_rejected(tmp_path: Path, edit: Callable[[Run], None]) -> None:
+    """Tables divide by some of these numbers, so each must be finite and in its valid range."""
     run = copy.deepcopy(plain_run())
     edit(run)
     with pytest.raises(RecordError, match="0001_run"):
@@ -104,32 +104,32 @@ def test_hand_edited_run_is_refused(tmp_path: Path, edit: Callable[[Run], None])
 
 
 @pytest.mark.parametrize(
-    "edit", [_record("schema", 99), lambda run: run["runoff"].update(schema=99)], ids=["case", "run"]
+    "edit", [_set_field("schema", 99), lambda run: run["runoff"].update(schema=99)], ids=["case", "run"]
 )
-def test_newer_schema_is_refused_with_the_cure(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """A newer runoff may have given the fields another meaning."""
+def test_newer_schema_is_rejected_with_advice(tmp_path: Path, edit: Callable[[Run], None]) -> None:
+    """In a newer schema the fields may have another meaning, which only a newer runoff can read."""
     run = plain_run()
     edit(run)
-    with pytest.raises(RecordError, match="schema 99, this runoff reads up to 1; use a newer one"):
+    with pytest.raises(RecordError, match="schema 99, expected at most 1; read it with a newer runoff"):
         read_run(_written(tmp_path, run))
 
 
 def test_unknown_field_of_this_schema_is_ignored(tmp_path: Path) -> None:
-    """Fields are added within a version."""
+    """Later versions of runoff may add fields without changing the schema version."""
     run = plain_run()
-    _record("colour", "blue")(run)
+    _set_field("colour", "blue")(run)
     assert read_run(_written(tmp_path, run)).benchmarks
 
 
-def test_link_is_refused(tmp_path: Path) -> None:
-    """A link in a results folder may lead anywhere."""
+def test_link_is_rejected(tmp_path: Path) -> None:
+    """A link in a results folder may point to any file on the machine."""
     (tmp_path / "elsewhere.json").write_text(json.dumps(plain_run()))
     (tmp_path / "0001_run.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(RecordError, match="is a link"):
         read_run(tmp_path / "0001_run.json")
 
 
-def test_docstring_tells_every_field() -> None:
-    """The schema is written down where the fields are."""
+def test_docstring_describes_every_field() -> None:
+    """The class docstring is the documentation of the file format."""
     documented = schema.CaseRecord.__doc__ or ""
     assert [name for name in schema.CaseRecord.__struct_fields__ if f"        {name}: " not in documented] == []

@@ -1,17 +1,15 @@
-"""Bytes of a saved run -> typed and checked. Saved runs are untrusted: anybody may have edited them."""
+"""Read a saved run into typed records. Saved runs are untrusted, because anybody may have edited them."""
 
 import stat
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from runoff.errors import ModelError, RecordError
 from runoff.files.untrusted_file import read_bytes
-from runoff.records.schema import SCHEMA_VERSION, CaseRecord, RunRecord, SavedRun
+from runoff.records.schema import SCHEMA_VERSION, SavedRun
 
-# A run of 1,000 cases with all its rounds stays under 100 MB.
+# A run of 1,000 cases with all rounds has less than 100 MB.
 MAX_FILE_BYTES = 256 * 2**20
 
 _DECODER = msgspec.json.Decoder(SavedRun)
@@ -25,11 +23,11 @@ def read_run(path: Path) -> SavedRun:
         path: The file.
 
     Returns:
-        The run, every number in it finite and in its range, runoff's own records typed.
+        The run. All numbers are finite and within their valid ranges.
 
     Raises:
-        RecordError: If the file cannot be read, is no saved run, has a record that is malformed or of a newer schema,
-            or is a link.
+        RecordError: If the file is a link, cannot be read, is not a saved run, or contains a record that is malformed
+            or of a newer schema.
     """
     try:
         if stat.S_ISLNK(path.lstat().st_mode):
@@ -45,18 +43,13 @@ def read_run(path: Path) -> SavedRun:
         version = _newest_schema(content)
         if version > SCHEMA_VERSION:
             raise RecordError(
-                f"{path}: has schema {version}, this runoff reads up to {SCHEMA_VERSION}; use a newer one"
+                f"{path}: has schema {version}, expected at most {SCHEMA_VERSION}; read it with a newer runoff"
             ) from None
-        raise RecordError(f"{path}: is no saved run: {str(error)[:200]}") from None
-
-
-def to_plain(record: CaseRecord | RunRecord) -> dict[str, Any]:
-    """Return a record as plain JSON values."""
-    return deepcopy(msgspec.structs.asdict(record))
+        raise RecordError(f"{path}: is not a saved run: {str(error)[:200]}") from None
 
 
 def _newest_schema(content: bytes) -> int:
-    """Return the newest schema that a malformed run's records name; 0 if none can be found."""
+    """Return the highest schema version in the records of a run that could not be decoded; 0 if there is none."""
     try:
         run = msgspec.json.decode(content)
         records = [run.get("runoff"), *(each["extra_info"].get("runoff") for each in run["benchmarks"])]
