@@ -41,6 +41,7 @@ def running_gate(tmp_path: Path, benchmark: str, until: str) -> Iterator["subpro
             assert run.poll() is None
         while not workers_of(tmp_path):
             assert run.poll() is None
+            time.sleep(0.1)
         yield run
 
 
@@ -66,7 +67,10 @@ def test_ctrl_c_ends_the_workers_with_pytests_exit_code(tmp_path: Path) -> None:
 
 def test_workers_end_when_the_gate_is_killed(tmp_path: Path) -> None:
     """CI systems kill jobs with SIGKILL; workers must notice even in the middle of a long call."""
-    with running_gate(tmp_path, "benchmark(lambda: print('called', time.sleep(600)))", "plan:") as run:
+    with running_gate(tmp_path, "benchmark(lambda: (open('called', 'w').close(), time.sleep(600)))", "plan:") as run:
+        while not (tmp_path / "suite" / "called").exists():
+            assert run.poll() is None
+            time.sleep(0.1)
         run.kill()
     deadline = time.monotonic() + 120
     while workers_of(tmp_path):

@@ -105,7 +105,7 @@ class BlockRunner:
     def _abandon_case(
         self, workers: WorkerSet, case: str, messages: Sequence[Message | WorkerLost], start: float
     ) -> CaseBlock:
-        """End a case that some worker cannot run: tell the workers that wait for rounds to finish their test."""
+        """End a case that some worker cannot run: release the workers that wait for rounds, and return the failures."""
         last = list(messages)
         ready = [index for index, each in enumerate(last) if isinstance(each, dict) and each.get("state") == "ready"]
         for index in ready:

@@ -121,6 +121,7 @@ class WorkerSet:
         gate_options: Mapping[str, str],
         deadlines: Deadlines,
     ) -> None:
+        """Start the workers and wait until they have collected their tests; raises as `WorkerPool.start_next`."""
         self.connections: list[Connection] = []
         self._workers: list[Worker] = []
         self._grace_end: float | None = None
