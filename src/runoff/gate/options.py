@@ -65,7 +65,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--gate-against-models",
         nargs="+",
         metavar="PATH",
-        help="run the baseline on these model files instead of the suite's --model, and compare tests of the same id",
+        help="run the baseline with these files as the suite's option --model; tests with the same id are compared",
     )
     group.addoption(
         "--gate-tolerance",
@@ -151,7 +151,7 @@ def parse_tolerance(text: str) -> float:
     tolerance = float(match[1]) / 100 if match else 0.0
     # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
     if not 0.0001 <= tolerance <= 1.0:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a percentage from 0.01% to 100%, for example 3%")
+        raise argparse.ArgumentTypeError(f"found {quote(text)}, expected a percentage from 0.01% to 100%, such as 3%")
     return tolerance
 
 
@@ -162,7 +162,9 @@ def parse_alpha(text: str) -> float:
     except ValueError:
         alpha = math.nan
     if not 0.0 < alpha <= 0.5:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a probability above 0 and up to 0.5, such as 0.01")
+        raise argparse.ArgumentTypeError(
+            f"found {quote(text)}, expected a probability above 0, up to 0.5, such as 0.01"
+        )
     return alpha
 
 
@@ -171,7 +173,9 @@ def parse_duration_s(text: str) -> float:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not seconds:
-        raise argparse.ArgumentTypeError(f"{quote(text)}, expected a duration with its unit, for example 90s, 5m or 1h")
+        raise argparse.ArgumentTypeError(
+            f"found {quote(text)}, expected a duration with its unit, such as 90s, 5m or 1h"
+        )
     return seconds
 
 
@@ -190,4 +194,4 @@ def tolerance_of(item: pytest.Item, default: float) -> float:
     try:
         return parse_tolerance(str(marker.kwargs["tolerance"]))
     except argparse.ArgumentTypeError as error:
-        raise UsageError(f"{item.nodeid}: gate marker: found tolerance {error}") from None
+        raise UsageError(f"{item.nodeid}: tolerance of the gate marker: {error}") from None

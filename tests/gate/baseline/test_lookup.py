@@ -97,7 +97,7 @@ def test_other_models_replace_the_values_of_the_suites_option(suite: Path) -> No
 
 def test_unknown_baseline_is_an_error_with_a_cure(suite: Path) -> None:
     """Most users meet this error first in CI, where a shallow clone lacks the revision."""
-    with pytest.raises(GateError, match=r"'v9'.*no baseline.*git fetch"):
+    with pytest.raises(GateError, match=r"no baseline: 'v9'.*git fetch"):
         find_side(suite, "v9")
 
 

@@ -50,7 +50,7 @@ def test_bounds_have_their_coverage(blocks: int) -> None:
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 def test_lower_bound_is_positive_exactly_if_the_test_is_significant(blocks: int) -> None:
-    """Otherwise one line of a report would contradict itself: a regression whose interval contains zero."""
+    """A report would contradict itself if the interval of a significant regression contained zero."""
     values = np.random.default_rng(blocks).normal(0.01, 0.02, (2000, blocks))
     np.testing.assert_array_equal(signed_rank.p_increase(values) <= 0.05, signed_rank.lower_bound(values, 0.05) > 0)
 

@@ -47,8 +47,8 @@ def prepare_baseline(
         return
     if tree is None and python is None:
         raise GateError(
-            f"--gate-against {quote(against)}: no baseline: found no revision of that name in {invocation.tree}, no"
-            " folder and no interpreter; a shallow clone lacks older revisions: git fetch --depth=1 origin REVISION"
+            f"no baseline: {quote(against)} is no revision of {invocation.tree}, no folder and no interpreter; a"
+            " shallow clone lacks older revisions: git fetch --depth=1 origin REVISION"
         )
     side = _same_tree(invocation, against) if tree is None else _other_tree(invocation, tree.absolute(), against)
     yield replace(side, python=python or sys.executable, set_options=models)
