@@ -1,9 +1,8 @@
-"""Clients that are not of our making, nor of gRPC's own core, drive the service as they are."""
+"""gRPC clients of other projects call the service, which they know only from its .proto file."""
 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from runoff.rpc.neural import contract
 from runoff.service.launcher import RunningService, launch
-from tests.support.foreign_packages import node_modules, python_packages
+from tests.support.foreign_software import foreign_python, node_modules
 from tests.support.models import random_mlp
 
 MLP = random_mlp()
@@ -24,66 +23,67 @@ CONTRACT = Path(contract.__file__).parent
 
 @pytest.fixture(scope="module")
 def service(model_path: Path) -> Iterator[RunningService]:
+    """A service process with MLP."""
     with launch("numpy", [model_path]) as service:
         yield service
 
 
-def run(*command: str, **environment: str) -> dict[str, Any]:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | environment
-    )
+def run(*command: str) -> dict[str, Any]:
+    """Run a client script and return the responses that it prints."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    responses: dict[str, Any] = json.loads(done.stdout)
+    return responses
 
 
-def drive_with_grpc_js(address: str) -> dict[str, Any]:
-    modules = node_modules("@grpc/grpc-js@1", "@grpc/proto-loader@0.8") / "node_modules"
+def call_with_grpc_js(address: str) -> dict[str, Any]:
+    """Call the service with grpc-js, which implements gRPC and HTTP/2 in JavaScript."""
+    modules = node_modules("@grpc/grpc-js@1", "@grpc/proto-loader@0.8")
     files = [CONTRACT / "neural.proto", SCRIPTS / "health.proto", modules]
     return run("node", str(SCRIPTS / "grpc_js.js"), address, *map(str, files))
 
 
-def drive_with_grpclib(address: str) -> dict[str, Any]:
-    packages = python_packages("grpclib", "protobuf")
-    # -S: none of this environment's packages, and so neither runoff nor grpcio.
-    words = [sys.executable, "-S", str(SCRIPTS / "grpclib_client.py"), address, str(CONTRACT / "neural.binpb")]
-    return run(*words, PYTHONPATH=str(packages))
+def call_with_grpclib(address: str) -> dict[str, Any]:
+    """Call the service with grpclib, which implements gRPC in pure Python; neither runoff nor grpcio is installed."""
+    python = foreign_python("grpclib", ["grpclib", "protobuf"], full_size_only=False)
+    return run(str(python), str(SCRIPTS / "grpclib_client.py"), address, str(CONTRACT / "neural.binpb"))
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(drive_with_grpc_js, id="grpc-js"), pytest.param(drive_with_grpclib, id="grpclib")],
+    params=[pytest.param(call_with_grpc_js, id="grpc-js"), pytest.param(call_with_grpclib, id="grpclib")],
 )
-def told(request: pytest.FixtureRequest, service: RunningService) -> dict[str, Any]:
-    """What the service answered to a foreign client."""
-    answers: dict[str, Any] = request.param(service.address)
-    return answers
+def responses(request: pytest.FixtureRequest, service: RunningService) -> dict[str, Any]:
+    """The service's responses as a foreign client read them."""
+    found: dict[str, Any] = request.param(service.address)
+    return found
 
 
-def test_foreign_client_gets_the_models_probabilities(told: dict[str, Any]) -> None:
-    """Messages and HTTP/2 alike as others read them."""
-    wanted = MLP.forward(SAMPLES[:1])[0]
-    np.testing.assert_allclose(wanted, told["predict"]["probabilities"], rtol=1e-5)
-    assert int(wanted.argmax()) == told["predict"]["best_move"]
+def test_foreign_client_gets_the_models_probabilities(responses: dict[str, Any]) -> None:
+    """Clients in other languages read the messages and HTTP/2 with other libraries than runoff's."""
+    expected = MLP.forward(SAMPLES[:1])[0]
+    np.testing.assert_allclose(expected, responses["predict"]["probabilities"], rtol=1e-5)
+    assert int(expected.argmax()) == responses["predict"]["best_move"]
 
 
-def test_foreign_client_gets_a_batch_in_order(told: dict[str, Any]) -> None:
-    """One output for each input."""
-    found = [output["probabilities"] for output in told["batch"]["outputs"]]
+def test_foreign_client_gets_a_batch_in_order(responses: dict[str, Any]) -> None:
+    """Clients assign outputs to inputs by their positions."""
+    found = [output["probabilities"] for output in responses["batch"]["outputs"]]
     np.testing.assert_allclose(MLP.forward(SAMPLES), found, rtol=1e-5)
 
 
-def test_foreign_client_reads_what_is_served(told: dict[str, Any]) -> None:
-    """Our added fields do not keep it from the five it knows."""
-    info = told["info"]
+def test_foreign_client_reads_the_model_info(responses: dict[str, Any]) -> None:
+    """The fields that runoff added to the message must not disturb clients that know only the first five."""
+    info = responses["info"]
     assert [5, 7, 3, "cpu"] == [info[name] for name in ("input_size", "hidden_size", "output_size", "device")]
 
 
-def test_foreign_client_reads_a_refusal(told: dict[str, Any]) -> None:
-    """Status 3 is INVALID_ARGUMENT, and the message says what to change."""
-    assert {"code": 3, "details": "sample 0 has 1 features, expected 5"} == told["refused"]
+def test_foreign_client_reads_an_error(responses: dict[str, Any]) -> None:
+    """The client's author needs the status, 3 for INVALID_ARGUMENT, and the reason."""
+    assert {"code": 3, "details": "sample 0 has 1 features, expected 5"} == responses["refused"]
 
 
-def test_foreign_client_reads_health(told: dict[str, Any]) -> None:
-    """What an operator's probe asks."""
-    assert "SERVING" == told["health"]["status"]
+def test_foreign_client_reads_the_health(responses: dict[str, Any]) -> None:
+    """Load balancers and orchestrators use gRPC's standard health check."""
+    assert "SERVING" == responses["health"]["status"]

@@ -25,8 +25,8 @@ from runoff.service.hosting import HostedModel, HostedModels
 from runoff.service.launcher import RunningService
 from runoff.service.server import Server
 from tests.support.models import random_mlp
+from tests.support.serve_command import run_serve, serving
 from tests.support.services import WatchedBackend, listener, served
-from tests.support.words import run_serve, serving
 
 
 def health_of(address: str, service: str) -> int:

@@ -10,8 +10,8 @@ from runoff.errors import RunoffError, ServiceError, UsageError
 from runoff.rpc.tls import read_client_tls, read_server_tls
 from tests.support.certificates import make_certificates
 from tests.support.models import random_mlp
+from tests.support.serve_command import run_serve, serving
 from tests.support.services import WatchedBackend, served
-from tests.support.words import run_serve, serving
 
 MLP = random_mlp()
 BATCH = np.ones((2, 5), np.float32)

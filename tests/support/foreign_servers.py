@@ -1,4 +1,4 @@
-"""Servers of the Open Inference Protocol that are not ours, as processes of their own."""
+"""Runs Open Inference Protocol servers of other projects in separate processes."""
 
 import os
 import subprocess
@@ -15,19 +15,20 @@ from runoff.models.mlp import Mlp
 from runoff.rpc.oip.inference_pb2 import ServerReadyResponse
 from tests.support.oip import call
 
-_START_TIMEOUT_S = 60
+_START_TIMEOUT_S = 120
+FOREIGN_MODELS = Path(__file__).parents[1] / "backends" / "foreign_models"
 
 
 @contextmanager
 def running_server(command: Sequence[str], address: str, log: Path, **variables: str) -> Iterator[str]:
     """
-    Run a server until the end of the context; skips the test, with the reason, where it does not start.
+    Run a server until the context ends; skip the test, with the reason, if the server does not start.
 
     Args:
-        command: What to start.
-        address: Where it will listen.
-        log: A file for its output.
-        variables: Environment variables for it.
+        command: The server's command line.
+        address: Address on which the server will listen.
+        log: File for the server's output.
+        variables: Additional environment variables of the server.
 
     Yields:
         The address, once the server is ready.
@@ -47,12 +48,13 @@ def running_server(command: Sequence[str], address: str, log: Path, **variables:
 
 
 def save_weights(mlp: Mlp, path: Path) -> None:
-    """Write a network's weights as NumPy's own file."""
+    """Write a network's weights as an .npz file, which the models in FOREIGN_MODELS read."""
     arrays = ("weights_hidden", "biases_hidden", "weights_output", "biases_output")
     np.savez(path, **{array: getattr(mlp, array) for array in arrays})
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    """Wait until the server reports that it is ready; skip the test if it exits or needs longer than the timeout."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -60,5 +62,5 @@ def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: Pat
                 return
         except grpc.RpcError:
             time.sleep(0.2)
-    tail = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line] or ["(no error)"]
-    pytest.skip(f"the server does not start here: {tail[-1][:300]}")
+    errors = [line for line in log.read_text(errors="replace").splitlines() if "rror" in line] or ["(no error)"]
+    pytest.skip(f"the server does not start on this machine: {errors[-1][:300]}")

@@ -1,23 +1,37 @@
-"""Messages that nobody would send: random bytes, and good messages cut, doubled, spliced and flipped; seeded."""
+"""Generates malformed messages: random bytes, and valid messages that are cut, repeated, joined or overwritten."""
 
 import random
 from collections.abc import Iterator, Sequence
 
+# Bytes that are special in protobuf messages or as floats: the smallest and largest one-byte lengths, a two-byte
+# varint, a varint that is too long, an empty field, NaN, minus infinity, and the tag that starts a group.
+_SPECIAL_BYTES = (
+    b"\x00",
+    b"\x7f",
+    b"\x80\x01",
+    b"\xff" * 10,
+    b"\x0a\x00",
+    b"\x00\x00\xc0\x7f",
+    b"\x00\x00\x80\xff",
+    b"\x0b",
+)
 
-def hostile_messages(good: Sequence[bytes], count: int, seed: int = 0) -> Iterator[bytes]:
-    """Yield `count` messages: one in eight random, the others good ones with one to four wounds."""
-    rng = random.Random(seed)  # noqa: S311 - repeatable is what is wanted
+
+def hostile_messages(valid: Sequence[bytes], count: int, seed: int = 0) -> Iterator[bytes]:
+    """Yield `count` messages: one in eight is random bytes, the others are valid messages with one to four changes."""
+    rng = random.Random(seed)  # noqa: S311 - a failure must be repeatable
     for index in range(count):
         if index % 8 == 0:
             yield rng.randbytes(rng.randrange(64))
             continue
-        message = bytearray(rng.choice(good))
+        message = bytearray(rng.choice(valid))
         for _ in range(rng.randrange(1, 5)):
-            _wound(message, rng, good)
+            _change(message, rng, valid)
         yield bytes(message)
 
 
-def _wound(message: bytearray, rng: random.Random, good: Sequence[bytes]) -> None:
+def _change(message: bytearray, rng: random.Random, valid: Sequence[bytes]) -> None:
+    """Make one random change to a message in place."""
     start = rng.randrange(len(message) + 1)
     end = min(len(message), start + rng.randrange(1, 9))
     kind = rng.randrange(7)
@@ -32,18 +46,6 @@ def _wound(message: bytearray, rng: random.Random, good: Sequence[bytes]) -> Non
     elif kind == 4:
         del message[start:]
     elif kind == 5:
-        message += rng.choice(good)
+        message += rng.choice(valid)
     else:
-        # What lengths, tags and floats are made of: ends of ranges, NaN, infinity, overlong varints.
-        message[start:start] = rng.choice(
-            (
-                b"\x00",
-                b"\x7f",
-                b"\x80\x01",
-                b"\xff" * 10,
-                b"\x0a\x00",
-                b"\x00\x00\xc0\x7f",
-                b"\x00\x00\x80\xff",
-                b"\x0b",
-            )
-        )
+        message[start:start] = rng.choice(_SPECIAL_BYTES)

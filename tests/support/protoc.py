@@ -1,4 +1,8 @@
-"""The compiler of contracts, in a process of its own: in one with TensorFlow, two builds of protobuf would crash it."""
+"""
+Runs protoc, the compiler of .proto files, in a separate process.
+
+grpcio-tools and TensorFlow contain different builds of protobuf, and a process that loads both crashes.
+"""
 
 import subprocess
 import sys
@@ -6,7 +10,7 @@ import sys
 import pytest
 
 
-def run_protoc(*words: str) -> None:
-    """Run it, or skip the test where it is not installed."""
+def run_protoc(*arguments: str) -> None:
+    """Run protoc, or skip the test if grpcio-tools is not installed."""
     pytest.importorskip("grpc_tools", reason="needs grpcio-tools")
-    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *words], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *arguments], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A real Triton server on this machine's CPU, from the wheel of nvidia-pytriton, for tests."""
+"""Runs NVIDIA's Triton server on the CPU; the wheel of nvidia-pytriton contains its executable."""
 
 import os
 import shutil
@@ -12,23 +12,23 @@ from pathlib import Path
 import pytest
 
 from runoff.models.mlp import Mlp
-from tests.support.foreign_environments import foreign_python
-from tests.support.foreign_servers import running_server, save_weights
+from tests.support.foreign_servers import FOREIGN_MODELS, running_server, save_weights
+from tests.support.foreign_software import foreign_python
 from tests.support.services import free_port
 
-MODEL_CODE = Path(__file__).parents[1] / "service" / "foreign" / "triton_model.py"
+MODEL_CODE = FOREIGN_MODELS / "triton_model.py"
 
 
 @dataclass(frozen=True)
 class TritonModel:
     """
-    One model of the repository.
+    A model and its configuration in Triton.
 
     Attributes:
         mlp: A policy.
-        max_batch_size: Triton's: 0 leaves shapes as they are, any other puts a batch dimension before them.
-        dims: The input's shape in the model's configuration.
-        data_type: Triton's name of the datatype.
+        max_batch_size: Triton's limit; unless it is 0, Triton adds a batch dimension before `dims`.
+        dims: Shape of the input in the model's configuration.
+        data_type: Triton's name for the datatype of input and output.
     """
 
     mlp: Mlp
@@ -40,20 +40,20 @@ class TritonModel:
 @contextmanager
 def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[str]:
     """
-    Serve models; skips the test, with the reason, where Triton cannot be installed or does not start.
+    Serve models until the context ends; skip the test, with the reason, if Triton cannot be installed or started.
 
     Args:
-        folder: For its repository and its log.
-        models: By name.
+        folder: Folder for Triton's model repository, its backends and its log.
+        models: The models by name.
 
     Yields:
-        The address.
+        The server's address.
     """
-    # Its backend was built against NumPy 1, whose arrays have another layout than NumPy 2's.
+    # Triton's Python backend was compiled for NumPy 1, whose arrays differ in memory from those of NumPy 2.
     python = foreign_python("triton", ["numpy<2"], ["--no-deps", "nvidia-pytriton"])
     [site] = python.parent.parent.glob("lib/python*/site-packages")
     triton = site / "pytriton" / "tritonserver"
-    backends = _backends(triton, folder / "backends")
+    backends = _copy_backends(triton, folder / "backends")
     for name, model in models.items():
         _write_model(folder / "repository" / name, name, model, site)
     port, log = free_port(), folder / "triton.log"
@@ -69,8 +69,8 @@ def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[s
         yield address
 
 
-def _backends(triton: Path, folder: Path) -> Path:
-    """Return a folder of backends, with the part of the Python backend that fits this interpreter."""
+def _copy_backends(triton: Path, folder: Path) -> Path:
+    """Copy Triton's backends to a folder, with the executable of the Python backend for this version of Python."""
     stub = triton / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
     if not (triton / "bin" / "tritonserver").exists() or not stub.exists():
         pytest.skip(f"the package has no Triton for Python {sys.version_info.major}.{sys.version_info.minor}")
@@ -80,6 +80,7 @@ def _backends(triton: Path, folder: Path) -> Path:
 
 
 def _write_model(folder: Path, name: str, model: TritonModel, site: Path) -> None:
+    """Write a model's folder in the model repository: its configuration, its code and its weights."""
     code = folder / "1"
     code.mkdir(parents=True)
     shutil.copy(MODEL_CODE, code / "model.py")

@@ -1,4 +1,4 @@
-// Drives the service with @grpc/grpc-js and prints what it answered as JSON.
+// Calls the service with @grpc/grpc-js and prints the responses as JSON.
 // Usage: node grpc_js.js ADDRESS NEURAL_PROTO HEALTH_PROTO NODE_MODULES
 const [address, neuralProto, healthProto, modules] = process.argv.slice(2);
 const grpc = require(`${modules}/@grpc/grpc-js`);
@@ -11,15 +11,15 @@ const health = new (load(healthProto).grpc.health.v1.Health)(address, credential
 
 const call = (client, method, request) =>
   new Promise((resolve) =>
-    client[method](request, { deadline: Date.now() + 20000 }, (error, reply) =>
-      resolve(error ? { code: error.code, details: error.details } : reply),
+    client[method](request, { deadline: Date.now() + 60000 }, (error, response) =>
+      resolve(error ? { code: error.code, details: error.details } : response),
     ),
   );
 
 (async () => {
   const sample = [0.1, 0.2, 0.3, 0.4, 0.5];
   const other = [1, 0, -1, 0.5, 2];
-  const told = {
+  const responses = {
     predict: await call(neural, "Predict", { features: sample, model_type: "policy" }),
     batch: await call(neural, "BatchPredict", {
       inputs: [{ features: sample }, { features: other }],
@@ -29,7 +29,7 @@ const call = (client, method, request) =>
     refused: await call(neural, "Predict", { features: [1], model_type: "policy" }),
     health: await call(health, "Check", { service: "neural.NeuralService" }),
   };
-  console.log(JSON.stringify(told));
+  console.log(JSON.stringify(responses));
   neural.close();
   health.close();
 })();

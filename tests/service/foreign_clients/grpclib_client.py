@@ -1,7 +1,7 @@
 """
-Drives the service with grpclib, an HTTP/2 of its own in pure Python, and prints what it answered as JSON.
+Calls the service with grpclib and prints the responses as JSON.
 
-Usage: python grpclib_client.py ADDRESS DESCRIPTOR_SET; runs where runoff is not installed.
+Usage: python grpclib_client.py ADDRESS DESCRIPTOR_SET, in an environment without runoff and grpcio.
 """
 
 import asyncio
@@ -15,32 +15,36 @@ from grpclib.client import Channel, UnaryUnaryMethod  # type: ignore[import-not-
 from grpclib.exceptions import GRPCError  # type: ignore[import-not-found]
 
 
-class Health:
-    """HealthCheckRequest and HealthCheckResponse, of one field each."""
+class HealthMessage:
+    """A HealthCheckRequest or HealthCheckResponse as bytes; grpclib calls the methods of protobuf's classes."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - what grpclib's codec calls
+    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
         return self.content
 
     @staticmethod
-    def FromString(content: bytes) -> "Health":  # noqa: N802 - what grpclib's codec calls
-        return Health(content)
+    def FromString(content: bytes) -> "HealthMessage":  # noqa: N802 - protobuf's name
+        return HealthMessage(content)
 
 
-async def call(channel: Channel, method: str, request: Any, reply_type: Any) -> Any:
-    """Return a reply as plain values, or the status with which it was refused."""
+async def call(channel: Channel, method: str, request: Any, response_type: Any) -> Any:
+    """Return a response as plain values, or the status and message of an error."""
     try:
-        reply = await UnaryUnaryMethod(channel, method, type(request), reply_type)(request, timeout=20)
+        response = await UnaryUnaryMethod(channel, method, type(request), response_type)(request, timeout=60)
     except GRPCError as error:
         return {"code": error.status.value, "details": error.message}
-    if isinstance(reply, Health):
-        return {"status": ["UNKNOWN", "SERVING"][reply.content[1]]}
-    return json_format.MessageToDict(reply, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    if isinstance(response, HealthMessage):
+        # The status is the message's only field, so its number is the second byte.
+        return {"status": ["UNKNOWN", "SERVING"][response.content[1]]}
+    return json_format.MessageToDict(
+        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
 
 
-async def drive(address: str, descriptors: bytes) -> dict[str, Any]:
+async def call_all(address: str, descriptors: bytes) -> dict[str, Any]:
+    """Call every method of the service once, and one with a sample of the wrong length."""
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors).file
     types = message_factory.GetMessages(list(files))
     host, _, port = address.rpartition(":")
@@ -50,7 +54,7 @@ async def drive(address: str, descriptors: bytes) -> dict[str, Any]:
         return types[f"neural.{name}"](**fields)
 
     batch = make("BatchPredictRequest", inputs=[{"features": sample}, {"features": other}], model_type="policy")
-    health = b"neural.NeuralService"
+    service_name = b"neural.NeuralService"
     calls = {
         "predict": ("Predict", make("PredictRequest", features=sample, model_type="policy"), "PredictResponse"),
         "batch": ("BatchPredict", batch, "BatchPredictResponse"),
@@ -58,14 +62,14 @@ async def drive(address: str, descriptors: bytes) -> dict[str, Any]:
         "refused": ("Predict", make("PredictRequest", features=[1], model_type="policy"), "PredictResponse"),
     }
     async with Channel(host, int(port)) as channel:
-        told = {
-            name: await call(channel, f"/neural.NeuralService/{method}", request, types[f"neural.{reply}"])
-            for name, (method, request, reply) in calls.items()
+        responses = {
+            name: await call(channel, f"/neural.NeuralService/{method}", request, types[f"neural.{response}"])
+            for name, (method, request, response) in calls.items()
         }
-        request = Health(bytes((0x0A, len(health))) + health)
-        told["health"] = await call(channel, "/grpc.health.v1.Health/Check", request, Health)
-    return told
+        request = HealthMessage(bytes((0x0A, len(service_name))) + service_name)
+        responses["health"] = await call(channel, "/grpc.health.v1.Health/Check", request, HealthMessage)
+    return responses
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(drive(sys.argv[1], Path(sys.argv[2]).read_bytes()))))  # noqa: T201
+    print(json.dumps(asyncio.run(call_all(sys.argv[1], Path(sys.argv[2]).read_bytes()))))  # noqa: T201

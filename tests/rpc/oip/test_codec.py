@@ -1,4 +1,4 @@
-"""The Open Inference codec against protobuf itself: what one writes the other reads."""
+"""The codec of the Open Inference Protocol and protobuf read each other's messages."""
 
 from pathlib import Path
 
@@ -22,19 +22,19 @@ def batch_of(shape: tuple[int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_request(shape: tuple[int, int]) -> None:
-    """A foreign server reads it with its own protobuf."""
+    """A foreign server reads our requests with its own protobuf library."""
     batch = batch_of(shape)
-    wanted = infer_request(batch, "net")
-    wanted.model_version = "3"
-    wanted.outputs.add(name="output")
+    expected = infer_request(batch, "net")
+    expected.model_version = "3"
+    expected.outputs.add(name="output")
     found = codec.encode_request("net", "3", "input", "output", batch.shape, batch)
-    assert wanted == ModelInferRequest.FromString(found)
+    assert expected == ModelInferRequest.FromString(found)
 
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_protobuf_reads_our_reply(shape: tuple[int, int], typed: bool) -> None:
-    """A foreign client reads it with its own protobuf."""
+def test_protobuf_reads_our_response(shape: tuple[int, int], typed: bool) -> None:
+    """A foreign client reads our responses with its own protobuf library."""
     outputs = batch_of(shape)
     request = headers.Header("net", "", "", ())
     found = codec.encode_response(request, "1", "output", outputs, typed=typed)
@@ -44,7 +44,7 @@ def test_protobuf_reads_our_reply(shape: tuple[int, int], typed: bool) -> None:
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool) -> None:
-    """Existing clients write it with their own protobuf."""
+    """Foreign clients write requests with their own protobuf library."""
     batch = batch_of(shape)
     found = codec.decode_request(infer_request(batch, "net", typed=typed).SerializeToString())
     [tensor] = found.header.tensors
@@ -53,8 +53,8 @@ def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool
     np.testing.assert_array_equal(batch.ravel(), content)
 
 
-def test_numbers_of_a_raw_message_are_aligned_and_the_callers_own() -> None:
-    """They lie at any offset of the message, where kernels read slowly or not at all, and the message is read-only."""
+def test_numbers_of_a_raw_message_are_an_aligned_writable_copy() -> None:
+    """In the message, which is read-only, they can start at any byte; many kernels need aligned numbers."""
     batch = batch_of((3, 81))
     for length in range(4):
         message = infer_request(batch, "n" * length).SerializeToString()
@@ -63,16 +63,16 @@ def test_numbers_of_a_raw_message_are_aligned_and_the_callers_own() -> None:
         assert found.flags.writeable
 
 
-def test_headers_too_long_to_be_kept_are_read_all_the_same() -> None:
-    """Somebody's names may have any length."""
+def test_header_too_long_for_the_cache_is_read() -> None:
+    """The protocol does not limit the length of names."""
     batch = batch_of((2, 5))
     found = codec.decode_request(infer_request(batch, "n" * 5000).SerializeToString())
     assert 5000 == len(found.header.model_name)
     np.testing.assert_array_equal(batch.ravel(), codec.floats(found.raw[0]))
 
 
-def test_long_headers_are_not_kept() -> None:
-    """A client that sends new ones of megabytes each time would fill the memory."""
+def test_long_headers_are_not_cached() -> None:
+    """A client could fill the memory with a new header of a megabyte in each request."""
     before = headers.read_request_header.cache_info().currsize
     codec.decode_request(infer_request(batch_of((2, 5)), "m" * 5000).SerializeToString())
     long_id = headers.Header("net", "", "i" * 5000, ())
@@ -82,8 +82,8 @@ def test_long_headers_are_not_kept() -> None:
     assert writes == headers._write_response_header.cache_info().currsize
 
 
-def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
-    """A contract changed without its compiled form, or the other way round, is two contracts."""
+def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
+    """runoff loads the generated files, and users read inference.proto."""
     out = tmp_path / "descriptors"
     run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     found = descriptor_pb2.FileDescriptorProto()
@@ -92,7 +92,7 @@ def test_compiled_contract_is_that_of_the_contract_file(tmp_path: Path) -> None:
     assert (tmp_path / "inference_pb2.pyi").read_text() == PROTO.with_name("inference_pb2.pyi").read_text()
 
 
-def test_default_pool_stays_free_for_other_stubs() -> None:
-    """Those of tritonclient and kserve go there, and protobuf takes a name once only."""
+def test_default_descriptor_pool_is_left_to_other_stubs() -> None:
+    """tritonclient and kserve define the same messages there, and protobuf refuses a second definition."""
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("inference.ModelInferRequest")

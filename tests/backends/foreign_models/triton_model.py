@@ -1,11 +1,11 @@
 # mypy: ignore-errors
-"""Runs inside Triton's Python backend: the network whose weights lie beside it."""
+"""A network for Triton's Python backend; reads its weights from the model's folder."""
 
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-# Triton looks for packages where its interpreter comes from, not in the environment that it was installed in.
+# Triton's interpreter searches only its base installation for packages, not the virtual environment with NumPy.
 sys.path.insert(0, (FOLDER / "site-packages.txt").read_text())
 
 import numpy as np  # noqa: E402

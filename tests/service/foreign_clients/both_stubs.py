@@ -1,13 +1,18 @@
 # mypy: ignore-errors
-"""Runs in tritonclient's own environment: its stubs and ours in one process, in the order given, both at work."""
+"""
+Imports tritonclient's stubs and runoff's in one process, calls a server with both, and prints whether outputs agree.
+
+Usage: python both_stubs.py ADDRESS MODEL MODULE MODULE, in tritonclient's environment; the modules are imported in
+the given order.
+"""
 
 import importlib
 import sys
 
 import numpy as np
 
-address, model, *order = sys.argv[1:]
-for module in order:
+address, model, *modules = sys.argv[1:]
+for module in modules:
     importlib.import_module(module)
 
 import tritonclient.grpc as triton  # noqa: E402

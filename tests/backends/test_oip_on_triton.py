@@ -1,4 +1,4 @@
-"""Our client against NVIDIA's Triton, the server that most users of the Open Inference Protocol have."""
+"""The backend `remote-oip` on NVIDIA's Triton, the most common server of the Open Inference Protocol."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Triton server with MODELS."""
+    """Address of a Triton server with MODELS."""
     with triton_server(tmp_path_factory.mktemp("triton"), MODELS) as address:
         yield address
 
@@ -40,15 +40,15 @@ def batch_of(size: int) -> Float32Array:
 @pytest.mark.parametrize(
     ("model", "size"), [("net", 1), ("net", 300), ("batched", 1), ("batched", 64), ("one_sample", 1)]
 )
-def test_answers_of_triton_are_the_models(address: str, model: str, size: int) -> None:
-    """With a batch dimension of the model's own, of Triton's, and with none."""
+def test_outputs_from_triton_match_the_reference(address: str, model: str, size: int) -> None:
+    """A model's batch dimension can be its own, one that Triton adds, or missing."""
     with open_oip("remote-oip", address, MLP, model) as backend:
         accuracy.check(model, MLP, batch_of(size), backend.predict(batch_of(size)))
         backend.check_same_service()
 
 
-def test_triton_says_who_it_is_and_not_on_which_device(address: str) -> None:
-    """What it does not say is not guessed."""
+def test_facts_about_triton_contain_no_device(address: str) -> None:
+    """Triton does not report the device, and a guess could label a CPU's timings as a GPU's."""
     with open_oip("remote-oip", address, MLP, "net", "1") as backend:
         assert ("triton", "python", "unknown") == (
             backend.facts["framework"],
@@ -65,26 +65,26 @@ def test_triton_says_who_it_is_and_not_on_which_device(address: str) -> None:
         pytest.param("doubles", "", "is 'FP64', expected 'FP32'", id="datatype"),
     ],
 )
-def test_model_that_triton_does_not_have_is_refused(address: str, model: str, version: str, words: str) -> None:
-    """On opening, not in the timed calls."""
+def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, words: str) -> None:
+    """The mistake must be found when the backend is opened, not in timed calls."""
     with pytest.raises(OtherModelError, match=words):
         open_oip("remote-oip", address, MLP, model, version)
 
 
-def test_model_of_other_sizes_on_triton_is_refused_with_both(address: str) -> None:
-    """A fast answer of the wrong network is no answer."""
+def test_model_of_other_sizes_on_triton_is_refused(address: str) -> None:
+    """Timings of another network would be compared with those of the model under test."""
     with pytest.raises(OtherModelError, match="net with 6 inputs and 3 outputs, expected policy 5→7→3"):
         open_oip("remote-oip", address, random_mlp(), "net")
 
 
-def test_other_weights_on_triton_are_found_by_the_parity_check(address: str) -> None:
-    """Metadata tells no weights."""
+def test_other_weights_on_triton_fail_the_parity_check(address: str) -> None:
+    """The protocol's metadata does not identify weights, so only the outputs reveal them."""
     with open_oip("remote-oip", address, MLP, "other_weights") as backend, pytest.raises(ParityError):
         accuracy.check("other_weights", MLP, batch_of(4), backend.predict(batch_of(4)))
 
 
-def test_batch_over_tritons_limit_is_told_in_its_words(address: str) -> None:
-    """The protocol does not announce the limit."""
+def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
+    """The protocol does not announce the limit, so the client cannot check it before it sends a batch."""
     with (
         open_oip("remote-oip", address, MLP, "batched") as backend,
         pytest.raises(ServiceError, match=r"INVALID_ARGUMENT.*batch-size must be <= 64"),
@@ -92,29 +92,29 @@ def test_batch_over_tritons_limit_is_told_in_its_words(address: str) -> None:
         backend.predict(batch_of(65))
 
 
-def test_model_without_a_batch_dimension_takes_no_batch(address: str) -> None:
-    """Said before it is sent."""
+def test_model_without_a_batch_dimension_accepts_one_sample(address: str) -> None:
+    """The client can refuse a larger batch before it sends it."""
     with open_oip("remote-oip", address, MLP, "one_sample") as backend, pytest.raises(ShapeError, match="takes 1"):
         backend.predict(batch_of(2))
 
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
-def test_triton_takes_what_our_stubs_write(address: str, typed: bool) -> None:
-    """Our messages are the protocol's, in both forms."""
+def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
+    """Another project's parser shows that our generated stubs write valid messages, raw and typed."""
     request: ModelInferRequest = infer_request(batch_of(3), "net", typed=typed)
     np.testing.assert_allclose(
         MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request.SerializeToString())), rtol=1e-4
     )
 
 
-def test_triton_calls_an_unknown_model_not_ready(address: str) -> None:
-    """As our service does."""
-    reply = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
-    assert not ModelReadyResponse.FromString(reply).ready
+def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
+    """runoff's own service follows Triton in this, because the protocol leaves it open."""
+    response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
+    assert not ModelReadyResponse.FromString(response).ready
 
 
-def test_perf_run_times_triton_after_checking_its_answers(address: str, tmp_path: Path) -> None:
-    """What a user with a server of their own types."""
+def test_perf_run_times_triton_after_checking_its_outputs(address: str, tmp_path: Path) -> None:
+    """Users measure their own Triton server with these options."""
     perf = PerfRun(tmp_path)
     options = ["--backends", "remote-oip,null-oip", "--oip-addr", address, "--oip-model", "net", "--batch-sizes", "4"]
     done = perf.run(*options)
@@ -125,16 +125,16 @@ def test_perf_run_times_triton_after_checking_its_answers(address: str, tmp_path
     assert "computes nothing" == records["null-oip"]["answers"]
 
 
-def test_perf_run_refuses_another_model_on_triton_with_the_cure(address: str, tmp_path: Path) -> None:
-    """Of the same sizes, so only the answers tell."""
+def test_perf_run_refuses_another_model_on_triton(address: str, tmp_path: Path) -> None:
+    """The error names --allow-other-model, in case the user wants to time that model."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip", *options)
     assert pytest.ExitCode.TESTS_FAILED == done.returncode
     assert "--allow-other-model" in done.stdout
 
 
-def test_perf_run_labels_another_model_on_triton_when_allowed(address: str, tmp_path: Path) -> None:
-    """Every line about it says so."""
+def test_perf_run_labels_another_model_on_triton(address: str, tmp_path: Path) -> None:
+    """A reader of any single line of the report must see that the timings are of another model."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4", "--allow-other-model"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip,onnxruntime-cpu", *options)
     assert 0 == done.returncode, done.stdout + done.stderr

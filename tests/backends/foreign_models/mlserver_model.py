@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Runs inside MLServer: the network whose weights lie beside it."""
+"""A network for MLServer; reads its weights from the folder of this module."""
 
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 # mypy: ignore-errors
-"""Runs in tritonclient's own environment: drives the server at the address given, and prints what it found."""
+"""
+Calls a server with tritonclient and prints the results as JSON.
+
+Usage: python tritonclient_calls.py ADDRESS MODEL, in tritonclient's environment.
+"""
 
 import json
 import sys
@@ -15,24 +19,26 @@ client = triton.InferenceServerClient(address)
 
 
 def infer(data, **options):
+    """Send a batch as a raw tensor."""
     tensor = triton.InferInput("input", list(data.shape), "FP32")
     tensor.set_data_from_numpy(data)
     return client.infer(model, [tensor], **options)
 
 
 def typed():
-    """Through the stubs, since the client itself sends raw tensors only."""
+    """Send typed contents through the generated stubs, because the client itself sends raw tensors only."""
     import grpc
 
     request = service_pb2.ModelInferRequest(model_name=model)
     tensor = request.inputs.add(name="input", datatype="FP32", shape=batch.shape)
     tensor.contents.fp32_contents.extend(batch.ravel().tolist())
     with grpc.insecure_channel(address) as channel:
-        reply = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request)
-    return [len(reply.raw_output_contents), np.reshape(reply.outputs[0].contents.fp32_contents, (2, -1)).tolist()]
+        response = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request)
+    return [len(response.raw_output_contents), np.reshape(response.outputs[0].contents.fp32_contents, (2, -1)).tolist()]
 
 
 def refused():
+    """Return the status and message of the error for samples of the wrong length."""
     try:
         infer(batch[:, :3].copy())
     except InferenceServerException as error:

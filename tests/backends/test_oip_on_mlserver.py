@@ -1,9 +1,8 @@
-"""Our client against MLServer, which is a Python server of its own, without a line of Triton's."""
+"""The backend `remote-oip` on MLServer, which implements the Open Inference Protocol independently of Triton."""
 
 import json
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,22 +11,21 @@ from runoff.backends.oip_backend import open_oip
 from runoff.errors import OtherModelError
 from runoff.models import accuracy
 from runoff.models.mlp import Float32Array, Kind
-from tests.support.foreign_environments import foreign_python
-from tests.support.foreign_servers import running_server, save_weights
+from tests.support.foreign_servers import FOREIGN_MODELS, running_server, save_weights
+from tests.support.foreign_software import foreign_python
 from tests.support.models import random_mlp
 from tests.support.oip import call, infer_request, numbers
 from tests.support.services import free_port
 
 MLP = random_mlp(Kind.POLICY, 6, 8, 3)
-MODEL_CODE = Path(__file__).parent / "foreign" / "mlserver_model.py"
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an MLServer with MLP as `net`."""
+    """Address of an MLServer with MLP as `net`."""
     folder = tmp_path_factory.mktemp("mlserver")
     python = foreign_python("mlserver", ["mlserver"])
-    shutil.copy(MODEL_CODE, folder)
+    shutil.copy(FOREIGN_MODELS / "mlserver_model.py", folder)
     save_weights(MLP, folder / "weights.npz")
     port = free_port()
     ports = {"grpc_port": port, "http_port": free_port(), "metrics_port": free_port()}
@@ -49,22 +47,22 @@ def batch_of(size: int) -> Float32Array:
 
 
 @pytest.mark.parametrize("size", [1, 300])
-def test_answers_of_mlserver_are_the_models(address: str, size: int) -> None:
-    """One more reading of the protocol than Triton's."""
+def test_outputs_from_mlserver_match_the_reference(address: str, size: int) -> None:
+    """Servers interpret the protocol differently; one server would not show that."""
     with open_oip("remote-oip", address, MLP, "net") as backend:
         accuracy.check("net", MLP, batch_of(size), backend.predict(batch_of(size)))
         assert "mlserver" == backend.facts["framework"]
         backend.check_same_service()
 
 
-def test_mlserver_takes_typed_requests_of_our_stubs(address: str) -> None:
-    """It answers them typed."""
+def test_mlserver_reads_typed_requests_of_our_stubs(address: str) -> None:
+    """Another project's parser shows that our generated stubs write valid messages."""
     request = infer_request(batch_of(3), "net", typed=True).SerializeToString()
     np.testing.assert_allclose(MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("model", "version"), [("nett", ""), ("net", "9")])
-def test_model_that_mlserver_does_not_have_is_refused(address: str, model: str, version: str) -> None:
-    """On opening, not in the timed calls."""
+def test_model_that_mlserver_lacks_is_refused(address: str, model: str, version: str) -> None:
+    """The mistake must be found when the backend is opened, not in timed calls."""
     with pytest.raises(OtherModelError, match=f"has no such model: .*{model}"):
         open_oip("remote-oip", address, MLP, model, version)

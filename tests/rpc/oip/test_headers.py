@@ -1,0 +1,32 @@
+"""Headers of ModelInfer requests are read only as far as legal requests need."""
+
+import pytest
+
+from runoff.rpc.oip import codec
+from tests.support.oip import infer_request
+from tests.support.oip_requests import BATCH
+
+
+@pytest.mark.parametrize("part", ["shape", "parameters", "requested"])
+def test_only_the_first_dimensions_and_parameters_are_read(part: str) -> None:
+    """A hostile message within the size limit has 100,000 of them, which are slow to read and to report."""
+    request = infer_request(BATCH)
+    if part == "shape":
+        request.inputs[0].shape.extend([1] * 1000)
+    else:
+        parameters = request.inputs[0].parameters if part == "parameters" else request.outputs.add().parameters
+        for index in range(1000):
+            parameters[str(index)].bool_param = True
+    header = codec.decode_request(request.SerializeToString()).header
+    [tensor] = header.requested if part == "requested" else header.tensors
+    assert 16 == len(tensor.shape if part == "shape" else tensor.parameters)
+
+
+@pytest.mark.parametrize("part", ["inputs", "outputs"])
+def test_only_the_first_tensors_are_read(part: str) -> None:
+    """Half a megabyte holds 100,000 tensors, and Python objects for them would take seconds."""
+    request = infer_request(BATCH)
+    for _ in range(1000):
+        getattr(request, part).add()
+    header = codec.decode_request(request.SerializeToString()).header
+    assert 16 == len(header.tensors if part == "inputs" else header.requested)

@@ -1,0 +1,22 @@
+"""The request decoder of the original messages caches model types and names only as long as they are short."""
+
+import tracemalloc
+
+import numpy as np
+
+from runoff.rpc.neural import request_codec
+from runoff.rpc.neural.neural_pb2 import PredictRequest
+
+
+def test_long_model_names_are_not_cached() -> None:
+    """A client could fill the memory with a new name of 100,000 characters in each request."""
+    sample = request_codec.encode_predict(np.array([[0.1, 0.2, 0.3]], np.float32), "", "")
+    tracemalloc.start()
+    try:
+        for index in range(64):
+            tail = PredictRequest(model_type="policy", model_name=f"{index} {'x' * 100_000}").SerializeToString()
+            request_codec.decode_predict(sample + tail)
+        cached_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cached_bytes < 2_000_000
