@@ -32,7 +32,7 @@ class InferMessage:
 
     Attributes:
         header: Everything except the numbers.
-        raw: The raw entries, views of the message.
+        raw: The raw entries as views, at most headers.MOST_READ of them; legal messages have one.
         fp32: The first tensor's fp32_contents, shape (count,).
     """
 
@@ -153,8 +153,8 @@ def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
 
 
 def _views(entries: Sequence[bytes]) -> tuple[wire.BytesArray, ...]:
-    """Return raw entries as arrays of bytes, without copies."""
-    return tuple(np.frombuffer(entry, np.uint8) for entry in entries)
+    """Return the first raw entries as arrays of bytes, without copies."""
+    return tuple(np.frombuffer(entry, np.uint8) for entry in entries[: headers.MOST_READ])
 
 
 def _fp32(contents: InferTensorContents) -> Float32Array:

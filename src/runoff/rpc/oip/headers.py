@@ -14,9 +14,9 @@ from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 # A header takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the memory
 # with them.
 LONGEST_KEPT_BYTES, _HEADERS_KEPT = 4096, 256
-# Most tensors that are read from a message, and most dimensions and parameters of each. Legal messages have one tensor,
-# two dimensions and few parameters, or none; a hostile message can have 100,000 of each.
-_MOST_READ = 16
+# Most tensors and raw entries that are read from a message, and most dimensions and parameters of each tensor. Legal
+# messages have one tensor of two dimensions and few parameters; a hostile message can have 100,000 of each.
+MOST_READ = 16
 
 
 @dataclass(frozen=True)
@@ -92,16 +92,16 @@ def read_response_header(header: bytes) -> Header:
 def read_request(request: ModelInferRequest) -> Header:
     """Return the header of a parsed request."""
     requested = tuple(
-        Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, _MOST_READ)))
-        for output in islice(request.outputs, _MOST_READ)
+        Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, MOST_READ)))
+        for output in islice(request.outputs, MOST_READ)
     )
-    tensors = tuple(map(_read_tensor, islice(request.inputs, _MOST_READ)))
+    tensors = tuple(map(_read_tensor, islice(request.inputs, MOST_READ)))
     return Header(request.model_name, request.model_version, request.id, tensors, requested)
 
 
 def read_response(response: ModelInferResponse) -> Header:
     """Return the header of a parsed response."""
-    tensors = tuple(map(_read_tensor, islice(response.outputs, _MOST_READ)))
+    tensors = tuple(map(_read_tensor, islice(response.outputs, MOST_READ)))
     return Header(response.model_name, response.model_version, response.id, tensors)
 
 
@@ -116,5 +116,5 @@ def _write_response_header(model_name: str, version: str, id_: str, output_name:
 def _read_tensor(tensor: ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor) -> Tensor:
     """Return a parsed tensor's description."""
     typed = tuple(field.name for field, _ in tensor.contents.ListFields())
-    shape, parameters = tuple(tensor.shape[:_MOST_READ]), tuple(islice(tensor.parameters, _MOST_READ))
+    shape, parameters = tuple(tensor.shape[:MOST_READ]), tuple(islice(tensor.parameters, MOST_READ))
     return Tensor(tensor.name, tensor.datatype, shape, typed, parameters)
