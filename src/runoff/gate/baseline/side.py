@@ -59,18 +59,17 @@ class Side:
         Args:
             files: Test files to collect, relative to the rootdir; if empty, collect what the user selected.
         """
-        call = self.invocation
+        invocation = self.invocation
         if files:
             # A file that only the other side has would stop pytest; its cases are reported as new or missing.
-            paths = [str(call.root / file) for file in files if (call.root / file).exists()]
+            paths = [str(invocation.root / file) for file in files if (invocation.root / file).exists()]
         else:
-            paths = list(dict.fromkeys(argument.partition("::")[0] for argument in call.positional))
-            paths = [path for path in paths if (call.folder / path).exists()]
-        options = _without(call.arguments, call.positional)
+            paths = list(dict.fromkeys(argument.partition("::")[0] for argument in invocation.positional))
+            paths = [path for path in paths if (invocation.folder / path).exists()]
+        options = _without(invocation.arguments, invocation.positional)
         # Paths come first: after an option with many values, pytest would take them for further values.
-        return [
-            self.python, "-m", "pytest", "-p", "runoff_gate_worker", *paths, *options, "--rootdir", str(call.root),
-        ]  # fmt: skip
+        worker = [self.python, "-m", "pytest", "-p", "runoff_gate_worker"]
+        return [*worker, *paths, *options, "--rootdir", str(invocation.root)]
 
 
 def candidate_side(invocation: Invocation) -> Side:
@@ -121,18 +120,18 @@ def relocate_invocation(invocation: Invocation, tree: Path) -> Invocation:
     )
 
 
-def _relocate_arguments(call: Invocation, folder: Path, tree: Path) -> Iterator[str]:
+def _relocate_arguments(invocation: Invocation, folder: Path, tree: Path) -> Iterator[str]:
     previous = ""
-    for argument in call.arguments:
+    for argument in invocation.arguments:
         flag, equals, value = argument.partition("=")
-        if argument in call.positional or previous in _CHECKOUT_PATH_OPTIONS:
-            yield _relocate_test(argument, call.tree, tree)
+        if argument in invocation.positional or previous in _CHECKOUT_PATH_OPTIONS:
+            yield _relocate_test(argument, invocation.tree, tree)
         elif equals and flag in _CHECKOUT_PATH_OPTIONS:
-            yield f"{flag}={_relocate_test(value, call.tree, tree)}"
+            yield f"{flag}={_relocate_test(value, invocation.tree, tree)}"
         elif flag.startswith("-") and equals:
-            yield f"{flag}={_same_file(value, call.folder, folder)}"
+            yield f"{flag}={_same_file(value, invocation.folder, folder)}"
         else:
-            yield argument if argument.startswith("-") else _same_file(argument, call.folder, folder)
+            yield argument if argument.startswith("-") else _same_file(argument, invocation.folder, folder)
         previous = argument
 
 

@@ -26,8 +26,8 @@ def cache_folder() -> Path:
 
 def git_top_level(folder: Path) -> Path | None:
     """Return the top folder of the git work tree that contains a folder; None if there is none, or no git."""
-    done = _git(folder, "rev-parse", "--show-toplevel")
-    return Path(done.stdout.rstrip("\n")) if done is not None and done.returncode == 0 else None
+    completed = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(completed.stdout.rstrip("\n")) if completed is not None and completed.returncode == 0 else None
 
 
 def resolve_commit(tree: Path, revision: str) -> str | None:
@@ -42,8 +42,8 @@ def resolve_commit(tree: Path, revision: str) -> str | None:
             f"--gate-against: found {quote(revision)}, expected a revision, which does not begin with a dash and has"
             " printable characters only"
         )
-    done = _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    return done.stdout.strip() if done is not None and done.returncode == 0 else None
+    completed = _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return completed.stdout.strip() if completed is not None and completed.returncode == 0 else None
 
 
 @contextmanager
@@ -72,9 +72,9 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
             f"{trees}: cannot be written ({error.strerror}); set {CACHE_DIR_VARIABLE} to a writable folder"
         ) from None
     try:
-        done = _git(tree, "worktree", "add", "--detach", "--force", str(folder / "tree"), commit)
-        if done is None or done.returncode:
-            reason = done.stderr.strip()[-500:] if done else f"git is missing or did not end within {_TIMEOUT_S:.0f} s"
+        completed = _git(tree, "worktree", "add", "--detach", "--force", str(folder / "tree"), commit)
+        if completed is None or completed.returncode:
+            reason = completed.stderr.strip()[-500:] if completed else f"git is missing or took over {_TIMEOUT_S:.0f} s"
             raise GateError(f"git cannot check out {commit[:12]}: {reason}")
         yield folder / "tree"
     finally:
@@ -93,8 +93,8 @@ def _remove_abandoned(tree: Path, trees: Path) -> None:
     """Remove the worktrees of earlier gates that were killed before they could clean up."""
     with suppress(OSError):
         for folder in trees.iterdir():
-            owner = folder.name.split("-")[1:2]
-            if owner and owner[0].isdigit() and not psutil.pid_exists(int(owner[0])):
+            process_id = folder.name.split("-")[1:2]
+            if process_id and process_id[0].isdigit() and not psutil.pid_exists(int(process_id[0])):
                 _remove(tree, folder)
 
 
