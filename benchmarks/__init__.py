@@ -1,1 +1,1 @@
-"""Programs that show how fast runoff is; each prints ratios of one run with their spread."""
+"""Programs that measure how fast runoff itself is. Each compares alternatives within one run and prints the spread."""

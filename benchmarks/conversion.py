@@ -1,11 +1,11 @@
 """
-How long `runoff convert` takes for 294 models: cold (a new process, an empty cache) and from the cache.
+Time `runoff convert` for 294 models, with an empty cache and with a full one.
 
-The models are variants of networks in ../shared/models, else fixtures/models, else random ones of the same sizes:
-their weights differ a little: no two are alike. Every run is a process of its own, Python's start and the import
-of torch included; the output goes to a new folder each time.
+The models are made from the networks in ../shared/models or, if that folder does not exist, in fixtures/models or from
+random networks. Each model gets slightly different weights, so that no two are equal. Every run is a new process with a
+new output folder; its time includes the start of Python and the import of torch.
 
-    python benchmarks/conversion.py [--models 294] [--runs 5]
+Run from the repository root: python -m benchmarks.conversion [--models 294] [--runs 5]
 """
 
 import argparse
@@ -27,7 +27,7 @@ from runoff.models.mlp import Kind, Mlp
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = (ROOT.parent / "shared" / "models", ROOT / "fixtures" / "models")
-# The sizes found in the wild: inputs, hidden units of each architecture.
+# The input size and the hidden sizes that the Go trainer commonly uses.
 INPUT_SIZE, HIDDEN_SIZES = 81, (64, 96, 128, 256)
 
 
@@ -42,8 +42,8 @@ def random_mlp(kind: Kind, hidden_size: int, generator: np.random.Generator) -> 
     )
 
 
-def originals(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
-    """Return where the models come from, and one of each architecture or more."""
+def source_models(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
+    """Return the name of the source and at least one model of each architecture."""
     for folder in SOURCES:
         paths = sorted(folder.glob("*.model"))
         if len(paths) >= 8:
@@ -53,7 +53,7 @@ def originals(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
 
 def make_models(folder: Path, count: int) -> str:
     generator = np.random.default_rng(294)
-    source, models = originals(generator)
+    source, models = source_models(generator)
     for index in range(count):
         model = models[index % len(models)]
         factor = 1.0 + generator.normal(0.0, 1e-3, model.weights_hidden.shape)
@@ -63,7 +63,7 @@ def make_models(folder: Path, count: int) -> str:
 
 
 def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
-    """Run `runoff convert` on a folder in a new process; return its wall and its processor time in seconds."""
+    """Run `runoff convert` on a folder in a new process; return its wall time and processor time in seconds."""
     environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache)}
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "runoff", "convert", str(models), "-o", output]
@@ -74,11 +74,11 @@ def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
         return wall_s, cpu_s
 
 
-def repeat(what: str, runs: int, measure: Callable[[], tuple[float, float]]) -> None:
-    walls_s, cpus_s = zip(*(measure() for _ in tqdm(range(runs), desc=what, leave=False, disable=None)), strict=True)
-    # Beside other work the wall time tells little; the processor time is what the conversion itself takes.
+def print_times(label: str, runs: int, measure: Callable[[], tuple[float, float]]) -> None:
+    walls_s, cpus_s = zip(*(measure() for _ in tqdm(range(runs), desc=label, leave=False, disable=None)), strict=True)
+    # On a busy machine the wall time includes waiting for other programs; the processor time does not.
     print(
-        f"{what:12} wall: median {statistics.median(walls_s):6.2f} s, min {min(walls_s):6.2f}, max {max(walls_s):6.2f}"
+        f"{label:12} wall: median {statistics.median(walls_s):6.2f} s, min {min(walls_s):6.2f}, max {max(walls_s):6.2f}"
         f"   processor: median {statistics.median(cpus_s):6.2f} s   of {runs} runs"
     )
 
@@ -99,9 +99,9 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as empty:
                 return time_convert_s(models, Path(empty))
 
-        repeat("cold", arguments.runs, cold_s)
+        print_times("cold", arguments.runs, cold_s)
         time_convert_s(models, cache)
-        repeat("from cache", arguments.runs, lambda: time_convert_s(models, cache))
+        print_times("from cache", arguments.runs, lambda: time_convert_s(models, cache))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-What the harness costs: a round of the perf suite against a bare loop of the same call, at batch size 1.
+Measure the overhead of the perf suite: a round of the suite against a bare loop of the same call, at batch size 1.
 
 Run from the repository root: python -m benchmarks.harness
 """
@@ -24,7 +24,7 @@ from runoff.models.mlp import Float32Array
 
 
 def benchmark_fixture() -> BenchmarkFixture:
-    """Return the fixture that pytest-benchmark gives to a test."""
+    """Return a `benchmark` fixture as pytest-benchmark passes it to a test."""
     return BenchmarkFixture(
         SimpleNamespace(name="case", nodeid="case"),
         disable_gc=False,
@@ -47,16 +47,16 @@ def benchmark_fixture() -> BenchmarkFixture:
     )
 
 
-def harness_round(predict: Predict, batch: Float32Array, iterations: int) -> float:
-    """Return the seconds per call that the suite finds in one round."""
+def suite_round_s(predict: Predict, batch: Float32Array, iterations: int) -> float:
+    """Run one round of the perf suite; return the seconds per call that it measured."""
     benchmark = benchmark_fixture()
     time_rounds(benchmark, predict, batch, rounds=1, iterations=iterations)
     assert benchmark.stats is not None
     return float(benchmark.stats.stats.data[0])
 
 
-def bare_round(predict: Predict, batch: Float32Array, iterations: int) -> float:
-    """Return the seconds per call of a plain loop."""
+def bare_round_s(predict: Predict, batch: Float32Array, iterations: int) -> float:
+    """Run one round as a plain loop; return the seconds per call."""
     start = time.perf_counter()
     for _ in range(iterations):
         predict(batch)
@@ -64,7 +64,7 @@ def bare_round(predict: Predict, batch: Float32Array, iterations: int) -> float:
 
 
 def main() -> None:
-    """Print the ratio per backend."""
+    """Print the time of a suite round relative to a bare loop for each backend."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=300, help="pairs of rounds (default: 300)")
     pairs = parser.parse_args().pairs
@@ -72,19 +72,19 @@ def main() -> None:
     mlp = go_json.read(FIXTURE_MODELS / "rps_h64_policy.model")
     onnx = convert(mlp, cache=ConversionCache()).onnx
     batch = make_batch(mlp.input_size, 1)
-    print(f"harness / bare loop, rps_h64_policy, batch size 1, {pairs} pairs of rounds in turns, {core}")
+    print(f"harness / bare loop, rps_h64_policy, batch size 1, {pairs} pairs of alternating rounds, {core}")
     for name in ("onnxruntime-cpu", "numpy", "null"):
         with open_in_process(name, mlp, onnx) as backend:
             warm = warm_up(lambda predict=backend.predict: predict(batch))  # type: ignore[misc]  # a default is bound
             iterations = warm.iterations()
 
-            def harness(predict: Predict = backend.predict, n: int = iterations) -> float:
-                return harness_round(predict, batch, n)
+            def suite(predict: Predict = backend.predict, n: int = iterations) -> float:
+                return suite_round_s(predict, batch, n)
 
             def bare(predict: Predict = backend.predict, n: int = iterations) -> float:
-                return bare_round(predict, batch, n)
+                return bare_round_s(predict, batch, n)
 
-            ratio, bare_s = paired_ratio(harness, bare, pairs), float(np.median([bare() for _ in range(20)]))
+            ratio, bare_s = paired_ratio(suite, bare, pairs), float(np.median([bare() for _ in range(20)]))
         print(f"{name:16} bare {bare_s * 1e6:6.2f} µs   harness {ratio}")
 
 

@@ -1,5 +1,5 @@
 """
-How fast saved runs are read: `runoff history` on folders of small, usual and large runs.
+Time the reading of saved runs: `runoff history` on folders of small, usual and large runs.
 
 Run from the repository root: python -m benchmarks.history [--runs 300] [--repeats 5]
 """
@@ -20,9 +20,9 @@ from runoff.records.folder import RunFolder
 from runoff.report.history import change_points, collect_series, history_lines
 from tests.support.saved_runs import plain_run
 
-# Name to cases: one case by hand, the suite of benchmarks/gate_real.py, every backend at every batch size.
+# Number of cases per run: a single case, the cases of benchmarks/gate_real.py, every backend at every batch size.
 SIZES = {"small": 1, "usual": 24, "large": 88}
-# What pytest-benchmark saves beside what readers need.
+# Fields that pytest-benchmark saves and runoff does not read; without them the files would be unrealistically small.
 OPTIONS = {"disable_gc": False, "timer": "perf_counter", "min_rounds": 5, "max_time": 1.0, "min_time": 5e-06}
 MORE_STATS = {"iqr_outliers": 0, "stddev_outliers": 3, "outliers": "3;0", "ld15iqr": 0.0028133425, "hd15iqr": 0.006834}
 MACHINE = {"flags": [f"flag_{number}" for number in range(120)], "node": "here", "machine": "x86_64"}
@@ -35,8 +35,8 @@ FACTS = {
 
 
 def make_run(cases: int, seed: int) -> dict[str, Any]:
-    """Return a saved run of so many cases, as large as a real one."""
-    draw = random.Random(seed)  # noqa: S311 - noise, no secret
+    """Return a saved run with this number of cases, as large as a run of the perf suite."""
+    draw = random.Random(seed)  # noqa: S311 - synthetic noise, no secret
     run = plain_run()
     (model,) = run["benchmarks"]
     run["machine_info"] = MACHINE
@@ -64,32 +64,32 @@ def _make_benchmark(model: dict[str, Any], number: int, draw: random.Random) -> 
 
 
 def read_all(folder: Path) -> None:
-    """Read and check every run."""
+    """Read and validate every run in the folder."""
     found = RunFolder(folder)
     assert sum(1 for _ in found.runs()) == len(found.files())
 
 
 def show_history(folder: Path) -> None:
-    """Do what `runoff history` does, short of printing."""
+    """Do the work of `runoff history` without printing."""
     series = collect_series(RunFolder(folder).runs())
-    history_lines(series, {index: change_points(one) for index, one in enumerate(series)})
+    history_lines(series, {index: change_points(each) for index, each in enumerate(series)})
 
 
-def speeds(job: Callable[[Path], None], folder: Path, runs: int, repeats: int) -> str:
-    """Return the runs per second of a job: median, and the slowest and fastest repeat."""
-    found = []
+def format_speed(process_folder: Callable[[Path], None], folder: Path, runs: int, repeats: int) -> str:
+    """Time a function on a folder; return its runs per second as text: median (slowest–fastest repeat)."""
+    runs_per_s = []
     for _ in range(repeats):
         start = time.perf_counter()
-        job(folder)
-        found.append(runs / (time.perf_counter() - start))
-    found.sort()
-    return f"{found[len(found) // 2]:,.0f} ({found[0]:,.0f}–{found[-1]:,.0f})"
+        process_folder(folder)
+        runs_per_s.append(runs / (time.perf_counter() - start))
+    runs_per_s.sort()
+    return f"{runs_per_s[len(runs_per_s) // 2]:,.0f} ({runs_per_s[0]:,.0f}–{runs_per_s[-1]:,.0f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=300, help="saved runs of each size (default: 300)")
-    parser.add_argument("--repeats", type=int, default=5, help="how often they are read (default: 5)")
+    parser.add_argument("--runs", type=int, default=300, help="number of saved runs of each size (default: 300)")
+    parser.add_argument("--repeats", type=int, default=5, help="number of times that each folder is read (default: 5)")
     arguments = parser.parse_args()
     rows = []
     for name, cases in SIZES.items():
@@ -101,7 +101,13 @@ def main() -> None:
                 (folder / f"{number + 1:04}_run.json").write_text(text, encoding="utf-8")
             counts = (folder, arguments.runs, arguments.repeats)
             rows.append(
-                (name, cases, f"{len(text) / 1e3:.0f}", speeds(read_all, *counts), speeds(show_history, *counts))
+                (
+                    name,
+                    cases,
+                    f"{len(text) / 1e3:.0f}",
+                    format_speed(read_all, *counts),
+                    format_speed(show_history, *counts),
+                )
             )
     print(f"{machine_line()}; {arguments.runs} runs of each size, median (slowest–fastest) of {arguments.repeats}")
     print(tabulate(rows, ("runs", "cases", "kB", "read, runs/s", "history, runs/s"), tablefmt="pipe"))

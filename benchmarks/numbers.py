@@ -1,4 +1,4 @@
-"""Putting measured numbers into a report without touching what people wrote around them."""
+"""Writing of measured numbers into a report; the text around the numbers stays as it is."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from runoff.measurement.yardstick import measure_yardstick
 
 
 def machine_line() -> str:
-    """Return when, where and beside how much other work something was measured."""
+    """Return the conditions of a measurement: date, processor, load average and yardstick."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     yardstick_ms = measure_yardstick() * 1e3
     return f"{now}, {processor_name()}, load {load_average():.1f}, yardstick {yardstick_ms:.2f} ms"
@@ -22,15 +22,15 @@ def write_numbers(report: Path, name: str, lines: Sequence[str]) -> None:
 
     Args:
         report: A Markdown file with a line `<!-- NAME -->` and later a line `<!-- /NAME -->`.
-        name: What the program calls its numbers.
-        lines: What shall stand between the two.
+        name: The NAME in these two lines.
+        lines: The new text between the two lines.
 
     Raises:
-        SystemExit: If the file has no such lines.
+        SystemExit: If the file does not contain these two lines.
     """
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = report.read_text(encoding="utf-8")
     parts = re.fullmatch(f"(.*{re.escape(start)}\n).*({re.escape(end)}.*)", text, re.DOTALL)
     if parts is None:
-        raise SystemExit(f"{report}: has no lines {start} and {end}, between which the numbers would go")
+        raise SystemExit(f"{report}: found no lines {start} and {end}, expected both; the numbers go between them")
     report.write_text(f"{parts[1]}\n" + "\n".join(lines) + f"\n\n{parts[2]}", encoding="utf-8")

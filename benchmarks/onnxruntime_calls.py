@@ -1,7 +1,8 @@
 """
-`onnxruntime-cpu`'s predict against the library's own calls, all from a float32 array to a float32 array.
+Compare the backend `onnxruntime-cpu` with the library's own ways of calling a session, at several batch sizes.
 
-`binding alone` leaves out what every honest call has to do: take the caller's numbers and give new ones back.
+Every call takes a float32 array and returns a new float32 array, except `binding alone`. That one always computes the
+same batch in place, without copying an input in or a result out, and is a lower limit that no usable call reaches.
 Run from the repository root: python -m benchmarks.onnxruntime_calls
 """
 
@@ -26,7 +27,7 @@ Predict = Callable[[Float32Array], object]
 
 
 def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[str, Predict]:
-    """Return the library's public ways of running one batch."""
+    """Return the library's public ways of running one batch: name to function."""
     session: Any = create_session(onnx, "onnxruntime-cpu", Settings())
     inputs, outputs = batch.copy(), np.empty((len(batch), output_size), dtype=np.float32)
     binding = session.io_binding()
@@ -45,33 +46,33 @@ def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[st
     }
 
 
-def timed_round(call: Predict, batch: Float32Array, iterations: int) -> Callable[[], float]:
-    """Return a function that takes a round of a call and returns its seconds."""
+def make_round(call: Predict, batch: Float32Array, iterations: int) -> Callable[[], float]:
+    """Return a function that runs a round of the call and returns the seconds that it took."""
 
-    def take() -> float:
+    def run_round() -> float:
         start = time.perf_counter()
         for _ in range(iterations):
             call(batch)
         return time.perf_counter() - start
 
-    return take
+    return run_round
 
 
 def main() -> None:
-    """Print predict's time as a ratio to each way of the library, per batch size."""
+    """Print the time of predict relative to each of the library's calls, per batch size."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=300, help="pairs of rounds (default: 300)")
     pairs = parser.parse_args().pairs
-    print(f"predict / the library's own call, rps_h64_policy, {pairs} pairs of rounds in turns, {pin_to_one_core()}")
+    print(f"predict / the library's own call, rps_h64_policy, {pairs} pairs of alternating rounds, {pin_to_one_core()}")
     mlp = go_json.read(FIXTURE_MODELS / "rps_h64_policy.model")
     onnx = convert(mlp, cache=ConversionCache()).onnx
     backend = open_in_process("onnxruntime-cpu", mlp, onnx)
     for batch_size in (1, 8, 64, 256, 1024):
         batch = make_batch(mlp.input_size, batch_size)
         iterations = max(3, 800 // batch_size)
-        predict = timed_round(backend.predict, batch, iterations)
+        predict = make_round(backend.predict, batch, iterations)
         for name, call in library_calls(onnx, batch, mlp.output_size).items():
-            ratio = paired_ratio(predict, timed_round(call, batch, iterations), pairs)
+            ratio = paired_ratio(predict, make_round(call, batch, iterations), pairs)
             print(f"batch {batch_size:5}   {name:20} {ratio}")
 
 

@@ -1,4 +1,8 @@
-"""Comparing two ways of doing something on a machine that changes its speed: by turns, in pairs, on one core."""
+"""
+Comparison of two functions on a machine whose speed changes: alternating rounds on one core.
+
+The two rounds of a pair follow each other directly, so that a change of the machine affects both alike.
+"""
 
 import os
 from collections.abc import Callable
@@ -11,9 +15,9 @@ Round = Callable[[], float]
 
 
 def pin_to_one_core() -> str:
-    """Pin this process to one core, the last, and return what was done in words."""
+    """Pin this process to the last core; return a description of what was done."""
     if not hasattr(os, "sched_setaffinity"):
-        return "not pinned (this system cannot)"
+        return "not pinned (not supported on this system)"
     core = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
     return f"pinned to core {core}"
@@ -21,15 +25,15 @@ def pin_to_one_core() -> str:
 
 def paired_interval(left: Round, right: Round, pairs: int) -> Interval:
     """
-    Compare two rounds taken by turns, the order flipped every time.
+    Run two rounds alternately and compare their times; the order changes with every pair.
 
     Args:
-        left: Takes a round and returns its time.
-        right: The same for the other side.
-        pairs: How many of each.
+        left: Runs a round and returns its time in seconds.
+        right: The same for the function to compare with.
+        pairs: Number of pairs of rounds.
 
     Returns:
-        The median of left / right per pair with its 95 % interval over blocks of pairs.
+        The median over pairs of left / right, with its 95 % interval from resampled blocks of pairs.
     """
     left(), right()
     ratios = []
@@ -43,6 +47,6 @@ def paired_interval(left: Round, right: Round, pairs: int) -> Interval:
 
 
 def paired_ratio(left: Round, right: Round, pairs: int) -> str:
-    """Return `paired_interval` in words: `1.012× [1.010, 1.014]`."""
+    """Return the result of `paired_interval` as text: `1.012× [1.010, 1.014]`."""
     ratio = paired_interval(left, right, pairs)
     return f"{ratio.estimate:.3f}× [{ratio.low:.3f}, {ratio.high:.3f}]"
