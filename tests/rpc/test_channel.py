@@ -16,7 +16,7 @@ def test_refused_call_is_sent_once() -> None:
     """gRPC's silent second attempt would be measured as one slow call."""
     with (
         refusing_server() as (address, refused),
-        NeuralClient(address, timeout_s=5) as client,
+        NeuralClient(address, timeout_s=60) as client,
         pytest.raises(RunoffError, match=address),
     ):
         client.predict(np.ones((1, 5), np.float32), Kind.POLICY)

@@ -29,13 +29,13 @@ def refusing_server() -> Iterator[tuple[str, list[int]]]:
         thread.start()
         yield f"127.0.0.1:{listening.getsockname()[1]}", refused
         listening.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
 def _refuse(connection: socket.socket) -> int:
     """Read a connection up to its first call, refuse that call as unprocessed, and return its stream number."""
-    connection.settimeout(10)
+    connection.settimeout(60)
     connection.sendall(_frame(_SETTINGS))
     with connection.makefile("rb") as received:
         received.read(_PREFACE_BYTES)
