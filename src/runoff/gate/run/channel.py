@@ -3,9 +3,10 @@ Messages between the coordinator and its workers: one JSON object per line over 
 
 Every wait has a deadline, and a worker's end ends the wait for it.
 
-The standard library's `multiprocessing.connection` cannot keep such deadlines. Its `Listener.accept` waits for ever if
+The standard library's `multiprocessing.connection` cannot keep such deadlines: its `Listener.accept` waits for ever if
 a stranger connects and does not answer the challenge, and `recv_bytes` waits for ever for the rest of a message whose
-sender hangs. It is also not faster: a request and its response took 80 to 115 µs here and 100 to 150 µs there.
+sender hangs. It is also slower: a request and its response take 105 µs, and 79 µs with this module (10th percentiles of
+400 alternating series on a 2-core AMD EPYC).
 """
 
 import hmac
