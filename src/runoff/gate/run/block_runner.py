@@ -1,4 +1,4 @@
-"""Measures every case once in one set of workers, with the rounds of the three sides interleaved."""
+"""Measures every case once in one set of workers; the three sides run their rounds in turns."""
 
 import itertools
 import math

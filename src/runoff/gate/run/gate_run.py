@@ -10,14 +10,14 @@ from runoff.errors import GateError
 from runoff.gate.run import evaluation
 from runoff.gate.run.block_runner import BlockRunner
 from runoff.gate.run.case_block import CaseBlock, Failure, PublishedRounds
+from runoff.gate.run.case_matching import match_cases
 from runoff.gate.run.channel import WorkerLost
 from runoff.gate.run.config import GateConfig
 from runoff.gate.run.evaluation import CaseState
 from runoff.gate.run.reporter import Reporter
 from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
 from runoff.gate.run.worker_pool import WorkerPool
-from runoff.gate.run.workers import BASELINE, CANDIDATE, WorkerSet
-from runoff.gate.statistics.decision import Verdict
+from runoff.gate.run.workers import CANDIDATE, WorkerSet
 
 
 class _BudgetEndedError(GateError):
@@ -63,7 +63,7 @@ class GateRun:
         if not self._config.tolerances:
             raise GateError("nothing to compare: no benchmark was selected")
         workers = self._next_workers([])
-        shared = self._match_cases(workers)
+        shared, self._not_shared = match_cases(self._config, workers)
         if not shared:
             against = self._config.against
             raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
@@ -84,29 +84,6 @@ class GateRun:
         verdicts = evaluation.judge_cases(self._cases, self._config.tolerances, self._plan, suspected, repeated)
         return self._result([*verdicts, *self._not_shared])
 
-    def _match_cases(self, workers: WorkerSet) -> list[str]:
-        """Return the cases that both sides have; record the verdicts of all others."""
-        tolerances = self._config.tolerances
-        reasons: dict[str, tuple[Verdict, str]] = {}
-        candidate, baseline = set(workers.collected[CANDIDATE]), dict.fromkeys(workers.collected[BASELINE])
-        problems = "\n".join(workers.problems[BASELINE])
-        for case in tolerances:
-            if case not in baseline and problems:
-                reason = f"the baseline could not collect all its tests: {problems}"
-                reasons[case] = Verdict.INVALID, reason
-            elif case not in baseline:
-                reasons[case] = Verdict.NEW, "is not in the baseline"
-            elif case not in candidate:
-                reasons[case] = Verdict.INVALID, "was not collected by the candidate's worker"
-        for case in baseline:
-            if case not in candidate and case not in tolerances and self._config.is_selected(case):
-                reasons[case] = Verdict.MISSING, "is in the baseline, not in the candidate"
-        self._not_shared = [
-            CaseVerdict(case, verdict, tolerances.get(case, math.nan), reason)
-            for case, (verdict, reason) in reasons.items()
-        ]
-        return [case for case in tolerances if case not in reasons]
-
     def _run_blocks(self, stage: str, blocks: int, cases: Sequence[str], start: int = 1) -> None:
         """Run the remaining blocks of a stage, as far as the budget allows."""
         for number in range(start, blocks + 1):
@@ -114,8 +91,8 @@ class GateRun:
             left = [case for case in cases if not self._cases[case].failures]
             if not left:
                 return
-            # The sum of the cases lacks the start of a server if the case that waited for it has dropped out. The
-            # duration of the stage's previous block includes such starts.
+            # In every block one case waits for its server to start. If that case has dropped out, another one
+            # will wait: the duration of the previous block includes this wait, the sum of the cases does not.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
             if self._plan.budget_s is not None and self._spent_s() + expected_s > self._plan.budget_s:

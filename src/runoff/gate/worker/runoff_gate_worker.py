@@ -43,8 +43,8 @@ SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}")
 # Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
 _COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# pytest prints no terminal summary for an exit code that it does not define. Nobody reads a worker's summary, and for
-# it Hypothesis alone spends a second on imports.
+# pytest prints a terminal summary only for the exit codes that it defines. Nobody reads a worker's summary, and
+# Hypothesis alone would import modules for a second to add nothing to it.
 _EXIT_CODE = 70
 # Replaces values of pytest's options that would overwrite the user's files, select other tests or change the timing.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
