@@ -4,10 +4,8 @@ The gate: compare the benchmarks of a candidate with those of a baseline, and fa
 The gate works for any pytest-benchmark suite. It imports from runoff only `errors`, `units` and `interrupts`.
 
     plugin.py      pytest hooks: register the options, run the gate in pytest's run loop, set the exit code
-    comparison.py  run the gate with the settings of pytest's options, and show its progress on the terminal
-    invocation.py  how the user called pytest, and which tests that selects
-    comparison.py  run the gate with the settings of pytest's options, and show its progress on the terminal
-    invocation.py  how the user called pytest, and which tests that selects
+    comparison.py  run the gate with the settings and on the terminal of a pytest session
+    invocation.py  read from a pytest session how pytest was called
     replay.py      report each benchmark as an ordinary pytest test, with the rounds that the gate measured
     report.py      the result as terminal lines, Markdown, JSON and JUnit properties
     options.py     the command-line options and the gate marker
@@ -16,5 +14,5 @@ The gate works for any pytest-benchmark suite. It imports from runoff only `erro
     statistics/    number of blocks, exact tests, verdicts; pure functions
     worker/        the pytest plugin of the worker processes; imports nothing of runoff
 
-The list is ordered: plugin.py uses everything below it, and the folders import only from folders further down.
+Imports go down this list: plugin.py is at the top, and every folder imports only from folders below it.
 """

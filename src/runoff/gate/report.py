@@ -110,7 +110,7 @@ def _row(case_verdict: CaseVerdict) -> tuple[str, ...]:
 
 
 def _short_id(case_verdict: CaseVerdict) -> str:
-    """Return the test id without the folders."""
+    """Return the test id of a case without its folders: `test_x.py::test_some`."""
     return case_verdict.case.rpartition("/")[2]
 
 

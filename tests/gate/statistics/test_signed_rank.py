@@ -14,7 +14,7 @@ BLOCKS = range(5, 21)
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 def test_p_values_equal_those_of_scipy(blocks: int) -> None:
-    """An independent implementation checks the number that decides about a regression."""
+    """The p value decides about a regression, so an independent implementation checks it."""
     values = np.random.default_rng(blocks).normal(0.2, 1.0, (50, blocks))
     expected = stats.wilcoxon(values, alternative="greater", method="exact", axis=1).pvalue
     np.testing.assert_allclose(expected, signed_rank.p_increase(values), rtol=1e-12)

@@ -8,7 +8,7 @@ from runoff.errors import GateError
 from runoff.gate.statistics.signed_rank import smallest_p
 
 FIRST_BLOCKS, SECOND_BLOCKS = 5, 12
-# 24 blocks allow an alpha of 2^-24 = 6e-8. More would take an hour for a certainty that nobody needs.
+# 24 blocks suffice down to an alpha of 2^-24 = 6e-8. Smaller values have no use, and more blocks would take an hour.
 _MAX_BLOCKS = 24
 
 
