@@ -40,7 +40,7 @@ def suite(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Such a suite with one saved run, shared because a run takes a second."""
+    """A small suite with one saved run; several tests share it because a run takes a second."""
     suite = _write_suite(tmp_path_factory.mktemp("suite"))
     assert _run(suite).returncode == 0
     return suite
@@ -83,7 +83,7 @@ def test_suite_without_the_setting_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_other_suite_keeps_pytest_benchmarks_table(suite: Path) -> None:
-    """runoff replaces the table only by a report on the same cases, and has none for another suite's tests."""
+    """The table is suppressed only if runoff's own report shows the same cases, which it does for the perf suite."""
     output = _run(suite).stdout
     assert "benchmark: 3 tests" in output
     assert "saved as .benchmarks" in output

@@ -74,7 +74,7 @@ def test_engines_own_case_separates_framework_from_hosting() -> None:
 
 
 def test_fastest_engine_has_no_framework_part() -> None:
-    """If the service's engine is the fastest in process, its own time is the model's time."""
+    """If the service's engine is the fastest one in process, its time there counts as the model part."""
     found = cells(
         service("onnxruntime-oip", engine="onnxruntime-cpu"), measured_case(latency_s=50e-6), backend="onnxruntime-oip"
     )

@@ -34,7 +34,7 @@ def test_change_is_beyond_intervals_only_where_they_stay_apart(low_s: float, hig
 
 
 def test_interval_of_a_change_combines_those_of_both_runs() -> None:
-    """The logarithms' errors add as the root of the sum of their squares: 1.1 twice gives 1.1 to the power of √2."""
+    """Two independent errors of 10 % give a combined error of 1.1 to the power of √2 for the ratio."""
     record = case_record(**(INTERVAL | {"latency_low_s_per_batch": 1e-3 / 1.1}))
     [change] = pair_cases([record], [record])
     assert change.interval.high == pytest.approx(1.1**2**0.5 - 1)

@@ -72,7 +72,7 @@ def test_speedup_carries_its_interval() -> None:
 
 
 def test_null_service_gets_no_speedup() -> None:
-    """It computes nothing, so it has a time and no speedup."""
+    """A null service computes nothing, so the table shows its time but no speedup."""
     null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
     text = _text(measured_case(), null)
     assert "speedup" not in text.replace("Speedup", "speedup")
@@ -80,7 +80,7 @@ def test_null_service_gets_no_speedup() -> None:
 
 
 def test_every_line_about_another_model_says_so() -> None:
-    """Nobody may take the times for those of the model, whichever line is read."""
+    """A reader of any single line must see that the times are those of another model."""
     other = measured_case("remote-grpc", answers=OTHER_MODEL, worst_error=None)
     for detailed in (False, True):
         about = [
@@ -109,14 +109,14 @@ def test_unverified_answers_are_marked() -> None:
 
 
 def test_case_that_was_not_steady_is_marked() -> None:
-    """Its time was still changing when the rounds began."""
+    """The time of a case that is not steady was still changing when its rounds began."""
     assert "1.00 ms*" in _text(measured_case(steady=False))
     assert "* not steady when its warm-up ended" in _text(measured_case(steady=False))
     assert "*" not in _text(measured_case())
 
 
 def test_detailed_table_has_throughput_and_the_answers_of_each_case() -> None:
-    """-v shows what the compact table leaves out."""
+    """The detailed table, printed with -v, shows what the compact table leaves out."""
     text = _text(measured_case(batch_size=4), detailed=True)
     assert "4.00k" in text
     assert "error 1.0e-08" in text
@@ -128,7 +128,7 @@ def test_ill_conditioned_model_is_marked_beside_its_error() -> None:
 
 
 def test_service_without_identity_is_marked() -> None:
-    """The run could not notice if another service replaced such a service."""
+    """A service that reports no identity could be replaced during the run without being noticed."""
     words = "does not report its identity"
     unknown = measured_case("remote-oip", facts={"service_tells_identity": False})
     known = measured_case("tensorflow-grpc", facts={"service_tells_identity": True})

@@ -128,14 +128,14 @@ def test_service_at_other_batch_sizes_is_not_compared() -> None:
 
 
 def test_null_service_gets_no_result() -> None:
-    """It computes nothing, so it cannot win."""
+    """A null service computes nothing, so it cannot win."""
     null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
     assert ["net: nothing was timed that computes the model"] == headlines([null])
     assert "wins" not in headlines([measured_case(), null])[0]
 
 
 def test_service_that_runs_another_model_gets_no_result() -> None:
-    """Its times are those of a different network."""
+    """The times of a different network say nothing about this model."""
     other = measured_case("remote-grpc", latency_s=1e-6, answers=OTHER_MODEL, worst_error=None)
     lines = headlines([measured_case(), other])
     assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]

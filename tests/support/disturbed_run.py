@@ -23,7 +23,7 @@ _DISTURBANCE = json.loads(os.environ["DISTURBANCE"])
 
 
 def pytest_configure() -> None:
-    """Shorten the deadlines, so that a test with a stopped service takes seconds; let Ctrl-C work in any shell."""
+    """Shorten the deadlines to keep tests with a stopped service short, and restore the default reaction to SIGINT."""
     grpc_backend.open_grpc = partial(grpc_backend.open_grpc, timeout_s=4.0)
     RunningService.stop = partialmethod(RunningService.stop, timeout_s=0.5)  # type: ignore[assignment, method-assign]
     # A shell starts background processes with SIGINT ignored.

@@ -71,7 +71,7 @@ def test_captures_do_not_reach_across_the_edge_of_a_row() -> None:
 
 
 def test_taken_card_takes_nothing() -> None:
-    """One move, one ring of captures: the scissors that the rock takes leaves the paper beyond it alone."""
+    """A captured card captures nothing itself: scissors captured by a rock do not capture the paper next to them."""
     assert draw("... RSp ...").owners.tolist() == move(draw("... .sp ..."), ROCK, square=3).owners.tolist()
 
 

@@ -83,7 +83,6 @@ class AtomicStore(FileStorage):
         name = re.sub(r"[^\w.+-]", "_", save)
         try:
             self.saved = self._write(content, name)
-            self.logger.info(f"Saved benchmark data in: {self.saved}")
         except OSError as error:
             self.rescued = _rescue(content, name)
             self.logger.error(f"{self.folder}: the run could not be saved ({error.strerror}); it is in {self.rescued}")
