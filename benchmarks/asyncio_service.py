@@ -13,12 +13,12 @@ import grpc
 from runoff.backends.base import Settings
 from runoff.models import go_json
 from runoff.rpc.neural import request_codec, response_codec
-from runoff.service import loading
+from runoff.service import model_loading
 
 
 async def serve(engine: str, model: Path) -> None:
     """Serve one model on a free port until the process is ended."""
-    hosted = loading.host({model.stem: (go_json.read(model), False)}, engine, "cpu", Settings()).models[0]
+    hosted = model_loading.open_models({model.stem: (go_json.read(model), False)}, engine, "cpu", Settings()).models[0]
 
     async def predict(message: bytes, _: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         request = request_codec.decode_predict(message)

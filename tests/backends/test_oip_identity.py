@@ -87,7 +87,7 @@ def test_our_own_service_needs_no_other_protocol_to_be_known(monkeypatch: pytest
 
 def test_model_info_answers_where_metadata_of_calls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a service of ours that is older, or a proxy that drops what comes behind a reply."""
-    monkeypatch.setattr("runoff.service.oip_service.tell_identity", lambda _context, _info: None)
+    monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda _context, _info: None)
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         assert backend.facts["service_tells_identity"] is True

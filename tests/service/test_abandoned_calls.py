@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from runoff.rpc.neural import request_codec
-from runoff.service import calls
+from runoff.service import call_handling
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, served, wait_until
 
@@ -55,7 +55,7 @@ def test_message_of_an_abandoned_call_is_not_decoded(
     context.time_remaining.return_value, context.is_active.return_value = remaining_s, active
     context.abort.side_effect = RuntimeError
     method = Mock(return_value=b"")
-    handler = calls.handlers("s", {"M": method}).service(Mock(method="/s/M"))
+    handler = call_handling.create_handlers("s", {"M": method}).service(Mock(method="/s/M"))
     assert handler is not None
     assert handler.unary_unary is not None
     with pytest.raises(RuntimeError):

@@ -122,7 +122,7 @@ def test_large_message_without_its_end_is_refused(channel: grpc.Channel, tail: b
     """The codec's fast path must leave a message that it cannot read to protobuf, which refuses it."""
     status, details = send(channel, MODEL_INFER, field(3, b"i" * 2**20) + tail)
     assert "INTERNAL" == status
-    assert "no inference.ModelInferRequest" in details
+    assert "not a valid inference.ModelInferRequest" in details
 
 
 LARGEST_BATCH = np.ones((MAX_BATCH_SIZE, 5), np.float32)

@@ -39,7 +39,7 @@ def test_stopped_service_ended_in_order(running: RunningService) -> None:
     running.stop()
     assert 0 == running.process.returncode
     assert "serving on" in running.log_tail()
-    assert "ending" in running.log_tail()
+    assert "shutting down" in running.log_tail()
 
 
 def test_death_while_starting_is_reported_at_once(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_reply_over_the_message_limit_is_refused_before_it_is_computed(method: s
     with served({"m": backend}, max_message_bytes=1000) as server:
         status, words = refusal(server.address, method, encode(np.zeros((1, 1), np.float32), "policy", ""))
     assert "RESOURCE_EXHAUSTED" == status
-    assert "the reply to 1 samples would have 1223 bytes, the limit is 1000" in words
+    assert "the response to 1 samples would have 1223 bytes, the limit is 1000" in words
     assert [] == backend.batch_sizes
 
 

@@ -6,7 +6,7 @@ from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendUnavailable
 from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
-from runoff.service import loading
+from runoff.service import model_loading
 from tests.support.fake_backend import FakeBackend
 from tests.support.models import random_mlp
 
@@ -28,9 +28,9 @@ class GpuThatComesAndGoes:
 
 def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_there: bool) -> list[str]:
     """Return where two models are put by a service that may choose."""
-    monkeypatch.setattr(loading, "open_in_process", GpuThatComesAndGoes(*gpu_there).open)
+    monkeypatch.setattr(model_loading, "open_in_process", GpuThatComesAndGoes(*gpu_there).open)
     models = {name: (random_mlp(), False) for name in ("first", "second")}
-    hosted = loading.host(models, "torch", "auto", Settings()).models
+    hosted = model_loading.open_models(models, "torch", "auto", Settings()).models
     return [model.backend.device.type for model in hosted]
 
 

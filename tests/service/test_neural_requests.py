@@ -167,9 +167,15 @@ def test_model_info_describes_model_and_backend(server: Server, backend: Watched
         pytest.param(
             "BatchPredict", batch_request([SAMPLE] * 50_000), "RESOURCE_EXHAUSTED", "1048576", id="message-over-limit"
         ),
-        pytest.param("Predict", b"\xff\xff\xff", "INTERNAL", "3 bytes are no neural.PredictRequest", id="no-protobuf"),
-        pytest.param("BatchPredict", b"\x0a\x7f\x00", "INTERNAL", "no neural.BatchPredictRequest", id="cut-protobuf"),
-        pytest.param("Predict", b"\x12\x02\xff\xfe", "INTERNAL", "no neural.PredictRequest", id="type-no-utf8"),
+        pytest.param(
+            "Predict", b"\xff\xff\xff", "INTERNAL", "3 bytes are not a valid neural.PredictRequest", id="no-protobuf"
+        ),
+        pytest.param(
+            "BatchPredict", b"\x0a\x7f\x00", "INTERNAL", "not a valid neural.BatchPredictRequest", id="cut-protobuf"
+        ),
+        pytest.param(
+            "Predict", b"\x12\x02\xff\xfe", "INTERNAL", "not a valid neural.PredictRequest", id="type-no-utf8"
+        ),
         pytest.param("Train", b"", "UNIMPLEMENTED", "", id="unknown-method"),
     ],
 )

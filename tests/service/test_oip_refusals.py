@@ -173,9 +173,9 @@ INVALID = [
         id="batch-beyond-any-memory",
     ),
     pytest.param(request_of(np.zeros((60_000, 5))), "RESOURCE_EXHAUSTED", "1048576", id="message-limit"),
-    pytest.param(b"\xff\xff\xff", "INTERNAL", "3 bytes are no inference.ModelInferRequest", id="no-protobuf"),
-    pytest.param(VALID[:-1], "INTERNAL", "no inference.ModelInferRequest", id="cut-protobuf"),
-    pytest.param(b"\x0a\x02\xff\xfe" + VALID, "INTERNAL", "no inference.ModelInferRequest", id="name-no-utf8"),
+    pytest.param(b"\xff\xff\xff", "INTERNAL", "3 bytes are not a valid inference.ModelInferRequest", id="no-protobuf"),
+    pytest.param(VALID[:-1], "INTERNAL", "not a valid inference.ModelInferRequest", id="cut-protobuf"),
+    pytest.param(b"\x0a\x02\xff\xfe" + VALID, "INTERNAL", "not a valid inference.ModelInferRequest", id="name-no-utf8"),
 ]
 
 

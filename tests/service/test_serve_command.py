@@ -21,7 +21,7 @@ from runoff.models.mlp import Kind
 from runoff.rpc.address import parse_address
 from runoff.rpc.neural.client import NeuralClient
 from runoff.service import server as server_module
-from runoff.service.hosting import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel, HostedModels
 from runoff.service.launcher import RunningService
 from runoff.service.server import Server
 from tests.support.models import random_mlp

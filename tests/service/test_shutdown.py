@@ -16,20 +16,20 @@ from runoff.errors import RunoffError
 from runoff.models.mlp import Kind
 from runoff.rpc.neural import request_codec
 from runoff.rpc.neural.client import NeuralClient
-from tests.support.idle_callers import PREDICT, WATCH, openers_at
+from tests.support.idle_callers import PREDICT, WATCH, open_silent_calls
 from tests.support.services import call
 
 # `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5. Its words: the grace
 # period and, if it is to end with it, its parent's process id.
 SLOW_SERVE = """
 import sys, time
-from runoff.service import parent
+from runoff.service import parent_watch
 if sys.argv[2:]:
-    parent.watch(int(sys.argv[2]))
+    parent_watch.watch(int(sys.argv[2]))
 from runoff.cli import main as cli
 from runoff.backends.null_backend import NullBackend
-from runoff.service import serving
-serving.GRACE_S, serving._LAST_WAIT_S = float(sys.argv[1]), 0.2
+from runoff.service import lifecycle
+lifecycle.GRACE_S, lifecycle._EXIT_TIMEOUT_S = float(sys.argv[1]), 0.2
 predict = NullBackend.predict
 def slow(self, batch):
     if len(batch) in (3, 5):
@@ -45,10 +45,10 @@ sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port"
 # thread falls asleep interrupts nobody. Exits with the number of waits that did not end.
 TOLD_AT_EVERY_LINE = """
 import os, signal, sys, threading
-from runoff.service.serving import _End
+from runoff.service.lifecycle import ShutdownRequest
 def wait(number):
     signal.alarm(5)
-    end = _End()
+    end = ShutdownRequest()
     end.is_serving = True
     lines = number
     def tell():
@@ -156,9 +156,9 @@ def test_second_signal_ends_at_once() -> None:
 
 def test_idle_callers_do_not_make_the_end_last_the_grace_period() -> None:
     """The grace is for what is in flight; a balancer that watches health must not cost a restart all of it."""
-    with slow_service(600, 3) as service, openers_at(service.address) as openers:
+    with slow_service(600, 3) as service, open_silent_calls(service.address) as silent:
         for method in (PREDICT, WATCH):
-            openers.open(method, 1)
+            silent.open(method, 1)
         call(service.address, "Check", b"", service="grpc.health.v1.Health")
         service.process.send_signal(signal.SIGTERM)
         assert 0 == service.process.wait(30)

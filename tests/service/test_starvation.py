@@ -1,4 +1,4 @@
-"""Callers that open calls and send nothing: what they take from others, and when they are sent away."""
+"""Clients that open calls and then send or read nothing: other clients are still answered, and memory is bounded."""
 
 import signal
 import subprocess
@@ -10,37 +10,42 @@ from contextlib import ExitStack
 from typing import cast
 
 import grpc
+import psutil
 import pytest
 
-from runoff.service import admission, crew
+from runoff.service import call_interceptor
+from runoff.service import call_threads as call_threads_module
 from runoff.service import server as server_module
 from runoff.service.launcher import RunningService, launch
 from runoff.service.server import DEFAULT_WORKERS
-from tests.support.idle_callers import CHECK, MESSAGE, PREDICT, REFLECTION, WATCH, deaf_callers, openers_at
+from tests.support.idle_callers import CHECK, MESSAGE, PREDICT, REFLECTION, WATCH, open_silent_calls, unread_calls
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, call, refusal, served, wait_until
 
-# `runoff serve` that gives calls in flight a moment only.
-IMPATIENT_SERVE = """
+# `runoff serve` with a grace period of 0.2 s. An optional argument sets a limit of threads, and shortens their waits.
+SERVE_WITH_SHORT_GRACE = """
 import sys
 from runoff.cli import main as cli
-from runoff.service import serving
-serving.GRACE_S = 0.2
+from runoff.service import call_threads, lifecycle
+lifecycle.GRACE_S = 0.2
+if sys.argv[1:]:
+    call_threads.MAX_THREADS, call_threads._MAX_WAIT_S = int(sys.argv[1]), 0.1
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
 """
+MIB = 2**20
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RunningService]:
-    """A service with reflection."""
+    """A service process with reflection, shared by the tests of this module."""
     with launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service:
         yield service
 
 
 def assert_answers(address: str) -> None:
-    """Assert that health and a prediction are answered."""
-    call(address, "Check", b"", service="grpc.health.v1.Health")
-    call(address, "Predict", MESSAGE)
+    """Assert that a health check and a prediction are answered."""
+    call(address, "Check", b"", timeout_s=30, service="grpc.health.v1.Health")
+    call(address, "Predict", MESSAGE, timeout_s=30)
 
 
 def call_threads() -> set[threading.Thread]:
@@ -51,52 +56,51 @@ def call_threads() -> set[threading.Thread]:
     ("method", "message"),
     [pytest.param(WATCH, b"", id="Watch"), pytest.param(REFLECTION, b"\x3a\x00", id="ServerReflectionInfo")],
 )
-def test_clients_that_take_in_nothing_keep_nothing_from_others(method: str, message: bytes) -> None:
-    """One such watch has been seen to stop all of health, and the service from ending."""
+def test_clients_that_read_nothing_block_nobody_else(method: str, message: bytes) -> None:
+    """A single health watch without a reader once blocked all health checks and the shutdown of the service."""
     with (
         launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service,
-        deaf_callers(service.address, method, message, DEFAULT_WORKERS + 4),
+        unread_calls(service.address, method, message, DEFAULT_WORKERS + 4),
     ):
         assert_answers(service.address)
         service.process.send_signal(signal.SIGTERM)
-        assert 0 == service.process.wait(30)
+        assert 0 == service.process.wait(60)
 
 
 @pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
-def test_others_are_answered_whatever_is_left_open(service: RunningService, method: str) -> None:
-    """A few idle clients, which need not mean harm, must not look like a dead service."""
-    with openers_at(service.address) as openers:
-        openers.open(method, DEFAULT_WORKERS + 4)
+def test_others_are_answered_while_calls_stay_silent(service: RunningService, method: str) -> None:
+    """A few idle clients, which may be harmless, must not make the service look dead."""
+    with open_silent_calls(service.address) as silent:
+        silent.open(method, DEFAULT_WORKERS + 4)
         assert_answers(service.address)
-        time.sleep(0.3)
         assert_answers(service.address)
-        assert [] == openers.ended()
+        assert [] == silent.ended_statuses()
 
 
-def test_others_are_answered_while_openers_come_and_go(service: RunningService) -> None:
-    """Each that leaves makes room for one call of the queue, which is then another of theirs."""
-    with openers_at(service.address) as openers, ExitStack() as stack:
+def test_others_are_answered_while_silent_calls_come_and_go(service: RunningService) -> None:
+    """Each silent call that ends lets one queued call through, which is usually another silent one."""
+    with open_silent_calls(service.address) as silent, ExitStack() as stack:
         is_over = threading.Event()
 
-        def come_and_go() -> None:
+        def replace_calls() -> None:
             for index in range(200):
-                openers.open(PREDICT, 1)
+                silent.open(PREDICT, 1)
                 if is_over.wait(0.1):
                     break
-                openers.calls[index].cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+                silent.calls[index].cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
 
-        openers.open(PREDICT, 40)
-        goer = threading.Thread(target=come_and_go)
-        goer.start()
-        stack.callback(goer.join, 30)
+        silent.open(PREDICT, 40)
+        replacing = threading.Thread(target=replace_calls)
+        replacing.start()
+        stack.callback(replacing.join, 30)
         stack.callback(is_over.set)
-        time.sleep(0.5)
+        wait_until(lambda: len(silent.calls) > 42)
         for _ in range(3):
-            call(service.address, "Check", b"", timeout_s=2.0, service="grpc.health.v1.Health")
+            call(service.address, "Check", b"", timeout_s=15, service="grpc.health.v1.Health")
 
 
 def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container limits threads, too; whoever is missed then must not be missed for ever."""
+    """A container may limit threads; the service must start the missing ones later."""
     start = threading.Thread.start
     before = call_threads()
 
@@ -107,59 +111,82 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(threading.Thread, "start", start_some)
     with served({"m": WatchedBackend(random_mlp())}) as server:
-        with openers_at(server.address) as openers:
-            openers.open(PREDICT, 5 * DEFAULT_WORKERS)
-            # All threads there can be wait, until the oldest waits are cut off.
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, 5 * DEFAULT_WORKERS)
+            # All possible threads wait until the oldest waits are cancelled.
             assert_answers(server.address)
-            assert openers.ended()
-        with openers_at(server.address) as openers:
-            openers.open(PREDICT, DEFAULT_WORKERS + 1)
+            assert silent.ended_statuses()
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, DEFAULT_WORKERS + 1)
             assert_answers(server.address)
 
 
 def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream that waits for its client has another thread hired."""
-    monkeypatch.setattr(crew, "MAX_THREADS", 3)
+    """Each stream that waits for its client gets a replacement thread, but threads must not grow without limit."""
+    monkeypatch.setattr(call_threads_module, "MAX_THREADS", 3)
     before = call_threads()
-    hands = crew.Crew(1)
+    pool = call_threads_module.CallThreadPool(1)
     with ExitStack() as stack:
-        stack.callback(hands.shutdown)
+        stack.callback(pool.shutdown)
         for _ in range(5):
-            # What it waits for is never looked at here.
-            stack.enter_context(hands.uncounted(cast("grpc.ServicerContext", object())))
+            # The pool never uses the context here.
+            stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
         assert 3 == len(call_threads() - before)
 
 
-def test_longest_waits_are_cut_off_when_there_are_too_many(service: RunningService) -> None:
-    """No number of threads would be enough; somebody has to go, and that is not who has something to say."""
-    with openers_at(service.address) as openers:
-        openers.open(PREDICT, crew.MAX_THREADS + 50)
+def test_longest_waits_are_cancelled_when_all_threads_wait(service: RunningService) -> None:
+    """No number of threads is enough for every attack, so calls with a request take precedence over silent ones."""
+    with open_silent_calls(service.address) as silent:
+        silent.open(PREDICT, call_threads_module.MAX_THREADS + 50)
         assert_answers(service.address)
-        wait_until(lambda: bool(openers.ended()))
-        assert {grpc.StatusCode.CANCELLED} == set(openers.ended())
+        wait_until(lambda: bool(silent.ended_statuses()))
+        assert {grpc.StatusCode.CANCELLED} == set(silent.ended_statuses())
         assert_answers(service.address)
 
 
-def test_message_that_comes_late_is_answered(service: RunningService) -> None:
-    """A slow line is no attack: a wait costs the caller nothing while threads can be hired."""
-    with openers_at(service.address) as openers:
-        openers.open(PREDICT, DEFAULT_WORKERS + 4)
+def test_late_request_is_answered(service: RunningService) -> None:
+    """A slow connection is no attack: waits are not cancelled while more threads can be started."""
+    with open_silent_calls(service.address) as silent:
+        silent.open(PREDICT, DEFAULT_WORKERS + 4)
         assert_answers(service.address)
-        time.sleep(2 * crew._CUT_OFF_S)
-        openers.may_send.set()
-        for opened in openers.calls:
-            assert len(next(opened)) > 0  # type: ignore[call-overload] # grpc's stubs: a call is no iterator
+        time.sleep(1.5 * call_threads_module._MAX_WAIT_S)
+        silent.may_send.set()
+        for opened in silent.calls:
+            assert len(next(opened)) > 0  # type: ignore[call-overload] # grpc-stubs: a call is no iterator
 
 
-def test_no_more_than_workers_handle_calls_when_all_messages_come_at_once() -> None:
-    """`--workers` says how many do, however many threads have waited."""
+def test_requests_of_all_callers_together_occupy_bounded_memory() -> None:
+    """Clients that wait until the pool has grown and then all send large requests must not exhaust the memory."""
+    max_threads, callers, request_bytes = 4, 24, 8 * MIB
+    command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE, str(max_threads)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
+            assert_answers(address)
+            service = psutil.Process(process.pid)
+            idle_bytes = peak_bytes = service.memory_info().rss
+            with open_silent_calls(address, bytes(request_bytes)) as silent:
+                silent.open(PREDICT, callers)
+                assert_answers(address)
+                silent.may_send.set()
+                while len(silent.ended_statuses()) < callers:
+                    peak_bytes = max(peak_bytes, service.memory_info().rss)
+        finally:
+            process.kill()
+    # gRPC holds a request twice while it copies the received pieces into one Python object.
+    assert peak_bytes - idle_bytes < 2 * max_threads * request_bytes + 32 * MIB
+
+
+def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() -> None:
+    """`--workers` limits the calls that are handled at once, however many threads have waited for requests."""
     backend = WatchedBackend(random_mlp())
-    with served({"m": backend}) as server, openers_at(server.address) as openers:
-        openers.open(PREDICT, 3 * DEFAULT_WORKERS)
+    with served({"m": backend}) as server, open_silent_calls(server.address) as silent:
+        silent.open(PREDICT, 3 * DEFAULT_WORKERS)
         call(server.address, "Predict", MESSAGE)
         before = len(backend.contexts)
         backend.may_go_on.clear()
-        openers.may_send.set()
+        silent.may_send.set()
         wait_until(lambda: len(backend.contexts) - before == DEFAULT_WORKERS)
         time.sleep(0.3)
         assert DEFAULT_WORKERS == len(backend.contexts) - before
@@ -167,15 +194,15 @@ def test_no_more_than_workers_handle_calls_when_all_messages_come_at_once() -> N
         wait_until(lambda: len(backend.contexts) - before == 3 * DEFAULT_WORKERS)
 
 
-def test_hired_threads_leave_when_the_waits_are_over() -> None:
-    """More threads than workers make a busy service slower."""
+def test_additional_threads_end_when_the_waits_are_over() -> None:
+    """More threads than workers slow down a busy service."""
     backend = WatchedBackend(random_mlp())
     before = call_threads()
     with served({"m": backend}) as server:
-        with openers_at(server.address) as openers:
-            openers.open(PREDICT, 3 * DEFAULT_WORKERS)
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, 3 * DEFAULT_WORKERS)
             call(server.address, "Predict", MESSAGE)
-            assert len(call_threads() - before) > 3 * DEFAULT_WORKERS
+            wait_until(lambda: len(call_threads() - before) > 3 * DEFAULT_WORKERS)
         wait_until(lambda: len(call_threads() - before) <= DEFAULT_WORKERS)
         call(server.address, "Predict", MESSAGE)
     wait_until(lambda: not call_threads() - before)
@@ -183,16 +210,17 @@ def test_hired_threads_leave_when_the_waits_are_over() -> None:
 
 @pytest.mark.parametrize("method", [WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
 def test_streams_over_the_limit_are_refused_until_one_ends(service: RunningService, method: str) -> None:
-    """Nobody needs as many, and each takes memory, or a thread, for as long as its client likes."""
-    with openers_at(service.address) as openers, openers_at(service.address) as late:
-        openers.open(method, admission.MAX_STREAMS + 1)
-        wait_until(lambda: len(openers.ended()) == 1)
-        [refused] = [opened for opened in openers.calls if not opened.is_active()]
+    """Each open stream occupies a thread for as long as its client likes."""
+    max_streams = call_interceptor.MAX_STREAMS
+    with open_silent_calls(service.address) as silent, open_silent_calls(service.address) as late:
+        silent.open(method, max_streams + 1)
+        wait_until(lambda: len(silent.ended_statuses()) == 1)
+        [refused] = [opened for opened in silent.calls if not opened.is_active()]
         assert grpc.StatusCode.RESOURCE_EXHAUSTED == refused.code()
-        assert f"{admission.MAX_STREAMS} streams of this method are open" in refused.details()
+        assert f"{max_streams} streams of this method are open" in refused.details()
         assert_answers(service.address)
-        for opened in openers.calls:
-            opened.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
+        for opened in silent.calls:
+            opened.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
 
         def is_admitted() -> bool:
             late.open(method, 1)
@@ -203,60 +231,61 @@ def test_streams_over_the_limit_are_refused_until_one_ends(service: RunningServi
 
 
 def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue without end would take memory without end."""
+    """An unlimited queue would take unlimited memory."""
     monkeypatch.setattr(server_module, "MAX_CALLS", 6)
-    with served({"m": WatchedBackend(random_mlp())}) as server, openers_at(server.address) as openers:
-        openers.open(PREDICT, 6)
+    with served({"m": WatchedBackend(random_mlp())}) as server, open_silent_calls(server.address) as silent:
+        silent.open(PREDICT, 6)
         wait_until(lambda: refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED")
         assert "limit exceeded" in refusal(server.address, "Predict", MESSAGE)[1]
 
 
 def test_as_many_callers_as_are_benchmarked_are_all_answered() -> None:
-    """Waiting in a queue is no reason to be refused."""
+    """A call that waits in the queue must not be refused."""
     backend = WatchedBackend(random_mlp())
     backend.may_go_on.clear()
     with served({"m": backend}) as server, ExitStack() as stack:
         futures = []
         for _ in range(64):
             channel = stack.enter_context(grpc.insecure_channel(server.address))
-            futures.append(channel.unary_unary(f"/{PREDICT}", None, None).future(MESSAGE, timeout=30))
-        assert backend.entered.wait(10)
+            futures.append(channel.unary_unary(f"/{PREDICT}", None, None).future(MESSAGE, timeout=60))
+        assert backend.entered.wait(30)
         backend.may_go_on.set()
         for future in futures:
-            assert len(future.result(30)) > 0
+            assert len(future.result(60)) > 0
 
 
 @pytest.mark.parametrize(
     ("method", "messages", "status"),
     [
-        pytest.param(PREDICT, [], grpc.StatusCode.UNIMPLEMENTED, id="no-message"),
-        pytest.param(CHECK, [b"\xff\xff\xff"], grpc.StatusCode.INTERNAL, id="no-protobuf"),
+        pytest.param(PREDICT, [], grpc.StatusCode.UNIMPLEMENTED, id="no-request"),
+        pytest.param(CHECK, [b"\xff\xff\xff"], grpc.StatusCode.INTERNAL, id="malformed"),
         pytest.param(CHECK, [bytes(70_000)], grpc.StatusCode.RESOURCE_EXHAUSTED, id="too-long"),
     ],
 )
-def test_call_without_a_good_message_is_refused(
+def test_call_without_a_valid_request_is_refused(
     service: RunningService, method: str, messages: list[bytes], status: grpc.StatusCode
 ) -> None:
-    """As gRPC's own servers do it."""
+    """The interceptor receives requests itself and must fail with the statuses that gRPC's own servers use."""
     with grpc.insecure_channel(service.address) as channel:
         with pytest.raises(grpc.RpcError) as error:
-            channel.stream_unary(f"/{method}", None, None)(iter(messages), timeout=10)
+            channel.stream_unary(f"/{method}", None, None)(iter(messages), timeout=30)
         assert status == error.value.code()
     assert_answers(service.address)
 
 
-def test_idle_callers_do_not_keep_the_service_from_ending() -> None:
-    """A restart must not wait for clients that say nothing."""
+def test_silent_calls_do_not_delay_the_shutdown() -> None:
+    """A restart must not wait for clients that send nothing."""
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", IMPATIENT_SERVE], stdin=pipe, stdout=pipe, text=True) as process:
+    command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             assert process.stdout is not None
             address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
-            with openers_at(address) as openers:
+            with open_silent_calls(address) as silent:
                 for method in (PREDICT, CHECK, WATCH):
-                    openers.open(method, DEFAULT_WORKERS + 4)
+                    silent.open(method, DEFAULT_WORKERS + 4)
                 assert_answers(address)
                 process.send_signal(signal.SIGTERM)
-                assert 0 == process.wait(30)
+                assert 0 == process.wait(60)
         finally:
             process.kill()

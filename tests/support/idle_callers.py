@@ -1,9 +1,8 @@
-"""Clients that take a service's attention and give nothing: calls without a message, replies not taken in."""
+"""gRPC clients that open calls and then send no request, or read no response."""
 
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,69 +16,76 @@ PREDICT, CHECK, WATCH = "neural.NeuralService/Predict", "grpc.health.v1.Health/C
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
-class Openers:
-    """Calls without a message, on a connection of their own."""
+class SilentCalls:
+    """
+    Open calls on one connection whose requests are held back.
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    Attributes:
+        may_send: Set to send the requests.
+        calls: All calls opened so far.
+    """
+
+    def __init__(self, channel: grpc.Channel, message: bytes) -> None:
         self._channel = channel
+        self._message = message
         self.may_send = threading.Event()
         self.calls: list[grpc.Call] = []
 
     def open(self, method: str, count: int) -> None:
-        """Open so many calls; health's Watch gets its message, for it waits for no more."""
+        """Open calls; those of health's Watch send their request, because that stream is silent afterwards anyway."""
         if method == WATCH:
             watch = self._channel.unary_stream(f"/{method}", None, None)
             self.calls += [watch(b"", timeout=60) for _ in range(count)]
             return
-        # A call of one message looks like a stream on the wire, and this one may keep the message back.
+        # On the wire a unary call looks like a stream, and a streaming client can hold the request back.
         stream = self._channel.stream_stream(f"/{method}", None, None)
-        self.calls += [stream(self._messages(), timeout=60) for _ in range(count)]
+        self.calls += [stream(self._requests(), timeout=60) for _ in range(count)]
 
-    def ended(self) -> list[grpc.StatusCode]:
-        """Return the statuses of those that have ended."""
+    def ended_statuses(self) -> list[grpc.StatusCode]:
+        """Return the statuses of the calls that have ended."""
         return [opened.code() for opened in self.calls if not opened.is_active()]
 
-    def _messages(self) -> Iterator[bytes]:
+    def _requests(self) -> Iterator[bytes]:
         self.may_send.wait(60)
-        yield MESSAGE
+        yield self._message
 
 
 @contextmanager
-def openers_at(address: str) -> Iterator[Openers]:
-    """Hold calls open; all end with their connection."""
+def open_silent_calls(address: str, message: bytes = MESSAGE) -> Iterator[SilentCalls]:
+    """Connect to a service; all calls are cancelled at the end of the context."""
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-        openers = Openers(channel)
+        silent = SilentCalls(channel, message)
         try:
-            yield openers
+            yield silent
         finally:
-            for opened in openers.calls:
-                opened.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
-            openers.may_send.set()
+            for opened in silent.calls:
+                opened.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
+            silent.may_send.set()
 
 
 def http2_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
     return struct.pack(">I", len(content))[1:] + struct.pack(">BBI", kind, flags, stream) + content
 
 
-def literal(name: bytes, value: bytes) -> bytes:
-    """Return a header as HPACK writes it without its tables."""
+def literal_header(name: bytes, value: bytes) -> bytes:
+    """Return a header in HPACK's literal form, which needs no tables."""
     return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
 @contextmanager
-def deaf_callers(address: str, method: str, message: bytes, count: int) -> Iterator[None]:
-    """Call a method so often on a connection that grants replies not a single byte."""
+def unread_calls(address: str, method: str, message: bytes, count: int) -> Iterator[None]:
+    """Open calls on one HTTP/2 connection whose flow-control window allows the server no byte of response data."""
     host, port = address.rsplit(":", 1)
     headers = {":method": "POST", ":scheme": "http", ":path": f"/{method}", ":authority": "x"}
     headers |= {"te": "trailers", "content-type": "application/grpc"}
-    block = b"".join(literal(name.encode(), value.encode()) for name, value in headers.items())
-    with socket.create_connection((host, int(port))) as connection:
-        no_window = struct.pack(">HI", 4, 0)
-        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, no_window))
-        time.sleep(0.2)
+    block = b"".join(literal_header(name.encode(), value.encode()) for name, value in headers.items())
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        initial_window_0 = struct.pack(">HI", 4, 0)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, initial_window_0))
+        # The server's first frame, its settings, proves that it has accepted the connection.
+        assert connection.recv(9)
         connection.sendall(http2_frame(4, 1, 0, b""))
         data = struct.pack(">BI", 0, len(message)) + message
         for stream in range(1, 2 * count, 2):
             connection.sendall(http2_frame(1, 4, stream, block) + http2_frame(0, 0, stream, data))
-        time.sleep(0.2)
         yield

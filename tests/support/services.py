@@ -15,7 +15,7 @@ from runoff.measurement.machine import Device
 from runoff.models.mlp import Float32Array, Mlp
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from runoff.rpc.tls import ServerTls
-from runoff.service.hosting import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel, HostedModels
 from runoff.service.server import Server
 from runoff.service.stopwatch import Stopwatch
 
@@ -53,9 +53,9 @@ class WatchedModel(HostedModel):
         super().__init__(name, backend.mlp, backend)
         self._contexts = backend.contexts
 
-    def predict(self, batch: Float32Array, context: grpc.ServicerContext, watch: Stopwatch) -> Float32Array:
+    def predict(self, batch: Float32Array, context: grpc.ServicerContext, stopwatch: Stopwatch) -> Float32Array:
         self._contexts.append(context)
-        return super().predict(batch, context, watch)
+        return super().predict(batch, context, stopwatch)
 
 
 @contextmanager

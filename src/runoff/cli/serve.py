@@ -63,10 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     from runoff.rpc import address
     from runoff.rpc.tls import read_server_tls
-    from runoff.service import loading, serving
+    from runoff.service import lifecycle, model_loading
 
     tls = read_server_tls(arguments.tls_cert, arguments.tls_key, arguments.tls_client_ca)
-    options = serving.Options(
+    options = lifecycle.Options(
         host=address.listen_host(arguments.host, allow_others=arguments.insecure_bind or tls is not None),
         port=address.parse_port(arguments.port),
         engine=arguments.engine,
@@ -84,24 +84,24 @@ def run(arguments: argparse.Namespace) -> int:
     paths = model_files.find(arguments.model) if arguments.model else {}
     if clash := set(paths) & set(untrained):
         raise ModelError(f"{paths[clash.pop()]}: has the same name as the untrained network; rename the file")
-    models = loading.read_models(paths, untrained)
+    models = model_loading.read_models(paths, untrained)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     if arguments.insecure_bind and tls is None:
         logging.warning("no TLS: anyone who can reach %s can use this service and read its traffic", options.host)
-    return serving.serve(options, models)
+    return lifecycle.serve(options, models)
 
 
 def _untrained_networks(arguments: argparse.Namespace) -> dict[str, Mlp]:
     """Return the network that --untrained asks for, keyed by its name; empty without that option."""
-    from runoff.service import loading
+    from runoff.service import model_loading
 
     if arguments.untrained is None:
         return {}
-    kind, sizes = Kind(arguments.kind), loading.parse_sizes(arguments.untrained)
+    kind, sizes = Kind(arguments.kind), model_loading.parse_sizes(arguments.untrained)
     if kind is Kind.VALUE and sizes[2] != 1:
         found = f"has {sizes[2]} outputs, expected 1 for a value network"
         raise UsageError(f"--untrained {quote(arguments.untrained)}: {found}")
-    return {f"untrained_{'_'.join(map(str, sizes))}_{kind}": loading.untrained_mlp(kind, sizes)}
+    return {f"untrained_{'_'.join(map(str, sizes))}_{kind}": model_loading.untrained_mlp(kind, sizes)}
 
 
 def _count(option: str, text: str) -> int:

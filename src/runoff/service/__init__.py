@@ -1,1 +1,1 @@
-"""The gRPC service around any in-process backend: server, client and launcher."""
+"""The gRPC service around any in-process backend: server, request handlers and launcher."""

@@ -1,4 +1,4 @@
-"""Starts a service in a process of its own, waits until it is ready, and never leaves it behind."""
+"""Starts a service in its own process, waits until it is ready, and makes sure that it ends."""
 
 import json
 import os
@@ -17,13 +17,13 @@ from typing import IO, Self
 import runoff
 from runoff.errors import BackendUnavailable, ServiceError
 from runoff.rpc.address import format_address
-from runoff.service.parent import command_that_ends_with_parent
+from runoff.service.parent_watch import with_parent_death_signal
 
 # Importing TensorFlow takes 6 s on an idle core and has been seen to take 40 on a busy machine.
 START_TIMEOUT_S = 120.0
-# The service's own grace period (serving.GRACE_S) and the little that follows it.
+# The service's grace period (lifecycle.GRACE_S) plus its exit timeout and a margin.
 STOP_TIMEOUT_S = 8.0
-# The kernel kills at once, unless the process is stuck in a device driver; waiting longer does not help then.
+# SIGKILL takes effect immediately unless the process is blocked in a device driver, where waiting does not help.
 _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.2
 _TAIL_BYTES = 4096
@@ -33,26 +33,27 @@ _READY_LIMIT_BYTES = 4096
 @dataclass
 class RunningService:
     """
-    A service that was started here; a context manager that stops it.
+    A service process that `launch` has started; a context manager that stops it.
 
     Attributes:
-        address: Where it listens: `127.0.0.1:41234`.
-        process: Its process, the leader of its own group.
-        nonce: What GetModelInfo says for as long as it is this very start.
+        process: The service process, which leads a process group of its own.
+        log: The file that receives the process's standard output and standard error.
+        address: The address for clients: `127.0.0.1:41234`.
+        nonce: The random string by which GetModelInfo identifies this start of the service.
     """
 
     process: subprocess.Popen[bytes]
     log: IO[bytes]
     address: str = ""
     nonce: str = ""
-    _last_words: str = ""
+    _final_log_tail: str = ""
 
     def log_tail(self) -> str:
-        """Return the last lines that the service wrote, also after its end."""
+        """Return the last lines of the service's log, also after the service has ended."""
         if self.log.closed:
-            return self._last_words
+            return self._final_log_tail
         size = os.fstat(self.log.fileno()).st_size
-        # pread: the descriptor's own offset is shared with the service, which writes at it.
+        # pread, because the service shares the file offset and writes at it.
         tail = os.pread(self.log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         return tail.decode(errors="replace").strip()
 
@@ -63,11 +64,11 @@ class RunningService:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Add to an error raised inside, if the service has died meanwhile, how it died."""
+        """Context: if the service has ended when an error is raised inside, add the reason to the error."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
-            # The broken connection is often noticed a moment before the dead process can be.
+            # A broken connection is often noticed before the operating system reports the end of the process.
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=0.5)
             if self.process.poll() is None:
@@ -75,17 +76,17 @@ class RunningService:
             raise ServiceError(f"{error}; the service {self.describe_end()}") from error
 
     def describe_end(self) -> str:
-        """Return how the service ended, with its log's tail."""
+        """Return the exit code or signal that ended the service, and the last lines of its log."""
         code = self.process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"{how}; its log ends with:\n{self.log_tail() or '(nothing)'}"
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """
-        End the service: SIGTERM, then SIGKILL; a second call does nothing.
+        End the service with SIGTERM, or with SIGKILL after a timeout; a second call does nothing.
 
         Args:
-            timeout_s: How long calls in flight may take before SIGKILL.
+            timeout_s: Seconds that calls in flight may take before SIGKILL.
         """
         if self.log.closed:
             return
@@ -94,17 +95,17 @@ class RunningService:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
         finally:
-            # Also after Ctrl-C in the wait above, and for a stopped process, which takes no other signal.
+            # SIGKILL is sent even after Ctrl-C in the wait above. A stopped process reacts to no other signal.
             self._signal(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_KILL_TIMEOUT_S)
             if self.process.stdin is not None:
                 self.process.stdin.close()
-            self._last_words = self.log_tail()
+            self._final_log_tail = self.log_tail()
             self.log.close()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group, unless its leader has been reaped and the number may be another's."""
+        """Send a signal to the process group, unless its leader has been reaped: the kernel may reuse the number."""
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
@@ -132,50 +133,50 @@ def launch(
 
     Args:
         engine: A key of registry.ENGINES.
-        model_paths: Its models.
+        model_paths: Model files to serve.
         threads: Threads of one forward pass.
-        spinning: Whether idle worker threads spin.
+        spinning: Whether idle threads of the backend spin.
         device: `auto`, `cpu` or `gpu`.
-        start_timeout_s: How long it may take to be ready.
-        on_progress: Called about every second with a line that says how long it has taken so far.
-        extra_arguments: Further words for `runoff serve`.
+        start_timeout_s: Seconds until the service must be ready.
+        on_progress: Called about every second during the wait, with a line of text that contains the elapsed time.
+        extra_arguments: Further arguments for `runoff serve`.
 
     Returns:
-        The running service. It ends with this process, however this process ends.
+        The running service. It ends when this process ends, for whatever reason.
 
     Raises:
-        ServiceError: If it ends while starting, at once, or is not ready in time; with its log's tail.
+        ServiceError: If the service ends during the start or is not ready in time; with the last lines of its log.
     """
-    words = ["--engine", engine, "--port", "0", "--threads", str(threads), "--device", device]
-    words += ["--spinning"] * spinning + [f"--model={path}" for path in model_paths] + list(extra_arguments)
+    arguments = ["--engine", engine, "--port", "0", "--threads", str(threads), "--device", device]
+    arguments += ["--spinning"] * spinning + [f"--model={path}" for path in model_paths] + list(extra_arguments)
     ready_read, ready_write = os.pipe()
     with os.fdopen(ready_read, "rb", buffering=0) as ready:
         try:
-            service = _start(words, ready_write)
+            service = _start(arguments, ready_write)
         finally:
             os.close(ready_write)
         try:
-            told = _wait_until_ready(service, ready, start_timeout_s, on_progress)
-            service.address = format_address(str(told["host"]), int(told["port"]))
-            service.nonce = str(told["nonce"])
+            ready_line = _wait_until_ready(service, ready, start_timeout_s, on_progress)
+            service.address = format_address(str(ready_line["host"]), int(ready_line["port"]))
+            service.nonce = str(ready_line["nonce"])
         except BaseException:
             service.stop(timeout_s=0.5)
             raise
     return service
 
 
-def _start(words: list[str], ready_fd: int) -> RunningService:
-    # Without a name, so nothing is left behind even if this process is killed.
+def _start(arguments: list[str], ready_fd: int) -> RunningService:
+    # A file without a name disappears even if this process is killed.
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the running service holds it
-    # -P: a file named numpy.py in the working directory is nobody's business here. The package's own folder
-    # comes first, so the service is the same runoff as this one.
-    words = ["serve", *words, "--ready-fd", str(ready_fd)]
-    command = [sys.executable, "-P", "-m", "runoff.service.launched", str(os.getpid()), *words]
+    # -P keeps files such as numpy.py in the working directory from being imported. The folder of this package comes
+    # first on the path, so that the service runs the same version of runoff.
+    command = [sys.executable, "-P", "-m", "runoff.service.launched_main", str(os.getpid())]
+    command += ["serve", *arguments, "--ready-fd", str(ready_fd)]
     own_folder = str(Path(runoff.__file__).parent.parent)
     python_path = os.pathsep.join(filter(None, (own_folder, os.environ.get("PYTHONPATH"))))
     try:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command_that_ends_with_parent(command),
+            with_parent_death_signal(command),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -192,7 +193,7 @@ def _start(words: list[str], ready_fd: int) -> RunningService:
 def _wait_until_ready(
     service: RunningService, ready: IO[bytes], timeout_s: float, on_progress: Callable[[str], None] | None
 ) -> dict[str, str | int]:
-    """Return the service's ready line; ServiceError if it ends or is late."""
+    """Return the parsed ready line; raise ServiceError if the service ends or the timeout passes."""
     started = reported = time.monotonic()
     line = b""
     while (waited_s := time.monotonic() - started) < timeout_s:
@@ -200,10 +201,10 @@ def _wait_until_ready(
             chunk = ready.read(_READY_LIMIT_BYTES)
             line += chunk
             if line.endswith(b"\n"):
-                told: dict[str, str | int] = json.loads(line)
-                return told
+                parsed: dict[str, str | int] = json.loads(line)
+                return parsed
             if not chunk:
-                # The only other end of the pipe was the service's: it has ended or is about to.
+                # The pipe is closed, and only the service had its other end, so the service has ended or is about to.
                 with suppress(subprocess.TimeoutExpired):
                     service.process.wait(timeout=1.0)
         if service.process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Who answers: told by GetModelInfo, and in the metadata of a call for clients of other protocols too."""
+"""The identity of a model and its service, as sent by GetModelInfo and in the metadata of ModelMetadata calls."""
 
 import os
 import platform
@@ -9,15 +9,16 @@ import grpc
 from runoff.measurement import machine
 from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
-from runoff.service.hosting import HostedModel
+from runoff.service.hosted_models import HostedModel
 
-# What the original contract calls a framework that runoff calls otherwise.
+# Framework names that differ between the original protocol and runoff.
 _FRAMEWORK_NAMES = {"torch": "pytorch"}
-_OWN_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
-# What every call passes through beside the framework itself. The other packages of a machine change no call.
-_STANDS_ON = ("runoff", "numpy", "grpcio", "protobuf")
-# Fields of ModelInfoResponse that metadata tells one by one, for clients that have no stubs of ours.
-_TOLD_FIELDS = (
+# Facts of a backend that have fields of their own in ModelInfoResponse.
+_FACTS_WITH_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
+# Packages that take part in every call, besides the framework.
+_REPORTED_PACKAGES = ("runoff", "numpy", "grpcio", "protobuf")
+# Fields of ModelInfoResponse that are sent as text, too, for clients without runoff's protobuf messages.
+_TEXT_FIELDS = (
     "model_digest",
     "device",
     "device_name",
@@ -31,12 +32,12 @@ _TOLD_FIELDS = (
 
 def describe(model: HostedModel, nonce: str, max_batch_size: int) -> ModelInfoResponse:
     """
-    Return what tells a model in this service from any other, and what a record should say about it.
+    Describe a model, its backend and this service, so that clients can recognise the service and records can name it.
 
     Args:
         model: The model.
-        nonce: Of this start of the service.
-        max_batch_size: Largest batch the service takes.
+        nonce: The random string that identifies this start of the service.
+        max_batch_size: Largest number of samples in a request.
     """
     backend = model.backend
     framework = str(backend.facts.get("framework", ""))
@@ -57,28 +58,28 @@ def describe(model: HostedModel, nonce: str, max_batch_size: int) -> ModelInfoRe
         pid=os.getpid(),
         nonce=nonce,
         max_batch_size=max_batch_size,
-        facts={key: str(fact) for key, fact in backend.facts.items() if key not in _OWN_FIELDS},
+        facts={key: str(fact) for key, fact in backend.facts.items() if key not in _FACTS_WITH_FIELDS},
         versions=_versions(),
     )
 
 
-def tell_identity(context: grpc.ServicerContext, info: ModelInfoResponse) -> None:
-    """Put what `describe` returned into the trailing metadata of a call: as text, and whole for our own client."""
-    told = {f"runoff-{field.replace('_', '-')}": str(getattr(info, field)) for field in _TOLD_FIELDS}
-    told["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
-    # Values of metadata are ASCII without line breaks; gRPC would fail the whole call for any other.
-    texts = tuple((key, _plain(text)) for key, text in told.items())
-    context.set_trailing_metadata((*texts, (MODEL_INFO_KEY, info.SerializeToString())))
+def send_identity(context: grpc.ServicerContext, info: ModelInfoResponse) -> None:
+    """Put a description into the trailing metadata of a call, as text and as one serialised message."""
+    texts = {f"runoff-{field.replace('_', '-')}": str(getattr(info, field)) for field in _TEXT_FIELDS}
+    texts["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
+    # gRPC fails the whole call if a metadata value is not printable ASCII.
+    entries = tuple((key, _to_printable_ascii(text)) for key, text in texts.items())
+    context.set_trailing_metadata((*entries, (MODEL_INFO_KEY, info.SerializeToString())))
 
 
 @cache
 def _versions() -> dict[str, str]:
     installed = machine.package_versions()
-    found = {name: installed[name] for name in _STANDS_ON if name in installed}
+    found = {name: installed[name] for name in _REPORTED_PACKAGES if name in installed}
     return {"python": platform.python_version(), **found}
 
 
-def _plain(text: str) -> str:
-    """Return a text as metadata may hold it."""
+def _to_printable_ascii(text: str) -> str:
+    """Escape characters outside ASCII, and replace control characters by `?`."""
     escaped = text.encode("ascii", "backslashreplace").decode()
     return "".join(character if " " <= character <= "~" else "?" for character in escaped)

@@ -1,4 +1,4 @@
-"""The handlers of `neural.NeuralService`: bytes in, bytes out, every refusal with its status and both values."""
+"""The request handlers of the original protocol, `neural.NeuralService`, which decode requests and encode responses."""
 
 import secrets
 
@@ -9,19 +9,19 @@ from runoff.rpc.neural import request_codec, response_codec
 from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
 from runoff.rpc.neural.request_codec import Request
-from runoff.service import calls
-from runoff.service.hosting import HostedModels, Refusal
-from runoff.service.model_description import describe, tell_identity
+from runoff.service import call_handling
+from runoff.service.hosted_models import HostedModels, Refusal
+from runoff.service.model_description import describe, send_identity
 from runoff.service.stopwatch import Stopwatch
 
 
 class NeuralService:
     """
-    Answers the calls of one service.
+    The methods of `neural.NeuralService`.
 
     Attributes:
-        models: What it answers for; None while they are still being loaded.
-        nonce: Random per start: tells this service from a later one at its address.
+        models: The hosted models; None while they are still being loaded.
+        nonce: A random string by which clients notice that another service has taken over the address.
     """
 
     def __init__(self, max_batch_size: int = MAX_BATCH_SIZE, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
@@ -31,54 +31,56 @@ class NeuralService:
         self._max_message_bytes = max_message_bytes
 
     def handlers(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
-        """Return gRPC's handlers."""
+        """Return the gRPC handlers of the service's methods."""
         methods = {"Predict": self.predict, "BatchPredict": self.batch_predict, "GetModelInfo": self.model_info}
-        return calls.handlers(SERVICE_NAME, methods)
+        return call_handling.create_handlers(SERVICE_NAME, methods)
 
     def predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer Predict."""
-        watch = Stopwatch()
-        request = calls.decoded("neural.PredictRequest", request_codec.decode_predict, message)
-        model = calls.loaded(self.models).find(request.model_type, request.model_name)
+        """Handle Predict: one sample."""
+        stopwatch = Stopwatch()
+        request = call_handling.decode_request("neural.PredictRequest", request_codec.decode_predict, message)
+        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
         _check_samples(request, model.mlp.input_size)
-        self._check_reply(1, model.mlp.output_size)
-        watch.lap()
-        reply = response_codec.encode_predict(model.predict(request.batch, context, watch), model.mlp.kind)
-        watch.lap()
-        watch.tell(context)
-        return reply
+        self._check_response_size(1, model.mlp.output_size)
+        stopwatch.lap()
+        response = response_codec.encode_predict(model.predict(request.batch, context, stopwatch), model.mlp.kind)
+        stopwatch.lap()
+        stopwatch.send(context)
+        return response
 
     def batch_predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer BatchPredict."""
-        watch = Stopwatch()
-        request = calls.decoded("neural.BatchPredictRequest", request_codec.decode_batch_predict, message)
-        model = calls.loaded(self.models).find(request.model_type, request.model_name)
-        calls.check_batch_size(request.count, self._max_batch_size)
+        """Handle BatchPredict: any number of samples."""
+        stopwatch = Stopwatch()
+        request = call_handling.decode_request(
+            "neural.BatchPredictRequest", request_codec.decode_batch_predict, message
+        )
+        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
+        call_handling.check_batch_size(request.count, self._max_batch_size)
         _check_samples(request, model.mlp.input_size)
-        self._check_reply(request.count, model.mlp.output_size)
-        watch.lap()
-        reply = response_codec.encode_batch_predict(model.predict(request.batch, context, watch), model.mlp.kind)
-        watch.lap()
-        watch.tell(context)
-        return reply
+        self._check_response_size(request.count, model.mlp.output_size)
+        stopwatch.lap()
+        response = response_codec.encode_batch_predict(model.predict(request.batch, context, stopwatch), model.mlp.kind)
+        stopwatch.lap()
+        stopwatch.send(context)
+        return response
 
     def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer GetModelInfo."""
-        request = calls.parsed(ModelInfoRequest, message)
-        model = calls.loaded(self.models).find(request.model_type, request.model_name)
+        """Handle GetModelInfo: the model's sizes and the service's identity."""
+        request = call_handling.parse_request(ModelInfoRequest, message)
+        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
         info = describe(model, self.nonce, self._max_batch_size)
-        tell_identity(context, info)
+        send_identity(context, info)
         return info.SerializeToString()
 
-    def _check_reply(self, batch_size: int, output_size: int) -> None:
-        """Raise Refusal if the reply would be over the message limit; asked before anything is computed."""
-        # The numbers of a sample, and around them three tags and four varints of at most 5 bytes.
-        reply_bytes = batch_size * (4 * output_size + 23)
-        calls.check_reply_size(batch_size, reply_bytes, self._max_message_bytes)
+    def _check_response_size(self, batch_size: int, output_size: int) -> None:
+        """Raise Refusal if the response would be over the message limit; called before anything is computed."""
+        # Per sample: 4 bytes for each output, plus three tags of 1 byte and four varints of at most 5 bytes.
+        response_bytes = batch_size * (4 * output_size + 23)
+        call_handling.check_response_size(batch_size, response_bytes, self._max_message_bytes)
 
 
 def _check_samples(request: Request, input_size: int) -> None:
-    """Raise Refusal unless every sample has input_size finite features."""
+    """Raise Refusal if the batch is empty, or if a sample does not have `input_size` finite features."""
     if not request.count:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the batch is empty, expected at least one sample")
     if request.lengths != input_size:
@@ -88,4 +90,4 @@ def _check_samples(request: Request, input_size: int) -> None:
             grpc.StatusCode.INVALID_ARGUMENT,
             f"sample {index} has {found or 'no'} features, expected {input_size}",
         )
-    calls.check_finite(request.batch)
+    call_handling.check_finite(request.batch)

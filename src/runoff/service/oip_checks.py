@@ -1,4 +1,4 @@
-"""What a ModelInfer request has to be; every refusal says what was found and what was expected."""
+"""Checks of ModelInfer requests; each error message contains the value that was found and the one expected."""
 
 from typing import NoReturn
 
@@ -10,26 +10,26 @@ from runoff.rpc.oip import codec
 from runoff.rpc.oip.codec import InferMessage
 from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.rpc.oip.headers import Header, Tensor
-from runoff.service.hosting import Refusal
+from runoff.service.hosted_models import Refusal
 
-# Parameters that ask for something else than the output's numbers. The others are hints, to be taken or left.
+# Parameters that change where or in which form outputs are returned. All others are hints and may be ignored.
 _SHARED_MEMORY, _CLASSIFICATION = "shared_memory_", "classification"
 _FP32 = "fp32_contents"
 
 
 def check_header(header: Header, input_size: int) -> int:
     """
-    Hold what a request says about its tensors against the model.
+    Check names, types, shapes and parameters of a request's tensors.
 
     Args:
-        header: The request without its numbers.
+        header: The request without its tensor contents.
         input_size: Features of one sample.
 
     Returns:
         The batch size.
 
     Raises:
-        Refusal: INVALID_ARGUMENT if it does not fit.
+        Refusal: INVALID_ARGUMENT if the request does not fit the model.
     """
     if len(header.tensors) != 1 or header.tensors[0].name != INPUT_NAME:
         _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
@@ -46,19 +46,19 @@ def check_header(header: Header, input_size: int) -> int:
     return tensor.shape[0]
 
 
-def check_numbers(request: InferMessage, shape: tuple[int, int]) -> Float32Array:
+def extract_batch(request: InferMessage, shape: tuple[int, int]) -> Float32Array:
     """
-    Take the numbers out of a request whose header was found good.
+    Return the contents of the input tensor of a request that has passed `check_header`.
 
     Args:
         request: The request.
-        shape: (batch_size, input_size), as its header says.
+        shape: (batch_size, input_size) according to the header.
 
     Returns:
         A new C-contiguous array of that shape.
 
     Raises:
-        Refusal: INVALID_ARGUMENT if there are more or fewer, or not the right ones.
+        Refusal: INVALID_ARGUMENT if the contents have another type or length than the header.
     """
     count = shape[0] * shape[1]
     typed = request.header.tensors[0].typed
@@ -84,7 +84,7 @@ def check_numbers(request: InferMessage, shape: tuple[int, int]) -> Float32Array
 def _check_parameters(tensor: Tensor) -> None:
     for name in tensor.parameters:
         if name.startswith(_SHARED_MEMORY) or name == _CLASSIFICATION:
-            _refuse(f"{tensor.name!r} has the parameter {quote(name)}, which this service does not know; leave it out")
+            _refuse(f"{tensor.name!r} has the parameter {quote(name)}, which this service does not support; remove it")
 
 
 def _names(tensors: tuple[Tensor, ...]) -> str:

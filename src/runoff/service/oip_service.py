@@ -1,4 +1,4 @@
-"""The handlers of the Open Inference Protocol: every loaded model by its name, raw or typed, as it was asked."""
+"""The request handlers of the Open Inference Protocol, `inference.GRPCInferenceService`."""
 
 from collections.abc import Callable
 from importlib import metadata
@@ -29,30 +29,30 @@ from runoff.rpc.oip.inference_pb2 import (
     ServerReadyRequest,
     ServerReadyResponse,
 )
-from runoff.service import calls
-from runoff.service.hosting import HostedModel, HostedModels, Refusal
-from runoff.service.model_description import describe, tell_identity
-from runoff.service.oip_checks import check_header, check_numbers
+from runoff.service import call_handling
+from runoff.service.hosted_models import HostedModel, HostedModels, Refusal
+from runoff.service.model_description import describe, send_identity
+from runoff.service.oip_checks import check_header, extract_batch
 from runoff.service.stopwatch import Stopwatch
 
-# Names, id, shape and tags of a reply, generously; the numbers come on top.
+# Upper limit for the names, shape and tags of a response, without model name, request id and outputs.
 _HEADER_BYTES = 256
 
 
 class OipService:
-    """Answers the calls of the Open Inference Protocol for the models of one service."""
+    """The methods of the Open Inference Protocol, for the models of one service."""
 
     def __init__(
         self, hosted_models: Callable[[], HostedModels | None], nonce: str, max_batch_size: int, max_message_bytes: int
     ) -> None:
         """
-        Prepare.
+        Create the methods.
 
         Args:
-            hosted_models: Returns what it answers for; None while that is being loaded.
-            nonce: Tells this start of the service from every other.
-            max_batch_size: Largest batch taken.
-            max_message_bytes: Largest reply sent.
+            hosted_models: Returns the hosted models, or None while they are still being loaded.
+            nonce: The random string that identifies this start of the service.
+            max_batch_size: Largest number of samples in a request.
+            max_message_bytes: Largest response.
         """
         self._hosted_models = hosted_models
         self._nonce = nonce
@@ -60,7 +60,7 @@ class OipService:
         self._max_message_bytes = max_message_bytes
 
     def handlers(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
-        """Return gRPC's handlers."""
+        """Return the gRPC handlers of the service's methods."""
         methods = {
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
@@ -69,35 +69,35 @@ class OipService:
             "ModelMetadata": self.model_metadata,
             "ModelInfer": self.model_infer,
         }
-        return calls.handlers(SERVICE_NAME, methods)
+        return call_handling.create_handlers(SERVICE_NAME, methods)
 
     def model_infer(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer ModelInfer."""
-        watch = Stopwatch()
-        request = calls.decoded("inference.ModelInferRequest", codec.decode_request, message)
+        """Handle ModelInfer: outputs are returned raw or typed, as the inputs were sent."""
+        stopwatch = Stopwatch()
+        request = call_handling.decode_request("inference.ModelInferRequest", codec.decode_request, message)
         header = request.header
         model = self._find(header.model_name, header.model_version)
         batch = self._batch(request, model)
-        watch.lap()
-        outputs = model.predict(batch, context, watch)
-        reply = codec.encode_response(header, MODEL_VERSION, OUTPUT_NAME, outputs, typed=not request.raw)
-        watch.lap()
-        watch.tell(context)
-        return reply
+        stopwatch.lap()
+        outputs = model.predict(batch, context, stopwatch)
+        response = codec.encode_response(header, MODEL_VERSION, OUTPUT_NAME, outputs, typed=not request.raw)
+        stopwatch.lap()
+        stopwatch.send(context)
+        return response
 
     def server_live(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Answer ServerLive."""
-        calls.parsed(ServerLiveRequest, message)
+        """Handle ServerLive: true whenever the server answers."""
+        call_handling.parse_request(ServerLiveRequest, message)
         return ServerLiveResponse(live=True).SerializeToString()
 
     def server_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Answer ServerReady: all models are loaded and warm."""
-        calls.parsed(ServerReadyRequest, message)
+        """Handle ServerReady: true when all models are loaded and warmed up."""
+        call_handling.parse_request(ServerReadyRequest, message)
         return ServerReadyResponse(ready=self._hosted_models() is not None).SerializeToString()
 
     def model_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Answer ModelReady; a model that is not there is not ready, which is no error."""
-        request = calls.parsed(ModelReadyRequest, message)
+        """Handle ModelReady: false, and no error, for a model that does not exist."""
+        request = call_handling.parse_request(ModelReadyRequest, message)
         try:
             self._find(request.name, request.version)
         except Refusal:
@@ -105,23 +105,23 @@ class OipService:
         return ModelReadyResponse(ready=True).SerializeToString()
 
     def server_metadata(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Answer ServerMetadata."""
-        calls.parsed(ServerMetadataRequest, message)
+        """Handle ServerMetadata: name and version of the server."""
+        call_handling.parse_request(ServerMetadataRequest, message)
         return ServerMetadataResponse(name=SERVER_NAME, version=_own_version()).SerializeToString()
 
     def model_metadata(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Answer ModelMetadata."""
-        request = calls.parsed(ModelMetadataRequest, message)
+        """Handle ModelMetadata: inputs and outputs of a model, and the service's identity in the metadata."""
+        request = call_handling.parse_request(ModelMetadataRequest, message)
         model = self._find(request.name, request.version)
-        tell_identity(context, describe(model, self._nonce, self._max_batch_size))
-        reply = ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.backend.name)
-        reply.inputs.add(name=INPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.input_size))
-        reply.outputs.add(name=OUTPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.output_size))
-        return reply.SerializeToString()
+        send_identity(context, describe(model, self._nonce, self._max_batch_size))
+        response = ModelMetadataResponse(name=model.name, versions=[MODEL_VERSION], platform=model.backend.name)
+        response.inputs.add(name=INPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.input_size))
+        response.outputs.add(name=OUTPUT_NAME, datatype=DATATYPE, shape=(-1, model.mlp.output_size))
+        return response.SerializeToString()
 
     def _find(self, name: str, version: str) -> HostedModel:
-        """Return the model of a name; Refusal if there is none, or none of that version."""
-        models = calls.loaded(self._hosted_models()).models
+        """Return the model with this name; raise Refusal if the name or the version does not exist."""
+        models = call_handling.require_loaded(self._hosted_models()).models
         model = next((model for model in models if model.name == name), None)
         if model is None:
             loaded = quote(", ".join(model.name for model in models), 300)
@@ -134,19 +134,19 @@ class OipService:
         return model
 
     def _batch(self, request: InferMessage, model: HostedModel) -> Float32Array:
-        """Return the batch of a request, shape (batch_size, input_size); Refusal if it is none."""
+        """Return the batch of a request, shape (batch_size, input_size); raise Refusal if the request is invalid."""
         batch_size = check_header(request.header, model.mlp.input_size)
-        calls.check_batch_size(batch_size, self._max_batch_size)
+        call_handling.check_batch_size(batch_size, self._max_batch_size)
         header_bytes = _HEADER_BYTES + len(request.header.model_name) + len(request.header.id.encode())
-        reply_bytes = header_bytes + 4 * batch_size * model.mlp.output_size
-        calls.check_reply_size(batch_size, reply_bytes, self._max_message_bytes)
-        batch = check_numbers(request, (batch_size, model.mlp.input_size))
-        calls.check_finite(batch)
+        response_bytes = header_bytes + 4 * batch_size * model.mlp.output_size
+        call_handling.check_response_size(batch_size, response_bytes, self._max_message_bytes)
+        batch = extract_batch(request, (batch_size, model.mlp.input_size))
+        call_handling.check_finite(batch)
         return batch
 
 
 def _own_version() -> str:
-    """Return runoff's version; empty in a checkout that is not installed."""
+    """Return the version of runoff, or an empty string in a checkout that is not installed."""
     try:
         return metadata.version("runoff")
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The gRPC server of one service: its port, its health, its end."""
+"""The gRPC server of a service: binds the port, registers the protocols, reports health, and shuts down."""
 
 import socket
 import threading
@@ -17,29 +17,29 @@ from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.oip import inference_pb2
 from runoff.rpc.oip.contract import SERVICE_NAME as OIP_SERVICE_NAME
 from runoff.rpc.tls import ServerTls
-from runoff.service.admission import Admission
-from runoff.service.crew import Crew
-from runoff.service.hosting import HostedModels
+from runoff.service.call_interceptor import CallInterceptor
+from runoff.service.call_threads import CallThreadPool
+from runoff.service.hosted_models import HostedModels
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# Forward passes go one at a time; another worker decodes and encodes meanwhile. On 2 quiet cores, 2 answered most calls
-# a second of 1 to 16 at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
+# One thread runs a forward pass while another decodes and encodes. On 2 idle cores, 2 threads handled the most calls
+# per second of all counts from 1 to 16, at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 2
-# Between two looks at who holds the end up.
-_END_STEP_S = 0.25
-# Calls at a thread or queueing for one; gRPC refuses the next with RESOURCE_EXHAUSTED. While a call queues, gRPC takes
-# in little of its message, so large ones do not pile up. More than the crew's most threads: when all wait, some queue.
+_DRAIN_CHECK_INTERVAL_S = 0.25
+# Limit of calls that are queued or assigned to a thread; gRPC rejects further ones with RESOURCE_EXHAUSTED. It is
+# larger than the thread pool's limit, because calls queue when all threads wait. gRPC receives no more of a queued
+# call's request than its receive window, so queued calls with large requests occupy little memory.
 MAX_CALLS = 1024
 
 
 class Server:
     """
-    A bound server that answers health at once and predictions once it has models.
+    A gRPC server that answers health checks after `start` and predictions after `serve`.
 
     Attributes:
-        host: Where it listens.
-        port: The port it got.
+        host: The address it listens on.
+        port: The port it listens on.
     """
 
     def __init__(
@@ -53,27 +53,27 @@ class Server:
         reflection_enabled: bool = False,
     ) -> None:
         """
-        Bind.
+        Bind the port; `start` accepts calls.
 
         Args:
             host: An address of this machine.
-            port: 0 for any free one.
-            workers: Threads that handle calls.
-            max_message_bytes: Largest message taken or sent.
-            max_batch_size: Largest batch taken.
-            tls: What it shows and whom it lets in; None for neither encryption nor proof.
-            reflection_enabled: Whether it describes its services to whoever asks.
+            port: The port, or 0 for any free one.
+            workers: Number of calls that are handled at the same time.
+            max_message_bytes: Largest request and response.
+            max_batch_size: Largest number of samples in a request.
+            tls: The server's certificate and the clients that it trusts; None for plain connections.
+            reflection_enabled: Whether clients may list the services and messages by gRPC reflection.
 
         Raises:
-            ServiceError: If the port cannot be had; names it.
+            ServiceError: If the port cannot be bound.
         """
         _check_bindable(host, port)
-        self._crew = Crew(workers)
-        # Without so_reuseport=0, two services would share one port and take turns.
+        self._pool = CallThreadPool(workers)
+        # By default gRPC sets SO_REUSEPORT, and two services on one port would take turns.
         options = [*message_options(max_message_bytes), ("grpc.so_reuseport", 0)]
         self._grpc = grpc.server(
-            self._crew,  # type: ignore[arg-type] # any executor will do
-            interceptors=[Admission(self._crew)],
+            self._pool,  # type: ignore[arg-type] # grpc-stubs require a ThreadPoolExecutor
+            interceptors=[CallInterceptor(self._pool)],
             options=options,
             maximum_concurrent_rpcs=MAX_CALLS,
         )
@@ -96,26 +96,26 @@ class Server:
                 else self._grpc.add_secure_port(address, tls.credentials())
             )
         except RuntimeError as error:
-            self._crew.shutdown()
-            raise ServiceError(_why_not_bound(host, port, str(error))) from None
+            self._pool.shutdown()
+            raise ServiceError(_bind_error(host, port, str(error))) from None
 
     @property
     def address(self) -> str:
-        """Where clients reach it: `127.0.0.1:50052`."""
+        """The address for clients: `127.0.0.1:50052`."""
         return format_address(self.host, self.port)
 
     @property
     def nonce(self) -> str:
-        """What tells this start of the service from every other."""
+        """A random string that identifies this start of the service."""
         return self._service.nonce
 
     def start(self, model_names: Iterable[str] = ()) -> None:
-        """Accept calls; predictions are refused until `serve`, health says NOT_SERVING for services and models."""
+        """Accept calls. Until `serve`, predictions are refused and the health of services and models is NOT_SERVING."""
         self._set_health(model_names, health_pb2.HealthCheckResponse.NOT_SERVING)
         self._grpc.start()
 
     def serve(self, models: HostedModels) -> None:
-        """Answer for these models, already warm, from now on."""
+        """Answer predictions with these models, which must be warmed up, and report their health as SERVING."""
         self._service.models = models
         names = [*self._service_names, *(model.name for model in models.models)]
         self._set_health(names, health_pb2.HealthCheckResponse.SERVING)
@@ -125,31 +125,31 @@ class Server:
         Refuse new calls and let those in flight finish.
 
         Args:
-            grace_s: After so long, what is still in flight is cancelled.
+            grace_s: Seconds after which the remaining calls are cancelled.
 
         Returns:
-            An event that is set when nothing is in flight any more.
+            An event that is set when no call is in flight any more.
         """
         self._health.enter_graceful_shutdown()
         drained = self._grpc.stop(grace_s)
-        threading.Thread(target=self._dismiss, args=(drained,), name="dismiss").start()
+        threading.Thread(target=self._drain, args=(drained,), name="drain").start()
         return drained
 
-    def _dismiss(self, drained: threading.Event) -> None:
-        """Let the threads go, but not before the last call: gRPC may hand out some that came before the end."""
-        while not drained.wait(_END_STEP_S):
-            # The end does not wait for callers who watch health, or whose message has been coming for long.
-            self._crew.cut_off()
-        self._crew.shutdown()
+    def _drain(self, drained: threading.Event) -> None:
+        """Keep the call threads until the last call has ended: gRPC may still start calls that it had accepted."""
+        while not drained.wait(_DRAIN_CHECK_INTERVAL_S):
+            # Shutdown does not wait for open health watches or for requests that do not arrive.
+            self._pool.cancel_longest_waits()
+        self._pool.shutdown()
 
     def _set_health(self, names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        """Set the health of services and models, and of the whole, whose name is empty."""
+        """Set the health of services and models, and of the whole server, whose name is empty."""
         for name in ("", *names):
             self._health.set(name, status)
 
 
 def _reflected_messages() -> DescriptorPool:
-    """Return the contracts of all services in one pool; runoff's own are in none that others see."""
+    """Return a pool with the messages of all services; protobuf's default pool lacks those of runoff."""
     pool = DescriptorPool()
     for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
@@ -158,19 +158,19 @@ def _reflected_messages() -> DescriptorPool:
 
 def _check_bindable(host: str, port: int) -> None:
     """
-    Raise ServiceError if a port cannot be had, by a plain socket.
+    Raise ServiceError if a plain socket cannot be bound to the port.
 
-    gRPC itself would not say why, and would write a line of its own to standard error first.
+    gRPC itself would give no reason, and would print a message of its own to standard error.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # As gRPC has it: connections of a service that ended a moment ago are in nobody's way.
+        # gRPC sets this option, too. Without it, closed connections of an earlier service would block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ServiceError(_why_not_bound(host, port, str(error.strerror))) from None
+            raise ServiceError(_bind_error(host, port, str(error.strerror))) from None
 
 
-def _why_not_bound(host: str, port: int, reason: str) -> str:
+def _bind_error(host: str, port: int, reason: str) -> str:
     return f"cannot listen on port {port} of {host}: {reason}; choose another with --port, or 0 for any free one"

@@ -1,4 +1,4 @@
-"""Times the parts of a call inside the service and tells them in the trailing metadata of the reply."""
+"""Measures the parts of a call inside the service and sends them to the client in the call's trailing metadata."""
 
 import time
 
@@ -9,9 +9,10 @@ from runoff.rpc.call_times import CALL_TIMES_KEY, ServiceTimes, format_times
 
 class Stopwatch:
     """
-    The laps of one call: decode, queue, compute, encode, in this order.
+    The times of one call's parts: decode, queue, compute, encode, in this order.
 
-    They cost a call about 15 µs at both ends together, nearly all of it gRPC's handling of the metadata.
+    Measuring and sending them costs about 15 µs per call at both ends together, nearly all of it in gRPC's handling of
+    metadata.
     """
 
     __slots__ = ("_marks",)
@@ -20,12 +21,12 @@ class Stopwatch:
         self._marks = [time.perf_counter_ns()]
 
     def lap(self) -> None:
-        """End the part that runs and start the next."""
+        """End the current part and start the next."""
         self._marks.append(time.perf_counter_ns())
 
-    def tell(self, context: grpc.ServicerContext) -> None:
-        """Put the four laps into the trailing metadata of the call."""
+    def send(self, context: grpc.ServicerContext) -> None:
+        """Put the four times into the trailing metadata of the call."""
         start, decoded, turn, computed, encoded = self._marks
         times = ServiceTimes(decoded - start, turn - decoded, computed - turn, encoded - computed)
-        # One key for all parts: each further one would cost gRPC's Python layer as much again.
+        # All times share one key, because each further key would cost gRPC's Python layer the same time again.
         context.set_trailing_metadata(((CALL_TIMES_KEY, format_times(times)),))

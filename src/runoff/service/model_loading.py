@@ -1,4 +1,4 @@
-"""From model files to warm hosted models."""
+"""Reads model files, opens each model on a backend, and warms it up."""
 
 import logging
 import os
@@ -11,15 +11,15 @@ from runoff.backends.registry import ENGINES, open_in_process
 from runoff.errors import BackendUnavailable, UsageError, quote
 from runoff.models import go_json
 from runoff.models.mlp import Kind, Mlp
-from runoff.service.hosting import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel, HostedModels
 
 _logger = logging.getLogger(__name__)
-# Half a gigabyte of float64: a hundred thousand times the original service's network.
-MOST_UNTRAINED_WEIGHTS = 2**26
+# 512 MiB of float64.
+MAX_UNTRAINED_WEIGHTS = 2**26
 
 
 def untrained_mlp(kind: Kind, sizes: tuple[int, int, int], seed: int = 0) -> Mlp:
-    """Return a network of these sizes whose weights come from a seed, scaled so that outputs differ visibly."""
+    """Return a network with random weights, scaled so that its outputs clearly differ from each other."""
     input_size, hidden_size, output_size = sizes
     random = np.random.default_rng(seed)
     return Mlp(
@@ -32,47 +32,47 @@ def untrained_mlp(kind: Kind, sizes: tuple[int, int, int], seed: int = 0) -> Mlp
 
 
 def parse_sizes(text: str) -> tuple[int, int, int]:
-    """Return `64,128,8` as (input_size, hidden_size, output_size); UsageError if it is none."""
+    """Parse `64,128,8` into (input_size, hidden_size, output_size); raise UsageError for any other format."""
     parts = text.split(",")
     if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) <= 5 for part in parts):
         sizes = int(parts[0]), int(parts[1]), int(parts[2])
         weights = sizes[1] * (sizes[0] + sizes[2])
-        if all(1 <= size <= go_json.MAX_LAYER_SIZE for size in sizes) and weights <= MOST_UNTRAINED_WEIGHTS:
+        if all(1 <= size <= go_json.MAX_LAYER_SIZE for size in sizes) and weights <= MAX_UNTRAINED_WEIGHTS:
             return sizes
     raise UsageError(
         f"the sizes are {quote(text)}, expected input,hidden,output like 64,128,8, each 1 to {go_json.MAX_LAYER_SIZE}"
-        f" and at most {MOST_UNTRAINED_WEIGHTS} weights in all"
+        f" and at most {MAX_UNTRAINED_WEIGHTS} weights in all"
     )
 
 
 def read_models(paths: dict[str, Path], untrained: dict[str, Mlp]) -> dict[str, tuple[Mlp, bool]]:
-    """Read model files; returns name to model and whether it is untrained, those last."""
+    """Return name to model and whether it is untrained: first the models read from files, then the untrained ones."""
     trained = {name: (go_json.read(path), False) for name, path in paths.items()}
     return trained | {name: (mlp, True) for name, mlp in untrained.items()}
 
 
-def host(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> HostedModels:
+def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> HostedModels:
     """
-    Open every model on a backend and warm it.
+    Open every model on a backend and warm it up.
 
     Args:
-        models: Name to model and whether it is untrained.
+        models: Name to model and whether the model is untrained.
         engine: A key of registry.ENGINES.
-        device: `cpu`, `gpu` or `auto`: a GPU where there is one.
-        settings: Threads and spinning.
+        device: `cpu`, `gpu`, or `auto` for a GPU if there is one.
+        settings: Threads and spinning of the backends.
 
     Returns:
-        The hosted models, in the order given.
+        The opened models, in the same order.
 
     Raises:
-        UsageError: If the engine never runs on that device.
-        BackendUnavailable: If its package or its device is not there.
+        UsageError: If the engine does not support the device.
+        BackendUnavailable: If the engine's package is not installed or the device does not exist.
     """
     device_types = _device_types(engine, device)
     hosted = []
     for name, (mlp, untrained) in models.items():
-        backend = _open_on_one_of(device_types, engine, mlp, settings)
-        # All models of a service run where its first one does.
+        backend = _open_on_first_available(device_types, engine, mlp, settings)
+        # All models of a service run on the device that the first one was opened on.
         device_types = [backend.device.type]
         model = HostedModel(name, mlp, backend, untrained)
         model.warm_up()
@@ -81,18 +81,18 @@ def host(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings
 
 
 def _device_types(engine: str, device: str) -> list[str]:
-    """Return `cpu` and `gpu` in the order to try them."""
-    known = ENGINES[engine]
-    if device == "gpu" and "gpu" not in known:
+    """Return the device types to try, in order."""
+    supported = ENGINES[engine]
+    if device == "gpu" and "gpu" not in supported:
         raise UsageError(f"the engine {engine} never runs on a GPU; leave --device out or choose another engine")
     if device == "cpu":
-        # In a process of its own, a GPU that is not asked for is best not seen at all.
+        # Hide the GPU from the runtime, which might otherwise use it or reserve its memory.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return [device] if device != "auto" else [name for name in ("gpu", "cpu") if name in known]
+    return [device] if device != "auto" else [name for name in ("gpu", "cpu") if name in supported]
 
 
-def _open_on_one_of(device_types: list[str], engine: str, mlp: Mlp, settings: Settings) -> Backend:
-    """Open a model on the first device there is; why another was passed over is logged."""
+def _open_on_first_available(device_types: list[str], engine: str, mlp: Mlp, settings: Settings) -> Backend:
+    """Open a model on the first device type that works; log the reason for each that does not."""
     onnx = _convert(mlp) if engine == "onnxruntime" else None
     for device_type in device_types[:-1]:
         try:
@@ -103,7 +103,7 @@ def _open_on_one_of(device_types: list[str], engine: str, mlp: Mlp, settings: Se
 
 
 def _convert(mlp: Mlp) -> bytes:
-    # The conversion imports PyTorch, which no other engine should wait for.
+    # Imported here because conversion imports PyTorch, which takes seconds and which no other engine needs.
     from runoff.conversion import ConversionCache, convert
 
     return convert(mlp, cache=ConversionCache()).onnx

@@ -1,0 +1,118 @@
+"""The gRPC server interceptor that reports waiting threads to the call thread pool and limits open streams."""
+
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
+
+import grpc
+
+from runoff.service.call_threads import CallThreadPool
+
+# Open streams per method; each occupies a thread. A client with client-side health checking opens one Watch stream per
+# connection. Health has one streaming method and reflection another: together 48 of the pool's 64 threads.
+MAX_STREAMS = 24
+# Limit for the requests of health and reflection, which contain one name. gRPC's own packages parse them with protobuf,
+# and a hostile message of the largest size would keep the parser busy for a second while it holds the interpreter lock.
+_MAX_PARSED_BYTES = 65_536
+# grpc-stubs declare neither that a handler's functions may be None nor what a method handler is called with.
+_Handler: TypeAlias = Any
+
+
+class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc's own class takes no arguments
+    """
+    Wraps every method so that the thread pool can see which threads wait for a client.
+
+    gRPC receives the request of a unary method before it calls the handler, and the wait for it would be invisible. So
+    this class registers unary methods as streaming ones, which look the same on the wire, and receives the request
+    itself.
+    """
+
+    def __init__(self, pool: CallThreadPool) -> None:
+        self._pool = pool
+        self._wrapped: dict[str, _Handler] = {}
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], _Handler],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        """Return the wrapped handler of the called method, or None if the service has no such method."""
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = continuation(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = self._wrap(handler)
+        return wrapped
+
+    def _wrap(self, handler: _Handler) -> _Handler:
+        if handler.unary_unary:
+            return grpc.stream_unary_rpc_method_handler(
+                self._unary_response(handler), response_serializer=handler.response_serializer
+            )
+        receive = _receive_request if handler.unary_stream else _receive_requests
+        return grpc.stream_stream_rpc_method_handler(
+            self._response_stream(handler.unary_stream or handler.stream_stream, partial(receive, handler)),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _unary_response(self, handler: _Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
+        respond = handler.unary_unary
+
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+            with self._pool.waiting(context, replace_now=False):
+                request = _receive_request(handler, requests, context)
+            with self._pool.compute_slots:
+                return respond(request, context)
+
+        return handle
+
+    def _response_stream(
+        self, respond: Callable[..., Any], receive: Callable[..., Any]
+    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[Any]]:
+        stream_slots = threading.Semaphore(MAX_STREAMS)
+
+        def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+            if not stream_slots.acquire(blocking=False):
+                message = f"{MAX_STREAMS} streams of this method are open, which is the limit"
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+            try:
+                # gRPC's health servicer offers to send updates from the thread that changes the status, while it holds
+                # its lock: a client that reads nothing would then block everybody's health checks. On a pool thread
+                # that is marked as waiting, such a client blocks only its own stream.
+                with self._pool.waiting(context):
+                    yield from respond(receive(requests, context), context)
+            finally:
+                stream_slots.release()
+
+        return handle
+
+
+def _receive_requests(handler: _Handler, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+    """Yield the parsed requests of a streaming call."""
+    for message in requests:
+        yield _parse(handler, message, context)
+
+
+def _receive_request(handler: _Handler, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+    """Return the single request of a unary call; abort the call with gRPC's usual status if there is none."""
+    message = next(requests, None)
+    if message is None:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call ended without a request, expected one")
+    return _parse(handler, message, context)
+
+
+def _parse(handler: _Handler, message: bytes, context: grpc.ServicerContext) -> Any:
+    """Return a request as its handler expects it; abort the call if it is too long or malformed."""
+    if handler.request_deserializer is None:
+        return message
+    if len(message) > _MAX_PARSED_BYTES:
+        text = f"the request has {len(message)} bytes, the limit of this method is {_MAX_PARSED_BYTES}"
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+    try:
+        return handler.request_deserializer(message)
+    except Exception:
+        # Parsers raise different exceptions, all of which mean that the request is malformed.
+        context.abort(grpc.StatusCode.INTERNAL, f"the request of {len(message)} bytes is malformed")

@@ -1,0 +1,176 @@
+"""
+The thread pool that handles gRPC calls, and its protection against clients that open calls and send nothing.
+
+gRPC's Python server waits for a call's request on the thread that will handle the call. With a fixed pool, as many
+clients as the pool has threads could stop the service, health checks included, by opening one call each. In this pool,
+a thread that waits for a request does not count as a worker: the pool starts further threads, and once MAX_THREADS
+threads exist, it cancels the calls that have waited longest.
+
+`grpc.aio` needs no thread for a silent client, and was tried instead (grpcio 1.85, null engine, batch size 1, 150
+rounds taken in turns with this pool on a busy machine). With handlers in a pool of two threads, a call took 4.2 times
+[3.1, 5.0] as long in the median round and 1.39 times in the fastest rounds. With handlers inside the event loop, it
+took 1.12 times [1.01, 1.61] and 1.05 times, and a long forward pass held up every health check. 12 of 29 tests of
+starvation and shutdown failed: open health watches made the shutdown last the whole grace period, and clients
+that read nothing delayed it. Silent calls also count towards `maximum_concurrent_rpcs`, so they can use up that limit.
+`grpc.max_connection_idle_ms` closes only connections without any call, and `grpc.max_concurrent_streams` limits the
+calls of each connection but not the number of connections.
+
+Memory: gRPC receives a request only when a thread has been assigned to its call, and buffers at most a receive window
+before. So all clients together occupy at most max(MAX_THREADS, workers) x max_message_bytes with requests: 2 GiB for
+messages of 32 MiB. In addition, at most `workers` threads hold a decoded batch and a response.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
+
+import grpc
+
+# A request arrives with its call or a few milliseconds later. If a call has been queued for this long, the threads may
+# be waiting for requests that never arrive. Health checks commonly time out after 1 s, so several checks fit in.
+_MAX_QUEUE_S = 0.2
+_CHECK_INTERVAL_S = 0.05
+# Each check starts three threads per waiting thread: from 2 threads to 8 and to 32, so two checks reach MAX_THREADS.
+_STARTED_PER_WAIT = 3
+# Bounds the memory of requests, see above. Streams occupy at most three quarters of these threads
+# (call_interceptor.MAX_STREAMS).
+MAX_THREADS = 64
+# When MAX_THREADS threads wait, or the service shuts down, calls whose request has not arrived for this long are
+# cancelled. A shorter time would cancel large requests on slow connections; a longer one would delay other calls.
+_MAX_WAIT_S = 1.0
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class CallThreadPool(Executor):
+    """
+    The executor of a gRPC server: `workers` threads, and one more for each thread that waits for a request.
+
+    A thread that finishes a call takes the next one from the queue. A monitor thread starts further threads when calls
+    stay in the queue because the existing threads wait for requests.
+
+    Attributes:
+        compute_slots: A semaphore held while a received request is handled, so that at most `workers` threads compute.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.compute_slots = threading.BoundedSemaphore(workers)
+        self._workers = workers
+        self._max_threads = max(MAX_THREADS, workers)
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # When each task in `_tasks` was queued, oldest first.
+        self._queue_times: deque[float] = deque()
+        # Guards `_threads` and `_open_calls`, the number of calls that are queued or assigned to a thread.
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._open_calls = 0
+        # When each waiting call began to wait, oldest first.
+        self._wait_starts: dict[grpc.ServicerContext, float] = {}
+        self._has_queue = threading.Event()
+        self._is_shut_down = threading.Event()
+        threading.Thread(target=self._monitor, name="call-monitor", daemon=True).start()
+
+    def submit(
+        self, function: Callable[_Arguments, _Result], /, *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> "Future[_Result]":
+        """Queue a call."""
+        future: Future[_Result] = Future()
+        self._queue_times.append(time.monotonic())
+        self._tasks.put(partial(_complete, future, partial(function, *arguments, **named)))
+        with self._lock:
+            self._open_calls += 1
+            if self._open_calls > self._threads and not (self._threads < self._workers and self._start_thread()):
+                self._has_queue.set()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's signature
+        """Let the threads end after all queued calls; returns immediately."""
+        self._is_shut_down.set()
+        self._has_queue.set()
+        self._tasks.put(None)
+
+    @contextmanager
+    def waiting(self, context: grpc.ServicerContext, *, replace_now: bool = True) -> Iterator[None]:
+        """
+        Mark this thread as waiting for its client, so that the pool does not count it as a worker.
+
+        Args:
+            context: The call of that client. It may be cancelled when too many threads wait, or at shutdown.
+            replace_now: Start another thread immediately because this wait will be long, instead of when calls queue.
+        """
+        if replace_now:
+            with self._lock:
+                if self._threads < self._max_threads:
+                    self._start_thread()
+        self._wait_starts[context] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._wait_starts[context]
+
+    def cancel_longest_waits(self) -> None:
+        """Cancel the calls whose clients have kept a thread waiting for more than _MAX_WAIT_S."""
+        latest_start = time.monotonic() - _MAX_WAIT_S
+        # Other threads add and remove waits meanwhile; list() copies the items in one step.
+        for context, start in list(self._wait_starts.items()):
+            if start < latest_start:
+                # The status is CANCELLED because gRPC lets only the handling thread set another one.
+                context.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
+
+    def _start_thread(self) -> bool:
+        """Start a thread while holding the lock; return whether the operating system allowed it."""
+        try:
+            threading.Thread(target=self._handle_calls, name="call").start()
+        except RuntimeError:
+            # A container may limit threads. The monitor tries again while calls are queued.
+            return False
+        self._threads += 1
+        return True
+
+    def _handle_calls(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._queue_times.popleft()
+            task()
+            del task  # otherwise an idle thread would keep the finished call's request in memory
+            with self._lock:
+                self._open_calls -= 1
+                if self._threads - len(self._wait_starts) > self._workers:
+                    self._threads -= 1
+                    return
+        # Pass the end marker on to the next thread.
+        self._tasks.put(None)
+
+    def _monitor(self) -> None:
+        """Add threads or cancel waits while calls are queued; sleep otherwise."""
+        while self._has_queue.wait() and not self._is_shut_down.is_set():
+            self._has_queue.clear()
+            while self._queue_times and not self._is_shut_down.wait(_CHECK_INTERVAL_S):
+                with suppress(IndexError):  # a thread may have taken the last queued call just now
+                    # A moving queue is no proof of health: clients that open and drop calls move it a little.
+                    if time.monotonic() - self._queue_times[0] > _MAX_QUEUE_S:
+                        self._shorten_queue()
+
+    def _shorten_queue(self) -> None:
+        """Start threads in place of those that wait, or cancel the longest waits if no more threads can be started."""
+        with self._lock:
+            available = max(0, self._max_threads - self._threads)
+            missing = max(self._workers - self._threads, _STARTED_PER_WAIT * len(self._wait_starts))
+            started = [self._start_thread() for _ in range(min(available, missing, len(self._queue_times)))]
+        if not available or not all(started):
+            self.cancel_longest_waits()
+
+
+def _complete(future: "Future[_Result]", function: Callable[[], _Result]) -> None:
+    try:
+        result = function()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,167 @@
+"""The life of a service process: bind the port, load the models, answer calls, drain, exit."""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+
+from runoff.backends.base import Settings
+from runoff.models.mlp import Mlp
+from runoff.rpc.tls import ServerTls
+from runoff.service import model_loading, parent_watch
+from runoff.service.hosted_models import HostedModels
+from runoff.service.server import Server
+
+# A forward pass of the largest batch takes well under 1 s. The launcher waits a little longer than this.
+GRACE_S = 5.0
+# How long the process waits after the grace period for handlers that do not return.
+_EXIT_TIMEOUT_S = 2.0
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    The validated options of `runoff serve`.
+
+    Attributes:
+        host: Address to listen on.
+        port: Port to listen on, or 0 for any free one.
+        engine: A key of registry.ENGINES.
+        device: `auto`, `cpu` or `gpu`.
+        settings: Threads and spinning of the backend.
+        workers: Number of calls that are handled at the same time.
+        ready_fd: File descriptor to which one line of JSON is written when the service is ready.
+        tls: The server's certificate and the clients that it trusts; None for plain connections.
+        reflection: Whether clients may list the services by gRPC reflection.
+    """
+
+    host: str
+    port: int
+    engine: str
+    device: str
+    settings: Settings
+    workers: int
+    ready_fd: int | None = None
+    tls: ServerTls | None = None
+    reflection: bool = False
+
+
+class ShutdownRequest:
+    """
+    Waits for SIGTERM, SIGINT or the end of the parent process. A second signal ends the process immediately.
+
+    Attributes:
+        is_serving: Set when the service is ready. Before that, a request ends the process immediately.
+    """
+
+    def __init__(self) -> None:
+        self.is_serving = False
+        self._is_requested = False
+        self._signals = 0
+        # Python runs signal handlers between two bytecodes of the main thread. A signal that arrives just before that
+        # thread blocks on a lock would not wake it. Reading a pipe is safe, because the interpreter writes a byte into
+        # it as soon as the signal arrives. Handlers take no lock, because the interrupted thread may hold it.
+        self._wakeup_read, wakeup_write = os.pipe()
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        self._wakeup_write = wakeup_write
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGINT, self._on_signal)
+        parent_watch.set_orphan_handler(self._request)
+
+    def wait(self) -> None:
+        """Return when shutdown is requested."""
+        while not self._is_requested:
+            os.read(self._wakeup_read, 1)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        self._signals += 1
+        if self._signals > 1:
+            exit_now(128 + number)
+        self._request()
+
+    def _request(self) -> None:
+        if not self.is_serving:
+            # No call is in flight while models are loaded, and an import cannot be interrupted cleanly.
+            exit_now(0)
+        self._is_requested = True
+        with suppress(BlockingIOError):  # a full pipe wakes the waiting thread as well
+            os.write(self._wakeup_write, b"\0")
+
+
+def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
+    """
+    Serve models until shutdown is requested.
+
+    Args:
+        options: The options of `runoff serve`.
+        models: Name to model and whether the model is untrained.
+
+    Returns:
+        The exit code 0.
+
+    Raises:
+        RunoffError: If the port cannot be bound or a backend cannot be opened.
+    """
+    shutdown = ShutdownRequest()
+    server = Server(options.host, options.port, options.workers, tls=options.tls, reflection_enabled=options.reflection)
+    server.start(models)
+    try:
+        hosted = model_loading.open_models(models, options.engine, options.device, options.settings)
+        # Set before calls are answered, so that a signal between the two lines cannot cut off the first calls.
+        shutdown.is_serving = True
+        server.serve(hosted)
+        _announce(options, server, hosted)
+        shutdown.wait()
+        _logger.info("shutting down: calls in flight have %g s to finish", GRACE_S)
+    finally:
+        drained = server.stop(GRACE_S if shutdown.is_serving else 0.0)
+    # Short waits, because the handler of a second signal runs between them.
+    while not drained.wait(0.1):
+        pass
+    # The interpreter joins the call threads at exit, and a thread that hangs in a backend would keep the process alive.
+    exit_after(_EXIT_TIMEOUT_S)
+    return 0
+
+
+def exit_now(exit_code: int) -> None:
+    """End this process immediately, without joining its threads."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        # Flushing raises in a signal handler that has interrupted a write.
+        os._exit(exit_code)
+
+
+def exit_after(delay_s: float) -> None:
+    """End this process with exit code 0 after a delay, unless it has ended by then."""
+    timer = threading.Timer(delay_s, exit_now, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+def _announce(options: Options, server: Server, hosted: HostedModels) -> None:
+    """Report on standard output, and to the launcher, that the service is ready."""
+    backend = hosted.models[0].backend
+    models = ", ".join(
+        f"{model.name} ({model.mlp.description}{', untrained' if model.untrained else ''})" for model in hosted.models
+    )
+    # The description contains →, which some locales cannot encode.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    device = f"{backend.device.type.upper()} {backend.device.name}".strip()
+    print(f"serving on {server.address}: {options.engine} on {device}: {models}", flush=True)  # noqa: T201
+    for model in hosted.models:
+        if model.untrained:
+            _logger.warning("%s is untrained: its outputs are meaningless", model.name)
+    if options.ready_fd is not None:
+        ready = {"host": server.host, "port": server.port, "pid": os.getpid(), "nonce": server.nonce}
+        with os.fdopen(options.ready_fd, "w") as pipe:
+            pipe.write(json.dumps(ready) + "\n")
