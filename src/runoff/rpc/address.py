@@ -100,4 +100,4 @@ def _check_host(host: str, text: str) -> None:
     # Digits and dots are a mistyped IPv4 address, even where a resolver would accept them as a name.
     numeric = host.replace(".", "").isdigit()
     if not (_is_ip_address(host) if numeric else _HOST_NAME.match(host)):
-        raise UsageError(f"the address {quote(text)} has no host that could exist: {quote(host)}; {_EXAMPLE}")
+        raise UsageError(f"the address {quote(text)} has the invalid host {quote(host)}; {_EXAMPLE}")
