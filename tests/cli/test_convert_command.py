@@ -18,7 +18,7 @@ from tests.support.models import random_mlp
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """A folder with a policy and a value network."""
+    """A folder with the model files of a policy and a value network."""
     folder = tmp_path / "models"
     folder.mkdir()
     save(folder / "p.model", random_mlp())
@@ -49,7 +49,7 @@ def test_each_model_becomes_a_verified_file_and_a_line(models: Path, capsys: pyt
 
 
 def test_file_is_written_next_to_its_model_by_default(models: Path) -> None:
-    """Users look for the converted file next to the original one first."""
+    """Users expect the ONNX file next to its model file."""
     run(models / "p.model")
     assert ["p.model", "p.onnx", "v.model"] == sorted(path.name for path in models.iterdir())
 
@@ -83,14 +83,14 @@ def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureF
 
 
 def test_opset_option_sets_the_opset_of_the_file(models: Path) -> None:
-    """An older runtime reads only files of an older opset."""
+    """Users with an older runtime need ONNX files of an older opset."""
     run(models / "p.model", "--opset", "20")
     assert 20 == onnx.load(models / "p.onnx").opset_import[0].version
     assert 20 != DEFAULT_OPSET
 
 
 def test_opset_zero_is_a_usage_error(models: Path) -> None:
-    """The mistake must be reported before PyTorch is imported, which takes seconds."""
+    """An invalid opset must be reported before PyTorch is imported, which takes seconds."""
     assert 2 == run(models, "--opset", "0")
 
 
@@ -104,7 +104,7 @@ def test_up_to_date_file_is_left_unchanged(models: Path, capsys: pytest.CaptureF
 
 
 def test_file_of_an_older_version_of_the_model_is_replaced(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After retraining, the old file would be benchmarked in place of the new network."""
+    """After retraining a model, a stale ONNX file would be benchmarked in place of the new network."""
     run(models / "p.model")
     save(models / "p.model", random_mlp(seed=1))
     assert 0 == run(models / "p.model")
@@ -113,7 +113,7 @@ def test_file_of_an_older_version_of_the_model_is_replaced(models: Path, capsys:
 
 
 def test_file_that_runoff_did_not_write_is_not_overwritten(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file may be the only copy of somebody's work."""
+    """An ONNX file that runoff did not write may be the only copy of somebody's work."""
     (models / "p.onnx").write_bytes(b"mine")
     assert 1 == run(models / "p.model")
     assert b"mine" == (models / "p.onnx").read_bytes()
@@ -121,7 +121,7 @@ def test_file_that_runoff_did_not_write_is_not_overwritten(models: Path, capsys:
 
 
 def test_force_overwrites_a_file_that_runoff_did_not_write(models: Path) -> None:
-    """The error message recommends --force for this case."""
+    """The error message about an existing ONNX file recommends --force, so --force must work."""
     (models / "p.onnx").write_bytes(b"mine")
     assert 0 == run(models / "p.model", "--force")
     assert convert(random_mlp()).onnx == (models / "p.onnx").read_bytes()
@@ -137,13 +137,13 @@ def test_force_converts_again_and_replaces_cached_entries(models: Path, own_cach
 
 
 def test_folder_that_cannot_be_created_is_a_usage_error(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The mistake must be reported before minutes of conversions, not after them."""
+    """An unusable output folder must be reported before minutes of conversions, not after them."""
     assert 2 == run(models, "-o", models / "p.model" / "out")
     assert "cannot be created" in capsys.readouterr().err
 
 
 def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The folder must stay, the message must name it, and the other models must be converted."""
+    """A folder named like the ONNX file must stay, and the other models must still be converted."""
     (models / "p.onnx").mkdir()
     assert 1 == run(models, "--force")
     assert (models / "v.onnx").is_file()
@@ -151,7 +151,7 @@ def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys:
 
 
 def test_same_model_twice_is_an_error_before_anything_is_written(models: Path) -> None:
-    """The second conversion would overwrite the file of the first."""
+    """If a model is given twice, its second conversion would overwrite the file of the first."""
     assert 1 == run(models / "p.model", models)
     assert ["p.model", "v.model"] == sorted(path.name for path in models.iterdir())
 
@@ -164,7 +164,7 @@ def test_path_may_contain_spaces_and_newlines(tmp_path: Path) -> None:
 
 
 def test_warning_of_an_ill_conditioned_model_is_shown(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The conversion succeeds, but the user must know that float32 rounding changes the outputs."""
+    """An ill-conditioned model converts, but the user must know that float32 rounding changes its outputs."""
     mlp = random_mlp()
     weights = mlp.weights_output.copy() * 1e7
     weights[1] = weights[0]
@@ -189,7 +189,7 @@ def test_ascii_output_is_not_an_error(models: Path, own_cache_folder: Path) -> N
     assert "p: policy 5?7?3" in ended.stdout
 
 
-# Restores the handler that raises KeyboardInterrupt: a process started while SIGINT is ignored would ignore it as well.
+# Run `runoff` with Python's SIGINT handler, because a process started by a background shell ignores SIGINT.
 INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -200,7 +200,7 @@ sys.exit(main())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pipe of a given size")
 def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_cache_folder: Path) -> None:
-    """Ctrl-C in the middle must give exit code 130 without a traceback, and must leave no partial file."""
+    """Ctrl-C during a conversion must give exit code 130 without a traceback, and must leave no partial file."""
     for seed in range(100):
         save(models / f"n{seed:03}.model", random_mlp(seed=seed))
     run(models / "p.model", models / "v.model", "-o", models / "warm")  # Fill the cache with templates.
@@ -211,7 +211,7 @@ def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_c
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # The process waits when this pipe is full, so it cannot finish before it is interrupted, however slow this is.
+        # The command blocks when this pipe is full, so it cannot finish before the signal arrives.
         pipesize=4096,
     )
     assert process.stdout is not None

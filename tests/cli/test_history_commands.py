@@ -17,7 +17,7 @@ def _fill(folder: Path, latencies_s: list[float]) -> None:
 
 
 def test_history_shows_a_change_with_its_first_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first run after the change leads the user to the commit that caused it."""
+    """The first run after a change leads the user to the commit that caused the change."""
     _fill(tmp_path, [1e-3] * 10 + [1.5e-3] * 10)
     assert main(["history", "--storage", str(tmp_path)]) == 0
     assert "+50% since 0011 of 2026-01-01" in capsys.readouterr().out
@@ -89,6 +89,6 @@ def test_invalid_argument_is_a_usage_error(tmp_path: Path, arguments: list[str])
 
 
 def test_missing_folder_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The message must name the option that selects another folder."""
+    """The message about a missing folder must name the option that selects another one."""
     assert main(["history", "--storage", str(tmp_path / "nowhere")]) == 2
     assert "--storage" in capsys.readouterr().err

@@ -21,13 +21,13 @@ def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bug reports quote this line."""
+    """Bug reports quote the output of `runoff --version`."""
     assert EXIT_OK == main(["--version"])
     assert f"runoff {metadata.version('runoff')}\n" == capsys.readouterr().out
 
 
 def test_version_is_printed_without_heavy_imports() -> None:
-    """Importing PyTorch or TensorFlow takes seconds, which nobody should wait for to see a version."""
+    """`runoff --version` must not import PyTorch or TensorFlow, which takes seconds."""
     code = (
         f"import sys; from runoff.cli.main import main; main(['--version']);print(sorted({HEAVY!r} & set(sys.modules)))"
     )
@@ -37,7 +37,7 @@ def test_version_is_printed_without_heavy_imports() -> None:
 
 
 def test_command_without_arguments_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """A newcomer types `runoff` first; the exit code is still an error, because nothing was done."""
+    """A newcomer types `runoff` first. The exit code is an error, because scripts need a subcommand."""
     assert EXIT_USAGE == main([])
     assert capsys.readouterr().out == help_of(capsys)
 
@@ -56,7 +56,7 @@ def test_help_of_a_subcommand_contains_an_example(name: str, capsys: pytest.Capt
 
 
 def test_unknown_subcommand_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """The message must list the valid subcommands."""
+    """The error message for a mistyped subcommand must list the valid ones."""
     with pytest.raises(SystemExit) as exited:
         main(["convrt"])
     assert EXIT_USAGE == exited.value.code

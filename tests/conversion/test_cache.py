@@ -96,7 +96,7 @@ def test_damaged_entry_is_logged_and_replaced(
 def test_entry_under_the_name_of_another_network_is_a_miss(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An intact entry that was copied or renamed contains the wrong network."""
+    """A cache entry that was copied or renamed is intact but contains the wrong network."""
     other = random_mlp(seed=1)
     cache.path_of(other.digest, DEFAULT_OPSET).write_bytes(kept[2].read_bytes())
     assert cache.load(other.digest, DEFAULT_OPSET) is None
@@ -142,13 +142,13 @@ def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path)
 
 
 def test_environment_variable_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """CI systems preserve only certain folders between jobs."""
+    """CI systems preserve only certain folders between jobs, so the folder of the cache must be configurable."""
     monkeypatch.setenv("RUNOFF_CACHE_DIR", str(tmp_path / "mine"))
     assert tmp_path / "mine" == default_folder()
 
 
 def test_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default nothing may be written into the working folder."""
+    """By default the cache must not write into the working folder."""
     monkeypatch.delenv("RUNOFF_CACHE_DIR")
     assert "runoff" == default_folder().name
     assert default_folder().is_absolute()

@@ -146,7 +146,7 @@ REJECTED = {
 def test_unusable_file_is_rejected_with_its_reason(
     content: bytes | onnx.ModelProto, reason: str, tmp_path: Path
 ) -> None:
-    """The user needs one line that gives the file and the fault."""
+    """The error message for an unusable ONNX file must give the file and the fault in one line."""
     assert reason in error_message(tmp_path, content)
 
 
@@ -158,7 +158,7 @@ def test_pickle_is_rejected_by_its_name_before_it_is_read(name: str, tmp_path: P
 
 
 def test_pickle_with_an_onnx_suffix_is_not_unpickled(tmp_path: Path) -> None:
-    """An attacker chooses the file name. If this pickle is opened, it creates a folder."""
+    """An attacker may name a pickle `net.onnx`; the pickle in this test would create a folder if it were unpickled."""
 
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -179,7 +179,7 @@ def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
 
 
 def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
-    """The benchmark needs the sizes to create input batches."""
+    """The benchmark needs the sizes of a user's ONNX model to create input batches."""
     model = read_onnx(write(tmp_path, linear_model()))
     assert (3, 2, None) == (model.input_size, model.output_size, model.fixed_batch_size)
     assert "ONNX 3→2" == model.description
@@ -213,7 +213,7 @@ def test_own_conversion_can_be_read_back(tmp_path: Path) -> None:
 
 
 def test_files_with_other_weights_have_other_digests(tmp_path: Path) -> None:
-    """The history identifies files by digest, so different files must not share one."""
+    """The history identifies ONNX files by digest, so different files must not share one."""
     first = read_onnx(write(tmp_path, linear_model(), "a.onnx"))
     second = read_onnx(write(tmp_path, linear_model(weights=np.zeros((3, 2), np.float32)), "b.onnx"))
     assert first.digest != second.digest

@@ -99,14 +99,14 @@ def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> Non
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" not in str(model.id)])
 def test_log_softmax_instead_of_softmax_is_caught(mlp: Mlp) -> None:
-    """An earlier converter for these models made this mistake."""
+    """An earlier converter for these models used log-softmax by mistake."""
     with pytest.raises(ParityError, match="head of the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Softmax", "LogSoftmax")))
 
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" in str(model.id)])
 def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
-    """An earlier converter made this mistake; for large positive logits both functions return 1."""
+    """An earlier converter used tanh by mistake; for large positive logits, tanh and sigmoid both return 1."""
     with pytest.raises(ParityError, match="head of the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Sigmoid", "Tanh")))
 
@@ -124,7 +124,7 @@ def test_softmax_over_the_batch_is_caught() -> None:
 
 
 def test_missing_activation_is_caught() -> None:
-    """Without the relu between them, the two layers compute a linear function."""
+    """If the relu is lost in a conversion, the two layers compute a linear function."""
     mlp = random_mlp()
     with pytest.raises(ParityError, match="logit"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Relu", "Identity")))
@@ -166,14 +166,14 @@ def test_ill_conditioned_model_gives_a_warning() -> None:
 
 
 def test_ordinary_model_gives_no_warning() -> None:
-    """Users would ignore the warning if it appeared for every model."""
+    """Users would ignore the warning about float32 if it appeared for every model."""
     report = convert(random_mlp()).accuracy
     assert report is not None
     assert report.warning is None
 
 
 def test_probe_samples_contain_zeros_and_binary_and_real_vectors() -> None:
-    """Some errors appear only for one of these kinds of input."""
+    """Some conversion errors appear only for zeros, only for 0/1 vectors or only for real numbers."""
     samples = probe_samples(81)
     is_binary = ((samples == 0) | (samples == 1)).all(axis=1)
     assert (samples == 0).all(axis=1).any()

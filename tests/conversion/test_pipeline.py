@@ -28,7 +28,7 @@ KINDS = [pytest.param(kind, id=str(kind)) for kind in Kind]
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_converted_model_agrees_with_the_reference(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """This repeats the parity check with other samples and another batch size, in case the check itself is wrong."""
+    """Other samples and another batch size show whether the built-in parity check itself is wrong."""
     mlp = random_mlp(kind, *sizes)
     batch = np.random.default_rng(1).normal(size=(17, sizes[0])).astype(np.float32)
     (found,) = open_single_thread_session(convert(mlp).onnx).run(["output"], {"input": batch})
@@ -137,7 +137,7 @@ def test_graph_that_depends_on_sizes_is_not_shared() -> None:
 
 
 def test_conversion_has_a_description_and_sizes() -> None:
-    """Messages and table titles identify conversions by this description."""
+    """Messages and table titles identify a conversion by its kind and sizes."""
     model = convert(random_mlp())
     assert "policy 5→7→3" == model.description
     assert (5, 3, None) == (model.input_size, model.output_size, model.fixed_batch_size)

@@ -28,7 +28,7 @@ def test_file_within_the_limit_is_read(tmp_path: Path) -> None:
 
 
 def test_file_over_the_limit_is_rejected_with_both_sizes(tmp_path: Path) -> None:
-    """The message must give the size found and the size allowed."""
+    """The message about a large file must give its size and the size allowed."""
     (tmp_path / "file").write_bytes(b"x" * 101)
     assert "has 101 bytes, expected at most 100" in error_message(tmp_path / "file")
 
@@ -67,7 +67,7 @@ def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @posix
 def test_message_gives_the_target_of_a_dangling_link(tmp_path: Path) -> None:
-    """The message "no such file" would be confusing, because `ls` shows the link."""
+    """For a dangling link, the message "no such file" would be confusing, because `ls` shows the link."""
     (tmp_path / "link").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist" in error_message(tmp_path / "link")
 
@@ -83,12 +83,12 @@ def test_link_to_a_file_is_followed(tmp_path: Path) -> None:
 @posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root can read every file")
 def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
-    """The message must contain the operating system's reason."""
+    """The message about an unreadable file must contain the operating system's reason."""
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0)
     assert "cannot be read: Permission denied" in error_message(tmp_path / "file")
 
 
 def test_path_with_a_null_byte_is_rejected() -> None:
-    """Python raises a ValueError for such a path; it must become a ModelError."""
+    """Python raises a ValueError for a path with a null byte; it must become a ModelError."""
     assert "cannot be read" in error_message(Path("a\0b"))

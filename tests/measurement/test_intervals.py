@@ -27,7 +27,7 @@ def test_ratio_interval_covers_the_truth_of_correlated_rounds() -> None:
 
 
 def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
-    """This is why blocks are resampled: resampling single rounds gives intervals that are far too narrow."""
+    """Rounds are resampled in blocks, because resampling single rounds gives intervals that are far too narrow."""
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):

@@ -23,7 +23,7 @@ class Clock:
 
 
 def test_constant_call_is_steady_with_its_own_duration() -> None:
-    """The number of calls per round is computed from this duration."""
+    """The number of calls per round is computed from the duration that the warm-up measures."""
     clock = Clock(repeat(1_000_000))
     warm = warm_up(clock.call, clock.read)
     assert (True, 1_000_000) == (warm.steady, warm.call_ns)
@@ -43,7 +43,7 @@ def test_warm_up_goes_on_while_the_call_gets_faster() -> None:
 
 
 def test_call_that_never_settles_is_reported_as_unsteady() -> None:
-    """The warm-up must end after its time limit, and the record must show that the call was not steady."""
+    """The warm-up of an unsteady call must end at the time limit, and the record must show that it was unsteady."""
     clock = Clock(30_000_000 * (1 + n % 2) for n in range(10_000))
     assert not warm_up(clock.call, clock.read).steady
 

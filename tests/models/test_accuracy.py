@@ -22,7 +22,7 @@ def test_right_outputs_pass() -> None:
 
 
 def test_message_gives_sample_and_output_of_a_wrong_number() -> None:
-    """The position helps to tell a wrong weight from swapped rows or columns."""
+    """The position of a wrong output helps to tell a wrong weight from swapped rows or columns."""
     outputs = right_outputs()
     outputs[4, 2] += 0.01
     with pytest.raises(ParityError, match=r"backend: sample 4, output 2 is .*, expected .* \(float64 reference\)"):
@@ -40,7 +40,7 @@ def test_output_that_is_not_finite_is_wrong(number: float) -> None:
 
 @pytest.mark.parametrize("shape", [(6,), (5, 3), (6, 4), (6, 3, 1)])
 def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
-    """NumPy would broadcast the arrays and compare unrelated elements."""
+    """NumPy would broadcast outputs of a wrong shape and compare unrelated elements."""
     with pytest.raises(ShapeError, match="expected \\(6, 3\\)"):
         accuracy.check("backend", MLP, BATCH, np.zeros(shape, np.float32))
 

@@ -16,7 +16,7 @@ from tests.support.model_json import POLICY, VALUE, encoded, error_message, with
 
 @pytest.mark.parametrize("literal", ["0", "-0", "0.0"])
 def test_bare_integer_as_a_values_bias_is_valid(literal: str) -> None:
-    """Real value networks contain the bare integer in `"biasOutput":0`."""
+    """In real value networks the bias is often the integer 0 rather than 0.0."""
     assert 0 == go_json.parse(with_literal(VALUE, "biasOutput", literal), "net.model").biases_output[0]
 
 
@@ -35,14 +35,14 @@ def test_bare_integer_as_a_values_bias_is_valid(literal: str) -> None:
 def test_number_that_overflows_is_rejected_with_its_place(
     literal: str, found: str, document: dict[str, Any], key: str
 ) -> None:
-    """The number would become infinity in float64, or in float32, with which every runtime computes."""
+    """A number over the range of float32 would become infinity in every runtime."""
     message = error_message(with_literal(document, key, literal))
     assert found in message
     assert key in message
 
 
 def test_message_gives_row_and_column_of_a_number_in_a_matrix() -> None:
-    """The key alone does not help to find one number among thousands."""
+    """The key alone does not help to find one invalid number among thousands."""
     document = json.loads(encoded(POLICY))
     document["weightsInputHidden"][2][3] = 1e39
     assert "weightsInputHidden[2][3] is 1e+39" in error_message(encoded(document))
@@ -59,7 +59,7 @@ def test_missing_key_is_named(key: str) -> None:
 @pytest.mark.parametrize("rename", [lambda key: f"{key}Policy", str.lower], ids=["suffix", "lower-case"])
 @pytest.mark.parametrize("key", sorted(POLICY))
 def test_message_suggests_the_misspelled_key(key: str, rename: Callable[[str], str]) -> None:
-    """The misspelled key is the one that the user has to rename."""
+    """If a key is misspelled, the user has to find the wrong key rather than the missing one."""
     document = {rename(k) if k == key else k: v for k, v in POLICY.items()}
     assert f"the key {key} is missing; found '{rename(key)}', did you mean {key}?" in error_message(encoded(document))
 
@@ -97,7 +97,7 @@ def test_ragged_row_is_named(row: int) -> None:
 
 
 def test_message_recognises_a_transposed_matrix() -> None:
-    """Exporters that store rows of inputs instead of rows of outputs make this mistake."""
+    """Other exporters store weight matrices transposed, which a user can correct easily once it is known."""
     transposed = np.transpose(POLICY["weightsInputHidden"]).tolist()
     message = error_message(encoded(POLICY | {"weightsInputHidden": transposed}))
     assert "weightsInputHidden has shape (5, 7), expected (7, 5)" in message
@@ -113,14 +113,14 @@ def test_message_recognises_a_transposed_matrix() -> None:
     ],
 )
 def test_message_gives_both_numbers_if_a_size_disagrees_with_an_array(key: str, found: str) -> None:
-    """Only the user can decide whether the size or the array is wrong."""
+    """If a size disagrees with an array, only the user can decide which of the two is wrong."""
     assert any(part in error_message(encoded(POLICY | {key: POLICY[key] + 1})) for part in found.split("|"))
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", {}, [], [1], ["x"], [[1], "x"], [[[1]] * 5] * 7])
 @pytest.mark.parametrize("key", ["weightsInputHidden", "weightsHiddenOutput"])
 def test_value_that_is_not_a_matrix_is_rejected(key: str, value: object) -> None:
-    """The message must name the key, whatever its value is."""
+    """The error message must name the key whose value is not a matrix, whatever the value is."""
     assert key in error_message(encoded(POLICY | {key: value}))
 
 
@@ -137,7 +137,7 @@ def test_bias_that_is_not_a_number_is_rejected(value: object) -> None:
 
 
 def test_both_biases_are_rejected() -> None:
-    """The file would be a policy network and a value network at once."""
+    """A file with the keys of both kinds would be a policy network and a value network at once."""
     assert "biasesOutput and biasOutput are both present" in error_message(encoded(POLICY | {"biasOutput": 0}))
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runoff.models import go_json, go_json_writer
 from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
+from tests.support.test_size import scaled
 
 REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 
@@ -32,6 +33,7 @@ def test_real_file_comes_back_byte_for_byte(path: Path) -> None:
     assert path.read_bytes() == go_json_writer.encode(go_json.read(path))
 
 
+@settings(max_examples=scaled(1000))
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_number_is_written_as_json_that_reads_back_exactly(number: float) -> None:
     """The shortest decimals must still give the same float64, and minus zero must keep its sign."""

@@ -60,7 +60,7 @@ def test_head_does_not_overflow(kind: Kind, logit: float) -> None:
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_errors_of_float32_logits_are_within_the_tolerance(kind: Kind, scale: float) -> None:
-    """If the bound were too small, correct backends would fail the accuracy check."""
+    """If the bound on float32 errors were too small, correct backends would fail the accuracy check."""
     mlp = random_mlp(kind, 81, 64, 9)
     mlp = replace(mlp, weights_output=mlp.weights_output * scale)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
@@ -69,7 +69,7 @@ def test_errors_of_float32_logits_are_within_the_tolerance(kind: Kind, scale: fl
 
 
 def test_tolerance_is_at_most_a_hundred_times_the_real_error() -> None:
-    """If the bound were far too large, wrong models would pass the accuracy check."""
+    """If the bound on float32 errors were far too large, wrong models would pass the accuracy check."""
     mlp = random_mlp(Kind.POLICY, 81, 64, 9)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
     errors = np.abs(float32_forward(mlp, batch) - mlp.logits(batch))
@@ -77,7 +77,7 @@ def test_tolerance_is_at_most_a_hundred_times_the_real_error() -> None:
 
 
 def test_tolerance_is_tiny_where_one_logit_is_far_above_the_rest() -> None:
-    """Rounding cannot change such an output even if the logits are huge, so a different output must not pass."""
+    """If one logit is far above the rest, rounding cannot change the outputs, so different outputs must not pass."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e9)
     assert mlp.output_tolerance(np.ones((2, 5))).max() < 1e-6
@@ -97,7 +97,7 @@ def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
 
 
 def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
-    """The tolerance is printed as the possible effect of float32, so it must not be larger than that effect."""
+    """The tolerance is shown to users as the possible effect of float32 rounding, so it must not exaggerate."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     batch = np.random.default_rng(0).normal(size=(1, 5))
@@ -139,7 +139,7 @@ def test_digest_never_changes() -> None:
 
 
 def test_weights_cannot_be_changed() -> None:
-    """The digest is computed only once, so it would not describe changed weights."""
+    """A network's digest is computed only once, so it would not describe changed weights."""
     with pytest.raises(ValueError, match="read-only"):
         random_mlp().weights_hidden[0, 0] = 1.0
 
@@ -167,14 +167,14 @@ def test_callers_array_is_copied() -> None:
     ids=lambda change: "-".join(f"{key}-{np.shape(value)}" for key, value in change.items()),
 )
 def test_shapes_that_do_not_fit_are_rejected(change: dict[str, object]) -> None:
-    """NumPy would broadcast the arrays and compute meaningless outputs."""
+    """NumPy would broadcast weights of wrong shapes and compute meaningless outputs."""
     with pytest.raises(ModelError, match="expected"):
         replace(random_mlp(), **change)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, 1e39])
 def test_number_that_is_not_finite_as_float32_is_rejected(number: float) -> None:
-    """All runtimes compute in float32, where such a weight becomes infinity."""
+    """All runtimes compute in float32, where a weight of 1e39 becomes infinity."""
     with pytest.raises(ModelError, match="not finite as float32"):
         replace(random_mlp(), biases_hidden=np.full(7, number))
 
@@ -187,5 +187,5 @@ def test_batch_of_another_shape_is_rejected(shape: tuple[int, ...]) -> None:
 
 
 def test_description_is_kind_and_sizes() -> None:
-    """Messages and table titles identify models by this description."""
+    """Messages and table titles identify a model by its kind and sizes."""
     assert ("policy 5→7→3", "value 5→7→1") == (random_mlp().description, random_mlp(Kind.VALUE).description)

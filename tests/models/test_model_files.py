@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_stands_for_its_model_files_in_order(folder: Path) -> None:
-    """Other files in the folder, such as notes, are not models."""
+    """A folder of models may contain other files, such as notes."""
     assert [("a", folder / "a.model"), ("b", folder / "b.model")] == list(find([str(folder)]).items())
 
 
@@ -48,7 +48,7 @@ def test_empty_list_of_paths_is_an_error() -> None:
 
 
 def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    """The user most likely named the wrong folder."""
+    """If a folder contains no model files, the user most likely named the wrong folder."""
     with pytest.raises(ModelError, match=r"the folder contains no \.model files"):
         find([str(tmp_path)])
 
@@ -60,14 +60,14 @@ def test_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
-    """The message must contain the path that does not exist."""
+    """The error message for a missing model file must contain its path."""
     with pytest.raises(ModelError, match=r"gone\.model: no such file or folder"):
         find([str(tmp_path / "gone.model")])
 
 
 @pytest.mark.parametrize("other", ["a.model", "./a.model", "sub/../a.model", "link.model"])
 def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
-    """The model would be converted, timed and reported twice, even if the second path is a link."""
+    """A model that is named twice would be converted and timed twice, even if the second path is a link."""
     (folder / "sub").mkdir()
     (folder / "link.model").symlink_to(folder / "a.model")
     with pytest.raises(ModelError, match="the same file is named twice"):
@@ -76,7 +76,7 @@ def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
 
 @pytest.mark.parametrize("other", ["sub/a.model", "a.json", "sub/a.json"])
 def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
-    """The ONNX files and records of the two models would overwrite each other."""
+    """If two models had one name, their ONNX files and records would overwrite each other."""
     (folder / "sub").mkdir()
     (folder / other).write_text("")
     with pytest.raises(ModelError, match="both would be called a; rename one"):

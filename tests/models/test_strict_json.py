@@ -41,13 +41,13 @@ NESTED = {
 
 @pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in NESTED.items()])
 def test_deep_nesting_is_rejected_without_a_traceback(content: bytes) -> None:
-    """A recursive parser could overflow the stack and crash the process."""
+    """Deeply nested JSON can overflow the stack of a recursive parser and crash the process."""
     assert "nested too deeply" in error_message(content)
 
 
 @pytest.mark.parametrize("key", ["inputSize", "biasesHidden"])
 def test_integer_of_thousands_of_digits_is_rejected(key: str) -> None:
-    """Python refuses to convert it, with a ValueError about an interpreter setting that few users know."""
+    """For such an integer Python raises a ValueError about an interpreter setting that few users know."""
     assert "an integer of 5000 digits" in error_message(with_literal(POLICY, key, "1" * 5000))
 
 
@@ -69,7 +69,7 @@ BROKEN = {
 
 @pytest.mark.parametrize(("content", "reason"), [pytest.param(*case, id=name) for name, case in BROKEN.items()])
 def test_content_that_is_not_a_json_object_is_rejected(content: bytes, reason: str) -> None:
-    """The message must state what is wrong, because each fault has a different remedy."""
+    """Each fault of a JSON file has a different remedy, so the message must state the fault."""
     assert reason in error_message(content)
 
 

@@ -52,7 +52,7 @@ def test_run_of_another_suite_is_read(tmp_path: Path) -> None:
     ids=["empty", "brace", "html", "list", "no-fields", "string", "deep", "binary", "truncated"],
 )
 def test_file_that_is_not_a_run_is_rejected_with_its_name(tmp_path: Path, content: bytes) -> None:
-    """Skipping a truncated newest run silently would compare with an older run instead."""
+    """If a truncated newest run were skipped silently, the user would compare with an older one unawares."""
     path = tmp_path / "0001_run.json"
     path.write_bytes(content)
     with pytest.raises(RecordError, match=r"0001_run\.json"):
@@ -96,7 +96,7 @@ def _without(name: str) -> Callable[[Run], None]:
     ],
 )
 def test_hand_edited_run_is_rejected(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """Tables divide by some of these numbers, so each must be finite and in its valid range."""
+    """Tables divide by numbers of a saved run, so each must be finite and in its valid range."""
     run = copy.deepcopy(plain_run())
     edit(run)
     with pytest.raises(RecordError, match="0001_run"):

@@ -29,7 +29,7 @@ def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypa
 
 
 def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
-    """pytest-benchmark's own commands find saved runs by these names."""
+    """pytest-benchmark's own commands find saved runs by file names with increasing numbers."""
     store = store_in(tmp_path)
     store.save(plain_run(), "first")
     store.save(plain_run(), "second")
@@ -53,7 +53,7 @@ def test_newest_run_comes_first(tmp_path: Path) -> None:
 
 
 def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
-    """The caller must be able to report the broken files, and the user may want to repair them."""
+    """Users must see which saved runs are broken, and may want to repair them."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     broken = [write_file(store, f"000{n}_bad.json", content) for n, content in ((2, b""), (3, b"{"), (4, b"<html>"))]
@@ -63,7 +63,7 @@ def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
 
 
 def test_load_without_a_name_gives_the_newest_readable_run(tmp_path: Path) -> None:
-    """`--benchmark-compare` without a number loads a run this way."""
+    """`--benchmark-compare` without a number compares with the newest run that can be read."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     write_file(store, "0002_bad.json", b"{")
@@ -86,7 +86,7 @@ def test_file_is_saved_inside_the_folder_whatever_its_name(tmp_path: Path) -> No
 
 
 def test_check_fails_if_the_folder_cannot_be_written(tmp_path: Path) -> None:
-    """The check runs before measuring, so that an hour of results is not lost."""
+    """An unwritable folder must be found before measuring, so that an hour of results is not lost."""
     (tmp_path / "this-machine").write_text("a file where the folder should be")
     with pytest.raises(RecordError, match="results cannot be saved there"):
         store_in(tmp_path).check_writable()
@@ -108,7 +108,7 @@ def _start_saver(folder: Path, name: str) -> "subprocess.Popen[bytes]":
 
 
 def test_processes_that_save_at_the_same_time_lose_no_run(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage silently lost 4 of 200 runs in this situation."""
+    """When processes save at the same time, pytest-benchmark's own storage silently lost 4 of 200 runs."""
     savers = [_start_saver(tmp_path, str(n)) for n in range(3)]
     assert [0, 0, 0] == [saver.wait() for saver in savers]
     store = store_in(tmp_path)

@@ -170,7 +170,7 @@ def _compare(
 
 
 def _worst_of(batches: Iterable[Accuracy]) -> Accuracy:
-    """Return the largest errors over all batches, and sample and output of the batch that is closest to failing."""
+    """Return the largest errors over all batches, with the position in the batch that is closest to failing."""
     accuracies = list(batches)
     worst = max(accuracies, key=lambda accuracy: accuracy.fraction_of_allowed)
     return replace(

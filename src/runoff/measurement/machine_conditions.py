@@ -1,4 +1,4 @@
-"""The state of the machine around one measurement: how fast it was, how busy, and how much time a hypervisor took."""
+"""Record the speed and the load of the machine before and after a measurement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from runoff.measurement.yardstick import measure_yardstick
 @dataclass(frozen=True)
 class MachineConditions:
     """
-    The state of the machine around the rounds of one case.
+    The state of the machine before and after the rounds of one case.
 
     Attributes:
         yardstick_before_s: Duration of the yardstick's work just before the rounds.
@@ -27,10 +27,10 @@ class MachineConditions:
 
 def observe_machine(measure: Callable[[], None]) -> MachineConditions:
     """
-    Run a measurement and observe the machine around it.
+    Run a measurement and record the state of the machine before and after it.
 
     Args:
-        measure: Takes the rounds of one case.
+        measure: Function that measures all rounds of one case.
 
     Returns:
         The machine's state before, during and after `measure`.

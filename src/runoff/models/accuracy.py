@@ -1,4 +1,4 @@
-"""Compare a backend's outputs with the float64 reference, allowing the rounding error of float32 for that model."""
+"""Compare a backend's outputs with the float64 reference; errors that float32 rounding explains are allowed."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Find the model files that a user names as files, folders or globs, and give each model a unique name."""
+"""Find the model files that a user gives as files, folders or globs, and give each model a unique name."""
 
 import glob
 import os
