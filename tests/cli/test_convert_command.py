@@ -71,7 +71,7 @@ def test_model_that_fails_parity_leaves_no_file(models: Path, capsys: pytest.Cap
     path = save(models / "large.model", large)
     assert 1 == run(path, "-o", models / "out")
     assert [] == list((models / "out").iterdir())
-    assert capsys.readouterr().err.startswith(f"runoff convert: {path}: policy 5→7→3: logit ")
+    assert capsys.readouterr().err.startswith(f"runoff convert: {path}: policy 5→7→3, batch size 1, logits: ")
 
 
 def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureFixture[str]) -> None:

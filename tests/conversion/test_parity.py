@@ -100,14 +100,14 @@ def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> Non
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" not in str(model.id)])
 def test_log_softmax_instead_of_softmax_is_caught(mlp: Mlp) -> None:
     """An earlier converter for these models used log-softmax by mistake."""
-    with pytest.raises(ParityError, match="head of the same logits"):
+    with pytest.raises(ParityError, match="head applied to the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Softmax", "LogSoftmax")))
 
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" in str(model.id)])
 def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
     """An earlier converter used tanh by mistake; for large positive logits, tanh and sigmoid both return 1."""
-    with pytest.raises(ParityError, match="head of the same logits"):
+    with pytest.raises(ParityError, match="head applied to the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Sigmoid", "Tanh")))
 
 
@@ -133,7 +133,7 @@ def test_missing_activation_is_caught() -> None:
 def test_message_gives_the_position_of_the_worst_element() -> None:
     """To find the fault, a developer needs the position, the number found and the number expected."""
     mlp = random_mlp()
-    pattern = r"policy 5→7→3: logit \d of sample \d+ at batch size \d+ is \S+ in ONNX Runtime, expected"
+    pattern = r"policy 5→7→3, batch size \d+, logits: sample \d+, output \d is \S+, expected"
     with pytest.raises(ParityError, match=pattern):
         check_outputs_of(mlp, edited(convert(mlp).onnx, WEIGHT_FAULTS["swapped-rows"]))
 

@@ -25,7 +25,7 @@ def test_message_gives_sample_and_output_of_a_wrong_number() -> None:
     """The position of a wrong output helps to tell a wrong weight from swapped rows or columns."""
     outputs = right_outputs()
     outputs[4, 2] += 0.01
-    with pytest.raises(ParityError, match=r"backend: sample 4, output 2 is .*, expected .* \(float64 reference\)"):
+    with pytest.raises(ParityError, match=r"backend \(policy 5→7→3\): sample 4, output 2 is .*, expected "):
         accuracy.check("backend", MLP, BATCH, outputs)
 
 
@@ -48,14 +48,14 @@ def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
 def test_worst_element_has_the_largest_error_relative_to_its_tolerance() -> None:
     """A small error beside a small tolerance is more suspicious than a large error beside a large tolerance."""
     outputs = np.array([[1.5, 0.2]], np.float32)
-    measured = accuracy.measure(outputs, np.array([[1.0, 0.1]]), np.array([[1.0, 0.01]]))
+    measured = accuracy.compare("backend", outputs, np.array([[1.0, 0.1]]), np.array([[5.0, 0.2]]))
     assert (0, 1) == (measured.sample, measured.output)
     assert 0.5 == measured.worst_error
-    assert 10 == pytest.approx(measured.fraction_of_allowed, rel=1e-5)
+    assert 0.5 == pytest.approx(measured.fraction_of_allowed, rel=1e-5)
 
 
 @pytest.mark.parametrize(("allowed", "ill"), [(1e-4, False), (1e-2, True)])
 def test_model_is_ill_conditioned_if_float32_changes_it_visibly(allowed: float, ill: bool) -> None:
     """Users are warned about ill-conditioned models, so ordinary models must not be counted among them."""
-    measured = accuracy.measure(np.zeros((1, 1), np.float32), np.zeros((1, 1)), np.full((1, 1), allowed))
+    measured = accuracy.compare("backend", np.zeros((1, 1), np.float32), np.zeros((1, 1)), np.full((1, 1), allowed))
     assert ill == measured.ill_conditioned

@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
             bar.write(_result_line(name, model, action, target), file=sys.stdout)
             if model.accuracy and model.accuracy.warning:
                 bar.write(f"runoff convert: warning: {path}: {model.accuracy.warning}", file=sys.stderr)
-    _print_summary(len(models), failed)
+    summary = f"{len(models) - failed} of {len(models)} models converted and verified"
+    sys.stdout.write(f"{summary}, {failed} failed\n" if failed else f"{summary}\n")
     return 1 if failed else 0
 
 
@@ -156,9 +157,3 @@ def _result_line(name: str, model: OnnxModel, action: str, target: Path) -> str:
         f"{name}: {model.description}, worst error {report.outputs.worst_error:.1e},"
         f" {report.fraction_of_allowed:.0%} of what float32 allows; {action} {target}"
     )
-
-
-def _print_summary(count: int, failed: int) -> None:
-    converted = count - failed
-    summary = f"{converted} of {count} models converted and verified"
-    sys.stdout.write(f"{summary}, {failed} failed\n" if failed else f"{summary}\n")

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser(argv)
     arguments = parser.parse_args(argv)
     if arguments.version:
-        print(f"runoff {_installed_version()}")  # noqa: T201
+        print(f"runoff {metadata.version('runoff')}")  # noqa: T201
         return EXIT_OK
     if arguments.command is None:
         parser.print_help()
@@ -78,19 +78,8 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _installed_version() -> str:
-    try:
-        return metadata.version("runoff")
-    except metadata.PackageNotFoundError:
-        return "(run from its sources, not installed)"
-
-
 def _replace_unprintable_characters() -> None:
     """Print a question mark for a character such as `→` that the encoding of the terminal or pipe does not have."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,8 +6,8 @@ It must be self-contained, use standard operators, and have one float32 input [b
 """
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx import TensorProto
 
+from runoff.conversion.onnx_model import OnnxModel
 from runoff.conversion.single_thread_session import open_single_thread_session
 from runoff.errors import ModelError, quote
 
@@ -22,28 +23,10 @@ _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 # Far larger than the networks that runoff is made for; the limits keep the test run from filling the memory.
 _MAX_FEATURES = 2**20
 _MAX_FIXED_BATCH = 2**16
-
-
-@dataclass(frozen=True)
-class OnnxSizes:
-    """
-    Sizes of an ONNX model.
-
-    Attributes:
-        input_size: Features of one sample.
-        output_size: Outputs of one sample.
-        fixed_batch_size: The only batch size that the model accepts; None if its batch dimension is dynamic.
-    """
-
-    input_size: int
-    output_size: int
-    fixed_batch_size: int | None
-
-
 _Fail = Callable[[str, str], NoReturn]
 
 
-def check(content: bytes, where: str) -> OnnxSizes:
+def check(content: bytes, where: str) -> OnnxModel:
     """
     Check that a serialised ONNX model can be benchmarked.
 
@@ -52,7 +35,7 @@ def check(content: bytes, where: str) -> OnnxSizes:
         where: Name of the file, for error messages.
 
     Returns:
-        The model's sizes.
+        The model, with mlp=None and accuracy=None, because there is no reference for it.
 
     Raises:
         ModelError: If the model cannot be used; the message states what was found and what was expected.
@@ -74,7 +57,15 @@ def check(content: bytes, where: str) -> OnnxSizes:
     input_name, input_size, fixed = _check_input(model, fail)
     if len(model.graph.output) != 1:
         fail(f"has {len(model.graph.output)} outputs", "one")
-    return OnnxSizes(input_size, _run_on_zeros(content, input_name, input_size, fixed, fail), fixed)
+    return OnnxModel(
+        onnx=content,
+        input_size=input_size,
+        output_size=_run_on_zeros(content, input_name, input_size, fixed, fail),
+        mlp=None,
+        digest=hashlib.sha256(content).hexdigest(),
+        accuracy=None,
+        fixed_batch_size=fixed,
+    )
 
 
 def _fail(where: str, found: str, expected: str) -> NoReturn:

@@ -1,6 +1,5 @@
 """Read an untrusted ONNX file from the user, and reject anything that runoff cannot benchmark."""
 
-import hashlib
 from pathlib import Path
 
 from runoff.conversion.onnx_model import OnnxModel
@@ -47,13 +46,4 @@ def read_onnx(path: Path) -> OnnxModel:
             raise ModelError(f"{path}: {description}, expected an ONNX model")
     from runoff.conversion import onnx_checks
 
-    sizes = onnx_checks.check(content, str(path))
-    return OnnxModel(
-        onnx=content,
-        input_size=sizes.input_size,
-        output_size=sizes.output_size,
-        mlp=None,
-        digest=hashlib.sha256(content).hexdigest(),
-        accuracy=None,
-        fixed_batch_size=sizes.fixed_batch_size,
-    )
+    return onnx_checks.check(content, str(path))

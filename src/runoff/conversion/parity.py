@@ -12,8 +12,8 @@ from runoff.conversion import graph
 from runoff.conversion.onnx_model import INPUT_NAME, OUTPUT_NAME, ParityReport
 from runoff.conversion.probes import BATCH_SIZES, probe_samples
 from runoff.conversion.single_thread_session import open_single_thread_session
-from runoff.errors import ParityError, ShapeError
-from runoff.models.accuracy import Accuracy, measure
+from runoff.errors import ParityError
+from runoff.models.accuracy import Accuracy, compare
 from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Float64Array, Mlp, apply_head
 
 # With larger logits a head returns nearly 0 or 1, whichever function it computes; tanh then looks like a sigmoid.
@@ -46,6 +46,7 @@ def verify(mlp: Mlp, model_bytes: bytes) -> ParityReport:
 
     Raises:
         ParityError: If a weight differs, or if the error of a logit or an output is larger than float32 explains.
+        ShapeError: If the converted model's logits or outputs have the wrong shape.
     """
     model = onnx.ModelProto.FromString(model_bytes)
     check_weights(mlp, model)
@@ -90,6 +91,7 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
 
     Raises:
         ParityError: If the error of a logit or an output is larger than float32 explains.
+        ShapeError: If the converted model's logits or outputs have the wrong shape.
     """
     reference = _reference_of(mlp)
     model_with_logits = graph.with_logits(model)
@@ -101,7 +103,9 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
         scaled = replace(mlp, weights_output=mlp.weights_output * scale, biases_output=mlp.biases_output * scale)
         _check_logits_and_head(scaled, _reference_of(scaled), graph.with_weights(model_with_logits, scaled))
     outputs = _worst_of(
-        _compare(f"{mlp.description}: output", size, outputs, reference.outputs[rows], reference.output_tolerance[rows])
+        compare(
+            f"{mlp.description}, batch size {size}", outputs, reference.outputs[rows], reference.output_tolerance[rows]
+        )
         for size, rows, (outputs,) in _run(model_bytes, reference.samples, [OUTPUT_NAME])
     )
     return ParityReport(outputs=outputs, logits=logits, sample_count=len(reference.samples))
@@ -128,14 +132,15 @@ def _reference_of(mlp: Mlp) -> _Reference:
 def _check_logits_and_head(mlp: Mlp, reference: _Reference, model_with_logits: onnx.ModelProto) -> Accuracy:
     """Check the logits against the reference, and the outputs against the head applied to these logits."""
     logits_accuracy = []
-    for size, rows, (outputs, logits) in _run(
-        graph.serialise(model_with_logits), reference.samples, [OUTPUT_NAME, graph.LOGITS_NAME]
-    ):
-        tolerance = reference.logit_tolerance[rows]
-        logits_accuracy.append(_compare(f"{mlp.description}: logit", size, logits, reference.logits[rows], tolerance))
+    names = [OUTPUT_NAME, graph.LOGITS_NAME]
+    for size, rows, (outputs, logits) in _run(graph.serialise(model_with_logits), reference.samples, names):
+        source = f"{mlp.description}, batch size {size}"
+        logits_accuracy.append(
+            compare(f"{source}, logits", logits, reference.logits[rows], reference.logit_tolerance[rows])
+        )
         expected = apply_head(mlp.kind, logits.astype(np.float64))
         head_tolerance = np.full_like(expected, FLOAT32_HEAD_FACTOR * FLOAT32_EPS)
-        _compare(f"{mlp.description}: head of the same logits: output", size, outputs, expected, head_tolerance)
+        compare(f"{source}, head applied to the same logits", outputs, expected, head_tolerance)
     return _worst_of(logits_accuracy)
 
 
@@ -149,24 +154,6 @@ def _run(
         rows = slice(start, start + size)
         yield size, rows, session.run(names, {INPUT_NAME: samples[rows]})
         start += size
-
-
-def _compare(
-    label: str, batch_size: int, outputs: Float32Array, reference: Float64Array, tolerance: Float64Array
-) -> Accuracy:
-    """Compare one batch with the reference; raise ParityError if an error is larger than its tolerance."""
-    try:
-        accuracy = measure(outputs, reference, tolerance)
-    except ShapeError as error:
-        raise ParityError(f"{label}: {error} at batch size {batch_size}") from None
-    if not accuracy.fraction_of_allowed <= 1.0:
-        at = accuracy.sample, accuracy.output
-        raise ParityError(
-            f"{label} {at[1]} of sample {at[0]} at batch size {batch_size} is {outputs[at]:.9g} in ONNX Runtime,"
-            f" expected {reference[at]:.9g} (float64 reference); the difference is"
-            f" {accuracy.fraction_of_allowed:.3g} times what float32 allows"
-        )
-    return accuracy
 
 
 def _worst_of(batches: Iterable[Accuracy]) -> Accuracy:

@@ -36,36 +36,6 @@ class Accuracy:
         return self.allowed_error > ILL_CONDITIONED
 
 
-def measure(outputs: Float32Array, reference: Float64Array, tolerance: Float64Array) -> Accuracy:
-    """
-    Compare outputs with the reference, element by element.
-
-    Args:
-        outputs: A backend's outputs, shape (batch_size, output_size).
-        reference: The reference's outputs, same shape.
-        tolerance: Allowed absolute error of each element, same shape.
-
-    Returns:
-        The errors of the worst element; the error of NaN or infinity is infinite.
-
-    Raises:
-        ShapeError: If `outputs` and `reference` differ in shape.
-    """
-    if outputs.shape != reference.shape:
-        raise ShapeError(f"outputs have shape {outputs.shape}, expected {reference.shape}")
-    errors = np.abs(outputs.astype(np.float64) - reference)
-    errors[~np.isfinite(outputs)] = np.inf
-    fractions = errors / tolerance
-    sample, output = np.unravel_index(int(fractions.argmax()), fractions.shape)
-    return Accuracy(
-        worst_error=float(errors.max()),
-        allowed_error=float(tolerance.max()),
-        fraction_of_allowed=float(fractions[sample, output]),
-        sample=int(sample),
-        output=int(output),
-    )
-
-
 def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> Accuracy:
     """
     Check that a backend's outputs agree with the float64 reference.
@@ -83,14 +53,43 @@ def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> 
         ParityError: If an error is larger than float32 rounding explains; the message names the worst element.
         ShapeError: If the outputs have the wrong shape.
     """
-    reference = mlp.forward(batch)
-    accuracy = measure(outputs, reference, mlp.output_tolerance(batch))
-    if not accuracy.fraction_of_allowed <= 1.0:
-        row, column = accuracy.sample, accuracy.output
+    return compare(f"{source} ({mlp.description})", outputs, mlp.forward(batch), mlp.output_tolerance(batch))
+
+
+def compare(source: str, outputs: Float32Array, reference: Float64Array, tolerance: Float64Array) -> Accuracy:
+    """
+    Check that outputs agree with a reference within a tolerance for each element.
+
+    Args:
+        source: Origin of the outputs, for the error message.
+        outputs: The outputs, shape (batch_size, output_size).
+        reference: Their correct values, same shape.
+        tolerance: Allowed absolute error of each element, same shape.
+
+    Returns:
+        The errors of the worst element.
+
+    Raises:
+        ParityError: If an error is larger than its tolerance; the error of NaN or infinity is infinite.
+        ShapeError: If `outputs` and `reference` differ in shape.
+    """
+    if outputs.shape != reference.shape:
+        raise ShapeError(f"{source}: outputs have shape {outputs.shape}, expected {reference.shape}")
+    errors = np.abs(outputs.astype(np.float64) - reference)
+    errors[~np.isfinite(outputs)] = np.inf
+    fractions = errors / tolerance
+    row, column = (int(index) for index in np.unravel_index(int(fractions.argmax()), fractions.shape))
+    fraction = float(fractions[row, column])
+    if not fraction <= 1.0:
         raise ParityError(
             f"{source}: sample {row}, output {column} is {outputs[row, column]:.9g}, expected"
-            f" {reference[row, column]:.9g} (float64 reference); the difference is"
-            f" {accuracy.fraction_of_allowed:.3g} times what float32 allows for this {mlp.description} model,"
-            " so the backend runs a different model"
+            f" {reference[row, column]:.9g} (float64 reference); the difference is {fraction:.3g} times what float32"
+            " allows, so this is not the same model"
         )
-    return accuracy
+    return Accuracy(
+        worst_error=float(errors.max()),
+        allowed_error=float(tolerance.max()),
+        fraction_of_allowed=fraction,
+        sample=row,
+        output=column,
+    )
