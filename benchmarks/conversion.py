@@ -47,8 +47,8 @@ def source_models(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
     for folder in SOURCES:
         paths = sorted(folder.glob("*.model"))
         if len(paths) >= 8:
-            return str(folder.name), [go_json.read(path) for path in paths]
-    return "random", [random_mlp(kind, size, generator) for size in HIDDEN_SIZES for kind in Kind]
+            return f"{folder.parent.name}/{folder.name}", [go_json.read(path) for path in paths]
+    return "random networks", [random_mlp(kind, size, generator) for size in HIDDEN_SIZES for kind in Kind]
 
 
 def make_models(folder: Path, count: int) -> str:
@@ -93,7 +93,7 @@ def main() -> None:
         models, cache = Path(name, "models"), Path(name, "cache")
         models.mkdir()
         source = make_models(models, arguments.models)
-        print(f"{arguments.models} variants of {source} models, {os.cpu_count()} cores")
+        print(f"{arguments.models} models made from {source}, {os.cpu_count()} cores")
 
         def cold_s() -> tuple[float, float]:
             with tempfile.TemporaryDirectory() as empty:

@@ -99,16 +99,10 @@ def main() -> None:
             for number in range(arguments.runs):
                 text = json.dumps(make_run(cases, number), indent=1)
                 (folder / f"{number + 1:04}_run.json").write_text(text, encoding="utf-8")
-            counts = (folder, arguments.runs, arguments.repeats)
-            rows.append(
-                (
-                    name,
-                    cases,
-                    f"{len(text) / 1e3:.0f}",
-                    format_speed(read_all, *counts),
-                    format_speed(show_history, *counts),
-                )
-            )
+            speeds = [
+                format_speed(each, folder, arguments.runs, arguments.repeats) for each in (read_all, show_history)
+            ]
+            rows.append((name, cases, f"{len(text) / 1e3:.0f}", *speeds))
     print(f"{machine_line()}; {arguments.runs} runs of each size, median (slowest–fastest) of {arguments.repeats}")
     print(tabulate(rows, ("runs", "cases", "kB", "read, runs/s", "history, runs/s"), tablefmt="pipe"))
 

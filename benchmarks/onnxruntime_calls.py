@@ -3,6 +3,7 @@ Compare the backend `onnxruntime-cpu` with the library's own ways of calling a s
 
 Every call takes a float32 array and returns a new float32 array, except `binding alone`. That one always computes the
 same batch in place, without copying an input in or a result out, and is a lower limit that no usable call reaches.
+
 Run from the repository root: python -m benchmarks.onnxruntime_calls
 """
 
