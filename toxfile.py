@@ -14,7 +14,7 @@ from tox.tox_env.register import ToxEnvRegister
 
 
 class SharedEnvRunner(VirtualEnvRunner):
-    """An environment that shares its folder with others that need the same packages: a copy would take 3 GB."""
+    """A tox environment that shares its folder of packages with others, because a copy of the packages takes 3 GB."""
 
     @staticmethod
     def id() -> str:

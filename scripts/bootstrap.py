@@ -155,7 +155,7 @@ def set_up_digest() -> str:
 
 
 def is_set_up(environment: str, digest: str) -> bool:
-    """Return whether the last set-up of the environment had this digest."""
+    """Return whether the digest of the environment's last set-up is this one, so that nothing has to be installed."""
     return done_file(environment).exists() and done_file(environment).read_text(encoding="utf-8") == digest
 
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--untrained", metavar="IN,HIDDEN,OUT", help="also serve a network of these sizes with random weights")
     add("--kind", choices=list(map(str, Kind)), default="policy", help="kind of the untrained network (%(default)s)")
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s: only clients on this machine)")
-    add("--insecure-bind", action="store_true", help="allow a --host that other machines can reach without TLS")
+    add("--insecure-bind", action="store_true", help="allow a --host that other machines reach, without TLS")
     add("--tls-cert", metavar="FILE", help="serve over TLS with this certificate (PEM)")
     add("--tls-key", metavar="FILE", help="private key of the certificate (PEM)")
     add("--tls-client-ca", metavar="FILE", help="accept only clients with a certificate issued by these CAs (PEM)")
