@@ -1,7 +1,6 @@
-"""Backends over the Open Inference Protocol through our own service: answers, identity, where the time goes."""
+"""Backends that call runoff's own service over the Open Inference Protocol."""
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +8,9 @@ from google.protobuf.message import Message
 
 from runoff.backends.oip_backend import open_oip
 from runoff.errors import BackendUnavailable, OtherModelError, ServiceError, ShapeError
-from runoff.models import accuracy, go_json
+from runoff.models import accuracy
 from runoff.models.mlp import Kind, Mlp
 from runoff.rpc.oip.inference_pb2 import ServerMetadataResponse
-from runoff.service.launcher import RunningService
 from tests.support.models import random_mlp
 from tests.support.oip import SERVICE_NAME, model_metadata, server_methods
 from tests.support.services import WatchedBackend, foreign_service, served
@@ -21,8 +19,8 @@ MLP = random_mlp()
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_answers_are_the_models(batch_size: int) -> None:
-    """From a float32 array to a float32 array, like any other backend."""
+def test_outputs_match_the_reference(batch_size: int) -> None:
+    """Like any other backend, it maps a float32 array to a float32 array that belongs to the caller."""
     batch = np.random.default_rng(0).normal(size=(batch_size, 5)).astype(np.float32)
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         found = backend.predict(batch)
@@ -30,24 +28,24 @@ def test_answers_are_the_models(batch_size: int) -> None:
     assert found.flags.writeable
 
 
-def test_device_and_facts_are_those_that_the_service_found() -> None:
-    """The protocol has no words for them; our service tells them beside it, on the same channel."""
+def test_device_and_facts_are_those_of_the_service() -> None:
+    """The protocol has no fields for them, so runoff's service sends them as call metadata."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         assert ("cpu", "a processor") == (backend.device.type, backend.device.name)
         assert ("watched", 3, "m") == tuple(backend.facts[key] for key in ("framework", "threads", "service_model"))
         assert backend.facts["other_model"] is False
 
 
-def test_service_tells_what_each_part_of_a_call_took() -> None:
-    """As over the original messages."""
+def test_profile_contains_the_times_of_the_service() -> None:
+    """Users compare the parts of a call between the two protocols."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         parts = backend.profile(np.ones((2, 5), np.float32), 3)
     assert parts is not None
     assert parts.service_compute_s > 0
 
 
-def test_model_that_is_not_loaded_is_named_with_those_that_are() -> None:
-    """A slip of the pen in --oip-model."""
+def test_error_for_a_missing_model_names_the_loaded_ones() -> None:
+    """The name in --oip-model may be misspelt."""
     with (
         served({"m": WatchedBackend(MLP)}) as server,
         pytest.raises(OtherModelError, match="no model named 'n' is loaded; loaded: 'm'"),
@@ -56,24 +54,24 @@ def test_model_that_is_not_loaded_is_named_with_those_that_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("other", "message_part"),
     [
         pytest.param(random_mlp(seed=1), "other weights", id="weights"),
         pytest.param(random_mlp(hidden_size=8), "5→8→3, expected policy 5→7→3", id="hidden-size"),
         pytest.param(random_mlp(Kind.VALUE), "5→7→1, expected policy 5→7→3", id="kind"),
     ],
 )
-def test_other_model_under_the_name_is_refused(other: Mlp, words: str) -> None:
-    """Metadata alone would show none of these but the last."""
+def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) -> None:
+    """The protocol's own metadata would reveal only the last of these differences."""
     with (
         served({"m": WatchedBackend(other)}) as server,
-        pytest.raises(OtherModelError, match=words),
+        pytest.raises(OtherModelError, match=message_part),
     ):
         open_oip("x-oip", server.address, MLP, "m")
 
 
-def test_other_model_is_labelled_when_allowed() -> None:
-    """In its own sizes, whatever its kind."""
+def test_allowed_other_model_is_labelled() -> None:
+    """With --allow-other-model, a model of any sizes and kind can be timed."""
     other = random_mlp(Kind.VALUE, input_size=4)
     with (
         served({"m": WatchedBackend(other)}) as server,
@@ -83,8 +81,8 @@ def test_other_model_is_labelled_when_allowed() -> None:
         assert backend.facts["other_model"] is True
 
 
-def test_batch_over_the_services_limit_is_refused_before_it_is_sent() -> None:
-    """The service announces its limit."""
+def test_batch_over_the_services_limit_is_not_sent() -> None:
+    """The service announces its limit, so the client can refuse a larger batch before it sends it."""
     with (
         served({"m": WatchedBackend(MLP)}) as server,
         open_oip("x-oip", server.address, MLP, "m") as backend,
@@ -94,19 +92,20 @@ def test_batch_over_the_services_limit_is_refused_before_it_is_sent() -> None:
 
 
 def test_hung_call_ends_at_the_deadline() -> None:
-    """Without a deadline on every call, a hung server would hang the run."""
+    """Without a deadline on every call, a hung service would block the whole run."""
     watched = WatchedBackend(MLP)
     with (
         served({"m": watched}) as server,
-        open_oip("x-oip", server.address, MLP, "m", timeout_s=0.5) as backend,
+        open_oip("x-oip", server.address, MLP, "m") as backend,
     ):
+        backend._client.timeout_s = 0.2
         watched.may_go_on.clear()
-        with pytest.raises(BackendUnavailable, match=r"no response from .* within 0.5 s"):
+        with pytest.raises(BackendUnavailable, match=r"no response from .* within 0.2 s"):
             backend.predict(np.ones((1, 5), np.float32))
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A channel follows a new server silently; its timings would be put down to the old one."""
+    """A gRPC channel silently connects to the new server, whose timings would be recorded as the old one's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         backend.check_same_service()
@@ -119,7 +118,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "changed", "words"),
+    ("method", "changed", "message"),
     [
         (
             "ServerMetadata",
@@ -129,8 +128,8 @@ def test_successor_on_the_same_port_is_noticed() -> None:
         ("ModelMetadata", model_metadata((-1, 4)), "the model .* was replaced by another: .* is .*shape: 4"),
     ],
 )
-def test_change_that_a_foreign_server_tells_is_noticed(method: str, changed: Message, words: str) -> None:
-    """It has no nonce; what it does tell is compared."""
+def test_changed_metadata_of_a_foreign_server_is_noticed(method: str, changed: Message, message: str) -> None:
+    """A foreign server sends no id of its start, so only its metadata can show that it was replaced."""
     methods = server_methods(model_metadata())
     before, is_changed = methods[method], threading.Event()
     assert isinstance(before, bytes)
@@ -138,14 +137,5 @@ def test_change_that_a_foreign_server_tells_is_noticed(method: str, changed: Mes
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         backend.check_same_service()
         is_changed.set()
-        with pytest.raises(ServiceError, match=words):
+        with pytest.raises(ServiceError, match=message):
             backend.check_same_service()
-
-
-def test_service_started_by_the_launcher_speaks_both_protocols(running: RunningService, model_path: Path) -> None:
-    """One service of an engine is enough for both of its backends."""
-    mlp = go_json.read(model_path)
-    batch = np.random.default_rng(0).normal(size=(8, mlp.input_size)).astype(np.float32)
-    with open_oip("numpy-oip", running.address, mlp, model_path.stem) as backend:
-        accuracy.check("numpy-oip", mlp, batch, backend.predict(batch))
-        backend.check_same_service()

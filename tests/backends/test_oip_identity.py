@@ -1,4 +1,9 @@
-"""Who answers over the Open Inference Protocol: by its own answers where they tell, by GetModelInfo otherwise."""
+"""
+An Open Inference backend identifies runoff's own service and notices when another one takes its place.
+
+The service sends its ModelInfo as metadata of its ModelMetadata response. If a proxy drops metadata, the backend calls
+GetModelInfo of the original protocol instead.
+"""
 
 from collections.abc import Callable
 
@@ -18,7 +23,7 @@ Methods = dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]]
 
 
 def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
-    """Return what a service of ours says of itself."""
+    """Return the ModelInfo of a runoff service with MLP."""
     input_size, hidden_size, output_size = MLP.sizes
     return ModelInfoResponse(
         input_size=input_size,
@@ -33,25 +38,25 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
     ).SerializeToString()
 
 
-def telling(*told: bytes | None) -> Methods:
-    """Return a server that speaks nothing but this protocol, and what stands behind its metadata, call by call."""
-    methods, remaining = server_methods(model_metadata()), list(told)
-    reply = methods["ModelMetadata"]
-    assert isinstance(reply, bytes)
+def with_infos(*infos: bytes | None) -> Methods:
+    """Return a server of this protocol alone; each call of ModelMetadata sends the next ModelInfo, or none."""
+    methods, remaining = server_methods(model_metadata()), list(infos)
+    response = methods["ModelMetadata"]
+    assert isinstance(response, bytes)
 
-    def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
-        message = remaining.pop(0)
-        if message is not None:
-            context.set_trailing_metadata(((MODEL_INFO_KEY, message),))
-        return reply
+    def respond(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        info = remaining.pop(0)
+        if info is not None:
+            context.set_trailing_metadata(((MODEL_INFO_KEY, info),))
+        return response
 
-    return methods | {"ModelMetadata": answer}
+    return methods | {"ModelMetadata": respond}
 
 
-def test_identity_is_taken_from_the_protocols_own_answers() -> None:
-    """Behind a proxy that lets only this protocol through, GetModelInfo would not be there."""
+def test_service_is_identified_by_call_metadata() -> None:
+    """GetModelInfo is not available behind a proxy that forwards only the Open Inference Protocol."""
     with (
-        foreign_service(telling(info(), info(), info("abd")), SERVICE_NAME) as address,
+        foreign_service(with_infos(info(), info(), info("abd")), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
     ):
         backend.check_same_service()
@@ -65,17 +70,17 @@ def test_identity_is_taken_from_the_protocols_own_answers() -> None:
             backend.check_same_service()
 
 
-def test_other_weights_are_seen_in_the_protocols_own_answers() -> None:
-    """Inputs and outputs are alike."""
+def test_other_weights_are_found_by_call_metadata() -> None:
+    """A model with other weights has the same inputs and outputs, so only the digest differs."""
     with (
-        foreign_service(telling(info(digest="0" * 64)), SERVICE_NAME) as address,
+        foreign_service(with_infos(info(digest="0" * 64)), SERVICE_NAME) as address,
         pytest.raises(OtherModelError, match="other weights"),
     ):
         open_oip("x-oip", address, MLP, "net")
 
 
-def test_our_own_service_needs_no_other_protocol_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it tells with ModelMetadata is enough."""
+def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may expose only one of the two protocols."""
     monkeypatch.setattr("runoff.backends.oip_backend.NeuralClient", None)
     with (
         served({"m": WatchedBackend(MLP)}) as server,
@@ -85,8 +90,8 @@ def test_our_own_service_needs_no_other_protocol_to_be_known(monkeypatch: pytest
         backend.check_same_service()
 
 
-def test_model_info_answers_where_metadata_of_calls_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with a service of ours that is older, or a proxy that drops what comes behind a reply."""
+def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older runoff services send no call metadata, and some proxies drop it."""
     monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda _context, _info: None)
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
@@ -99,39 +104,38 @@ def test_model_info_answers_where_metadata_of_calls_is_lost(monkeypatch: pytest.
         backend.check_same_service()
 
 
-def test_foreign_server_has_no_identity_and_the_record_says_so() -> None:
-    """Triton tells neither: a like server in its place would not be noticed."""
+def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
+    """Readers of a record must know that an equal server in its place would not have been noticed."""
     with (
-        foreign_service(telling(None), SERVICE_NAME) as address,
+        foreign_service(with_infos(None), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
     ):
         assert backend.facts["service_tells_identity"] is False
-        # No CPU either: a guess is no finding.
         assert "unknown" == backend.device.type
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "words"),
+    ("before", "after", "message"),
     [
-        pytest.param(info(), None, "was a runoff service, is another server", id="told-before"),
-        pytest.param(None, info(), "was another server, is a runoff service", id="tells-after"),
+        pytest.param(info(), None, "was a runoff service, is another server", id="runoff-before"),
+        pytest.param(None, info(), "was another server, is a runoff service", id="runoff-after"),
     ],
 )
-def test_server_that_tells_only_once_is_another(before: bytes | None, after: bytes | None, words: str) -> None:
-    """One of ours and one that is not."""
+def test_server_identified_only_once_was_replaced(before: bytes | None, after: bytes | None, message: str) -> None:
+    """A foreign server took the place of a runoff service, or the reverse."""
     with (
-        foreign_service(telling(before, after), SERVICE_NAME) as address,
+        foreign_service(with_infos(before, after), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
-        pytest.raises(ServiceError, match=words),
+        pytest.raises(ServiceError, match=message),
     ):
         backend.check_same_service()
 
 
-@pytest.mark.parametrize("told", [b"\xff\xff", b""], ids=["no-message", "no-sizes"])
-def test_nonsense_in_place_of_an_identity_is_refused(told: bytes) -> None:
-    """Metadata of a server that is not ours may hold anything."""
+@pytest.mark.parametrize("metadata", [b"\xff\xff", b""], ids=["no-message", "no-sizes"])
+def test_invalid_model_info_is_refused(metadata: bytes) -> None:
+    """A foreign server can use the same metadata key for something else."""
     with (
-        foreign_service(telling(told), SERVICE_NAME) as address,
+        foreign_service(with_infos(metadata), SERVICE_NAME) as address,
         pytest.raises(ServiceError, match=r"no neural\.ModelInfoResponse|a model of sizes"),
     ):
         open_oip("x-oip", address, MLP, "net")

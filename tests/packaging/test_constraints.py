@@ -1,4 +1,4 @@
-"""That constraints.txt pins all of what is installed, so that two clones of one commit run the same libraries."""
+"""constraints.txt pins every installed package, so that two clones of one commit use the same libraries."""
 
 import sys
 import tomllib
@@ -12,12 +12,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# runoff is what the pins are for; pip comes with the environment and installs the pinned ones.
+# runoff is installed from the checkout, and pip comes with the environment.
 NOT_PINNED = {"pip", "runoff"}
 
 
 def pins() -> dict[str, str]:
-    """Return the pinned version of each name; refuses a line that is no exact pin."""
+    """Return the pinned version of each package; fail on a line that is not an exact pin."""
     requirements = [
         Requirement(line)
         for line in (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -28,7 +28,7 @@ def pins() -> dict[str, str]:
 
 
 def direct_requirements() -> Iterator[str]:
-    """Yield the name of everything that pyproject.toml asks for."""
+    """Yield the name of each package that pyproject.toml requires."""
     settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
     project = settings["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
@@ -37,16 +37,17 @@ def direct_requirements() -> Iterator[str]:
 
 
 def test_every_direct_requirement_is_pinned() -> None:
-    """A new dependency without a pin is another version in each clone."""
+    """A dependency without a pin can have a different version in each clone."""
     assert set() == set(direct_requirements()) - set(pins()) - NOT_PINNED
 
 
 @pytest.mark.skipif(
-    not Path(sys.prefix).is_relative_to(CHECKOUT / ".tox"), reason="not in an environment that the scripts made"
+    not Path(sys.prefix).is_relative_to(CHECKOUT / ".tox"),
+    reason="needs an environment that run_tests.sh created",
 )
 def test_every_installed_version_is_the_pinned_one() -> None:
-    """What a dependency brings changes timings as much as what we ask for."""
-    # A local part, as in 2.13.0+cpu, says how the same version was built.
+    """Indirect dependencies influence timings as much as direct ones."""
+    # A local part, as in 2.13.0+cpu, names a build of the pinned version.
     installed = {canonicalize_name(each.name): Version(each.version).public for each in metadata.distributions()}
     differs = {name: version for name, version in installed.items() if pins().get(name) != version}
     assert set() == set(differs) - NOT_PINNED

@@ -1,4 +1,4 @@
-"""The house's rules of who may import whom, and that nothing heavy is loaded before it is used."""
+"""Modules of runoff import only the folders and libraries that the design allows, and heavy libraries load late."""
 
 import ast
 import subprocess
@@ -12,27 +12,28 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "src" / "runoff"
 
-# From the ground up: a room imports itself and rooms named before it. Modules outside any folder, and `files`, are the
-# ground floor.
+# The rooms of the package, each a folder or a module. A room imports itself and the rooms before it in this list. Other
+# modules beside the folders, and the folder `files`, form the ground floor.
 GROUND = "ground floor"
 ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
     "pytest_plugin",
 )  # fmt: skip
-# The folders inside `rpc`; the modules beside them serve every protocol and import neither.
+# The folders inside `rpc`. The modules beside them are used by both protocols and import neither folder.
 PROTOCOLS = ("neural", "oip")
-# The same inside the gate; `worker` stands alone because it is injected into environments that may lack runoff.
+# The folders inside `gate`, and its own modules as the pytest side, with the same rule as for ROOMS. `worker` imports
+# nothing of runoff, because its modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# Lower rooms that a room may not import either.
+# Earlier rooms in ROOMS that a room may nevertheless not import.
 NOT_ALLOWED = {
-    # Reports need records alone, so they also show what another machine ran.
+    # Reports need only records, so they can show runs of another machine that has backends which this one lacks.
     "report": ("backends", "service", "rpc", "conversion"),
     "records": ("backends", "service", "rpc", "conversion"),
 }
-# The only names of one protocol's folder in `rpc` that the other protocol's folder may import: runoff's service answers
-# the Open Inference Protocol's ModelMetadata with a ModelInfoResponse in the metadata.
+# The only name in one protocol's folder that the other protocol's folder may import: runoff's service adds a
+# ModelInfoResponse of the original protocol to its ModelMetadata response of the Open Inference Protocol.
 SHARED_BETWEEN_PROTOCOLS = ("runoff.rpc.neural.model_info_codec.read_model_info",)
-# Each heavy library and the modules that may import it, at any depth of their code.
+# The modules that may import each heavy library, at the top of the module or inside a function.
 HEAVY = {
     "grpc": ("runoff.rpc*", "runoff.service*"),
     "onnx": ("runoff.conversion*",),
@@ -47,7 +48,7 @@ LOADED_LATE = ("grpc", "onnx", "onnxruntime", "onnxscript", "tensorflow", "torch
 
 
 def modules(package: Path) -> Iterator[tuple[str, ast.Module]]:
-    """Yield the dotted name and the syntax tree of every hand-written module of a package folder."""
+    """Yield the dotted name and the syntax tree of every module in a package folder, except generated modules."""
     for path in sorted(package.rglob("*.py")):
         if not path.stem.endswith(("_pb2", "_pb2_grpc")):
             words = [package.name, *path.relative_to(package).with_suffix("").parts]
@@ -55,36 +56,36 @@ def modules(package: Path) -> Iterator[tuple[str, ast.Module]]:
 
 
 def imported(module: str, tree: ast.Module) -> Iterator[str]:
-    """Yield the dotted name of everything that a module imports, in functions too; relative names are refused."""
+    """Yield the full name of each import of a module, also inside functions; fail on a relative import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}: relative import in line {node.lineno}; name it in full"
-            # `from runoff import go_json` imports a module, `from runoff.models.mlp import Mlp` a name of one.
+            # The last part can be a module, as in `from runoff.models import mlp`, or a name in one.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def room_of(name: str) -> str:
-    """Return the room of a dotted name of runoff."""
+    """Return the room that contains a name such as `runoff.rpc.wire`."""
     second = name.split(".")[1] if "." in name else ""
     return second if second in ROOMS else "cli" if second == "__main__" else GROUND
 
 
 def gate_room_of(name: str) -> str:
-    """Return the room inside the gate of a dotted name of `runoff.gate`."""
+    """Return the entry of GATE_ROOMS that contains a name such as `runoff.gate.run.schedule`."""
     third = [*name.split("."), "", ""][2]
     return third if third in GATE_ROOMS else GATE_ROOMS[-1]
 
 
 def protocol_of(name: str) -> str:
-    """Return the protocol folder of a dotted name of `runoff.rpc`, empty for what all protocols share."""
+    """Return the protocol's folder that contains a name of `runoff.rpc`; empty for a name outside both folders."""
     third = [*name.split("."), "", ""][2]
     return third if third in PROTOCOLS else ""
 
 
 def broken_rules(package: Path) -> list[str]:
-    """Return one line for each import of a package folder that breaks a rule."""
+    """Return a description of each import in a package folder that breaks a rule."""
     broken = []
     for module, tree in modules(package):
         for name in imported(module, tree):
@@ -97,7 +98,7 @@ def broken_rules(package: Path) -> list[str]:
 
 
 def faults_between(module: str, name: str) -> Iterator[str]:
-    """Yield what is wrong with a module of runoff importing a name of runoff."""
+    """Yield each rule that is broken if a module of runoff imports a name of runoff."""
     room, other = room_of(module), room_of(name)
     if ROOMS.index(other) > ROOMS.index(room):
         yield f"{room} lies below {other}"
@@ -113,13 +114,13 @@ def faults_between(module: str, name: str) -> Iterator[str]:
             yield f"rpc/{importer or '*.py'} must not depend on rpc/{protocol}"
 
 
-def test_imports_go_down_only_and_heavy_libraries_stay_in_their_rooms() -> None:
-    """A ground floor that needs an upper room, or a second door to TensorFlow, cannot be taken apart again."""
+def test_imports_follow_the_order_of_rooms() -> None:
+    """A room can be understood, tested and replaced without the rooms after it only if it does not import them."""
     assert [] == broken_rules(PACKAGE)
 
 
 def test_every_folder_of_the_package_is_a_room() -> None:
-    """A folder that no rule names would be checked as ground floor, with a message that misleads."""
+    """The checker would treat an unlisted folder as part of the ground floor and report misleading errors."""
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert {"files"} == folders - set(ROOMS)
     gate_folders = {path.parent.name for path in PACKAGE.glob("gate/*/*.py")}
@@ -133,7 +134,7 @@ def test_every_folder_of_the_package_is_a_room() -> None:
         pytest.param("units.py", "from runoff import cli", "ground floor lies below cli", id="upwards-by-name"),
         pytest.param("files/a.py", "import runoff.models.mlp", "ground floor lies below models", id="files-are-ground"),
         pytest.param(
-            "gate/run/a.py", "import runoff.models.go_json", "gate lies below models", id="gate-knows-no-nets"
+            "gate/run/a.py", "import runoff.models.go_json", "gate lies below models", id="gate-without-models"
         ),
         pytest.param(
             "gate/statistics/a.py", "from runoff.gate.run import result", "gate/statistics lies below", id="inside-gate"
@@ -143,13 +144,13 @@ def test_every_folder_of_the_package_is_a_room() -> None:
         pytest.param("rpc/neural/a.py", "import runoff.backends.base", "rpc lies below backends", id="rpc-below"),
         pytest.param("rpc/a.py", "from runoff.rpc.neural import client", "must not depend", id="rpc-above-protocols"),
         pytest.param("rpc/oip/a.py", "import runoff.rpc.neural.client", "must not depend", id="protocol-alone"),
-        pytest.param("report/lines.py", "import runoff.service", "not allowed in report", id="report-runs-nothing"),
+        pytest.param("report/lines.py", "import runoff.service", "not allowed in report", id="report-without-service"),
         pytest.param("cli/a.py", "def f():\n    import torch", "torch belongs into", id="heavy-in-a-function"),
         pytest.param("service/server.py", "import tensorflow", "tensorflow belongs into", id="heavy-in-another-room"),
     ],
 )
-def test_checker_sees_a_broken_rule(tmp_path: Path, module: str, line: str, complaint: str) -> None:
-    """A checker that finds nothing in a house with a fault would find nothing ever."""
+def test_checker_finds_a_broken_rule(tmp_path: Path, module: str, line: str, complaint: str) -> None:
+    """A checker that never finds anything would let the test of the real package pass."""
     path = tmp_path / "runoff" / module
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line, encoding="utf-8")
@@ -157,7 +158,7 @@ def test_checker_sees_a_broken_rule(tmp_path: Path, module: str, line: str, comp
 
 
 def loaded_by(code: str) -> str:
-    """Return which of LOADED_LATE a fresh interpreter has loaded after some code, in words."""
+    """Run code in a new interpreter; return "loaded:" and the libraries of LOADED_LATE that it has loaded."""
     code += f"\nimport sys\nprint('loaded:', *[name for name in {LOADED_LATE} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
@@ -170,17 +171,20 @@ def loaded_by(code: str) -> str:
     "module", ["runoff", "runoff.backends.registry", "runoff.cli.main", "runoff.pytest_plugin", "runoff.models.mlp"]
 )
 def test_import_loads_no_heavy_library(module: str) -> None:
-    """Every pytest run on a machine with runoff installed loads the plugin: it must not pay for TensorFlow."""
+    """Every pytest run in an environment with runoff imports the plugin; importing TensorFlow would take seconds."""
     assert "loaded:" == loaded_by(f"import {module}")
 
 
 def test_collecting_the_perf_suite_loads_no_heavy_library() -> None:
-    """Somebody who lists or selects cases waits for the collection; TensorFlow alone would take seconds."""
+    """A user who lists or selects cases waits for the collection; importing TensorFlow would take seconds."""
     if not (CHECKOUT / "tests" / "perf").is_dir():
-        pytest.skip("there is no tests/perf")
-    assert "loaded:" == loaded_by("import pytest\nassert pytest.main(['tests/perf', '--collect-only', '-q']) in (0, 5)")
+        pytest.skip("needs the folder tests/perf")
+    # run_benchmark.sh starts pytest without these plugins.
+    plugins = ["-p", "no:hypothesispytest", "-p", "no:timeout", "-p", "no:xdist"]
+    arguments = ["tests/perf", "--collect-only", "-q", *plugins]
+    assert "loaded:" == loaded_by(f"import pytest\nassert pytest.main({arguments}) in (0, 5)")
 
 
-def test_late_loading_is_seen() -> None:
-    """The two tests above say nothing if a loaded library were not noticed."""
+def test_loaded_library_is_reported() -> None:
+    """The tests of late loading would pass with a `loaded_by` that never reports a library."""
     assert "loaded: onnx" == loaded_by("import onnx")

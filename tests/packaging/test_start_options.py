@@ -1,4 +1,4 @@
-"""What the start scripts hand to pytest: the user's words as they are, and what those words leave open."""
+"""The start scripts pass the user's options to pytest unchanged and add the default tests and folders."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ CHECKOUT = bootstrap.CHECKOUT
 
 @pytest.fixture
 def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the test run in the checkout, whatever folder pytest was started in."""
+    """Run the test with the checkout as its working folder."""
     monkeypatch.chdir(CHECKOUT)
 
 
 @pytest.mark.usefixtures("in_checkout")
 def test_default_path_comes_before_the_options() -> None:
-    """`--model` takes any number of files: a path after it would be taken for one more."""
+    """`--model` accepts any number of files, so pytest would read a path after it as another model."""
     assert ["tests/perf", "--model", "a", "b"] == bootstrap.pytest_arguments("benchmark", ["--model", "a", "b"])
 
 
@@ -26,27 +26,27 @@ def test_default_path_comes_before_the_options() -> None:
     "path", ["tests/packaging", "tests/packaging/test_start_options.py", "tests/packaging/test_start_options.py::test"]
 )
 def test_named_tests_replace_the_default_path(path: str) -> None:
-    """Who names a test does not want all the others besides."""
+    """A user who names a test wants to run that test alone."""
     assert ["-x", path] == bootstrap.pytest_arguments("tests", ["-x", path])
 
 
 @pytest.mark.usefixtures("in_checkout")
-@pytest.mark.parametrize("word", ["src", "fixtures/models/rps_h64_policy.model", "-k", "", "tests/no_such_folder"])
-def test_words_that_name_no_tests_keep_the_default_path(word: str) -> None:
-    """A model file or a folder for results must not turn the suite off."""
-    assert ["tests/perf", word] == bootstrap.pytest_arguments("benchmark", [word])
+@pytest.mark.parametrize("argument", ["src", "fixtures/models/rps_h64_policy.model", "-k", "", "tests/no_such_folder"])
+def test_argument_that_names_no_tests_keeps_the_default_path(argument: str) -> None:
+    """The path of a model file or of a folder for results does not select tests."""
+    assert ["tests/perf", argument] == bootstrap.pytest_arguments("benchmark", [argument])
 
 
-def test_file_among_the_tests_that_is_no_module_names_no_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--model tests/mine.model` says what to run the suite on, not what to run."""
+def test_model_file_in_the_tests_folder_names_no_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--model tests/mine.model` names a model for the suite, and the suite must still run."""
     monkeypatch.setattr(bootstrap, "CHECKOUT", tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "mine.model").touch()
     assert not bootstrap.names_tests(str(tmp_path / "tests" / "mine.model"))
 
 
-def test_start_from_elsewhere_names_the_checkout_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative paths are then the caller's, while suite, settings and history remain the checkout's."""
+def test_start_from_another_folder_uses_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths in the options refer to the caller's folder; suite, settings and results stay in the checkout."""
     monkeypatch.chdir(tmp_path)
     assert [
         f"--config-file={CHECKOUT}/pyproject.toml",
@@ -57,8 +57,8 @@ def test_start_from_elsewhere_names_the_checkout_in_full(tmp_path: Path, monkeyp
     ] == bootstrap.pytest_arguments("benchmark", ["--model", "../mine.model"])
 
 
-def test_settings_of_an_outer_tox_do_not_reach_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With TOX_WORK_DIR of another project, tox would build our environments there."""
+def test_tox_settings_of_another_project_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another project has set TOX_WORK_DIR, tox would create this project's environments there."""
     monkeypatch.setenv("TOX_WORK_DIR", "/elsewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     variables = bootstrap.tox_variables()

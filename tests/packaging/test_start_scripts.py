@@ -1,4 +1,4 @@
-"""What `./run_benchmark.sh` and `./run_tests.sh` say where they cannot work. Run in throw-away copies, never set up."""
+"""The error messages of `./run_benchmark.sh` and `./run_tests.sh`, started in temporary copies of the checkout."""
 
 import fcntl
 import os
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.test_size import FULL_SIZE
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 COPIED = ("run_benchmark.sh", "run_tests.sh", "constraints.txt", "pyproject.toml", "tox.ini", "toxfile.py", "scripts")
-# A port that nobody listens on, tried once; no other source of packages.
+# Makes pip fail at once: its only package index is a port without a server.
 NO_NETWORK = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_EXTRA_INDEX_URL": "",
@@ -24,7 +26,7 @@ SCRIPTS = pytest.mark.parametrize("script", ["run_benchmark.sh", "run_tests.sh"]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a copy of what a start reads, in a folder whose name a careless script would take apart."""
+    """A copy of the files that a start reads, in a folder whose name contains quotes, spaces and a dollar sign."""
     copy = tmp_path / 'it\'s a "copy" #1; $HOME %s é'
     copy.mkdir()
     for name in COPIED:
@@ -36,7 +38,7 @@ def checkout(tmp_path: Path) -> Path:
 def start(
     script: Path, variables: dict[str, str] | None = None, cwd: Path = CHECKOUT
 ) -> subprocess.CompletedProcess[str]:
-    """Start a script with the interpreter of this test in PYTHON, unless the variables say otherwise."""
+    """Run a script until it exits; PYTHON is the interpreter of this test unless `variables` sets it."""
     environment = os.environ | {"PYTHON": sys.executable} | (variables or {})
     return subprocess.run([script], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -48,33 +50,55 @@ def write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+def fake_venv(folder: Path) -> dict[str, str]:
+    """
+    Replace the venv module by one that creates an environment with this interpreter's own pip, which saves seconds.
+
+    Args:
+        folder: An empty folder for the module.
+
+    Returns:
+        Environment variables for the start. They include a target folder for pip, so that it changes nothing else.
+    """
+    python = f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n"
+    lines = [
+        "import pathlib, sys",
+        "python = pathlib.Path(sys.argv[1], 'bin', 'python')",
+        "python.parent.mkdir(parents=True)",
+        f"python.write_text({python!r})",
+        "python.chmod(0o755)",
+    ]
+    (folder / "venv.py").write_text("\n".join(lines), encoding="utf-8")
+    return {"PYTHONPATH": str(folder), "PIP_TARGET": str(folder / "target")}
+
+
 @SCRIPTS
-def test_start_without_python_names_the_cure(checkout: Path, script: str) -> None:
-    """Not even `dirname` may be needed to say that there is nothing."""
+def test_missing_python_is_reported_with_the_cure(checkout: Path, script: str) -> None:
+    """With an empty PATH, even commands such as `dirname` are missing, so the script must not need them."""
     result = start(checkout / script, {"PATH": "", "PYTHON": ""})
     assert result.returncode == 1
     assert result.stderr.startswith("runoff: found no Python on the PATH\ninstall Python 3.11 or newer")
 
 
-def test_start_with_only_an_old_python_names_it(checkout: Path, tmp_path: Path) -> None:
-    """A Python that is there and too old is another fault than none at all."""
-    write_script(tmp_path / "bin" / "python3", "exit 1")  # which is how 3.10 answers whether it is new enough
+def test_python_that_is_too_old_is_named_in_the_error(checkout: Path, tmp_path: Path) -> None:
+    """A user whose Python is too old must not read that there is none."""
+    write_script(tmp_path / "bin" / "python3", "exit 1")  # like Python 3.10 when it checks its own version
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert result.returncode == 1
     assert "found python3, expected a working Python 3.11 or newer" in result.stderr
 
 
-def test_start_passes_over_an_old_python_for_a_newer_one(checkout: Path, tmp_path: Path) -> None:
-    """On a distribution whose python3 is old, a python3.12 beside it is enough."""
+def test_newer_python_is_found_beside_an_old_one(checkout: Path, tmp_path: Path) -> None:
+    """Distributions with an old `python3` often offer a newer `python3.12` beside it."""
     write_script(tmp_path / "bin" / "python3", "exit 1")
     (tmp_path / "bin" / "python3.12").symlink_to(sys.executable)
-    (checkout / ".tox").touch()  # the first thing that Python would complain about
+    (checkout / ".tox").touch()  # stops the start with an error that only Python reports
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert "cannot write to" in result.stderr
 
 
-def test_start_with_an_unfit_python_named_uses_no_other(checkout: Path) -> None:
-    """Who names an interpreter wants that one; another one in silence would set up the wrong environment."""
+def test_unusable_interpreter_in_python_variable_is_an_error(checkout: Path) -> None:
+    """Silently choosing another interpreter would install the wrong environment."""
     result = start(checkout / "run_tests.sh", {"PYTHON": "/no/such/python3"})
     assert result.returncode == 1
     message = (
@@ -83,24 +107,25 @@ def test_start_with_an_unfit_python_named_uses_no_other(checkout: Path) -> None:
     assert message == result.stderr
 
 
-def test_start_without_venv_names_the_package_to_install(checkout: Path, tmp_path: Path) -> None:
-    """Debian and Ubuntu ship Python with a venv that only says that it does not work."""
+def test_missing_venv_module_is_reported_with_the_package_to_install(checkout: Path, tmp_path: Path) -> None:
+    """On Debian and Ubuntu, the venv module of the default installation does not work."""
     (tmp_path / "venv.py").write_text("raise SystemExit('ensurepip is not available')", encoding="utf-8")
     result = start(checkout / "run_benchmark.sh", {"PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
     assert "cannot create a virtual environment\ninstall its venv module (Debian, Ubuntu: apt install" in result.stderr
 
 
-def test_start_without_network_says_what_to_do(checkout: Path) -> None:
-    """The first start needs a network, and pip's own words for its lack are long."""
-    result = start(checkout / "run_benchmark.sh", NO_NETWORK)
+def test_missing_network_is_reported_with_the_cure(checkout: Path, tmp_path: Path) -> None:
+    """The first start installs packages, and pip's own messages about a missing network are long and unclear."""
+    variables = NO_NETWORK if FULL_SIZE else NO_NETWORK | fake_venv(tmp_path)
+    result = start(checkout / "run_benchmark.sh", variables)
     assert result.returncode == 1
     assert "runoff: pip could not install tox==" in result.stderr
     assert "if the network is the cause, connect" in result.stderr.splitlines()[-1]
 
 
-def test_start_in_a_checkout_that_cannot_be_written_says_where(checkout: Path) -> None:
-    """A file in the place of the folder stands for a read-only disk: the tests may run as root, who may write all."""
+def test_read_only_checkout_is_named_in_the_error(checkout: Path) -> None:
+    """A file in place of the .tox folder simulates this, because root, who may run the tests, can write anywhere."""
     (checkout / ".tox").touch()
     result = start(checkout / "run_tests.sh")
     assert result.returncode == 1
@@ -109,24 +134,26 @@ def test_start_in_a_checkout_that_cannot_be_written_says_where(checkout: Path) -
 
 
 @pytest.mark.parametrize("name", ["a:b", "a{envname}"])
-def test_start_in_a_checkout_whose_path_tools_take_apart_says_so(checkout: Path, name: str) -> None:
-    """venv refuses a colon and setuptools fails at braces, with pages of words about something else."""
+def test_unsupported_character_in_the_path_of_the_checkout_is_an_error(checkout: Path, name: str) -> None:
+    """venv refuses colons and setuptools fails at braces, with long messages that do not name the cause."""
     result = start(checkout.rename(checkout.with_name(name)) / "run_tests.sh")
     assert result.returncode == 1
     assert result.stderr.startswith(f"runoff: there is a {name[1]} in ")
 
 
-def test_start_from_a_folder_with_braces_says_so(checkout: Path, tmp_path: Path) -> None:
-    """tox would fill them in and, in silence, run in a new folder of that name."""
+def test_brace_in_the_path_of_the_working_folder_is_an_error(checkout: Path, tmp_path: Path) -> None:
+    """tox would substitute the braces and silently run in a new folder with another name."""
     folder = tmp_path / "a{envname}"
     folder.mkdir()
     assert start(checkout / "run_tests.sh", cwd=folder).stderr.startswith(f"runoff: there is a {{ in {folder}")
 
 
-def test_second_start_waits_for_the_first_and_says_so(checkout: Path) -> None:
-    """Two starts in a fresh clone would otherwise install into each other's half-made environments."""
+def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_path: Path) -> None:
+    """Two starts in a fresh clone would otherwise install into the same environments at the same time."""
     (checkout / ".tox").mkdir()
-    environment = os.environ | {"PYTHON": sys.executable} | NO_NETWORK
+    # Without a working venv module, the second start ends as soon as it has the lock.
+    (tmp_path / "venv.py").write_text("raise SystemExit(1)", encoding="utf-8")
+    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)}
     with (checkout / ".tox" / "bootstrap.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         second = subprocess.Popen([checkout / "run_tests.sh"], env=environment, stderr=subprocess.PIPE, text=True)
@@ -137,7 +164,7 @@ def test_second_start_waits_for_the_first_and_says_so(checkout: Path) -> None:
 
 
 def test_start_through_a_link_finds_the_checkout(checkout: Path, tmp_path: Path) -> None:
-    """A link in a folder of the PATH is how one starts a script from everywhere."""
-    (checkout / ".tox").touch()  # the first thing that would be complained about
-    (tmp_path / "race").symlink_to(checkout / "run_benchmark.sh")
-    assert f"cannot write to {checkout / '.tox'}" in start(tmp_path / "race").stderr
+    """Users put a symbolic link into a folder of their PATH to start a script from anywhere."""
+    (checkout / ".tox").touch()  # stops the start with an error that names the checkout
+    (tmp_path / "link").symlink_to(checkout / "run_benchmark.sh")
+    assert f"cannot write to {checkout / '.tox'}" in start(tmp_path / "link").stderr

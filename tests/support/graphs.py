@@ -50,7 +50,7 @@ def with_operator(old: str, new: str) -> Callable[[onnx.ModelProto], None]:
 
 
 def with_tensor(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[onnx.ModelProto], None]:
-    """Return an edit that changes one weight tensor."""
+    """Return an edit that changes the weight tensor of the given name."""
 
     def edit(model: onnx.ModelProto) -> None:
         (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == name]

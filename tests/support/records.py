@@ -1,4 +1,4 @@
-"""Records for tests of what is made of them."""
+"""Records and measured cases with made-up numbers, for tests of reports and saved runs."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from runoff.report.measured import MeasuredCase
 def case_record(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> CaseRecord:
-    """Make a record of a case that took `latency_s` per call; `more` replaces any other field."""
+    """Make a record of a case with the given latency per batch, and with some fields replaced."""
     service = backend.endswith(("-grpc", "-oip"))
     fields: dict[str, Any] = {
         "case": f"{backend}-net-b{batch_size}",
@@ -51,6 +51,6 @@ def case_record(
 def measured_case(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> MeasuredCase:
-    """Make a case whose twenty rounds lie within 1 % of `latency_s`."""
+    """Make a measured case whose twenty rounds differ from `latency_s` by at most 1 %."""
     rounds = latency_s * np.linspace(0.99, 1.01, 20)
     return MeasuredCase(case_record(backend, batch_size, latency_s, **more), rounds)
