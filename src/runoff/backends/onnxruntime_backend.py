@@ -1,7 +1,9 @@
 """Runs a model in ONNX Runtime in process, by the fastest call path that keeps the caller's arrays separate."""
 
+from __future__ import annotations
+
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,6 +11,9 @@ from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendUnavailable, ModelError, ShapeError
 from runoff.measurement.machine import Device, processor_name
 from runoff.models.mlp import Float32Array, Mlp
+
+if TYPE_CHECKING:  # importing the module alone must not load ONNX Runtime
+    from onnxruntime import InferenceSession
 
 _FLOAT32 = np.dtype(np.float32)
 # A small batch is copied into memory that is bound to the session once, which saves about 1 µs over `run`. Above 32 KiB
@@ -26,7 +31,7 @@ class OnnxRuntimeBackend(Backend):
     `InferenceSession.run` spends 1 to 6 µs in Python wrappers, so `predict` calls the C++ session inside it directly.
     """
 
-    def __init__(self, name: str, session: Any, settings: Settings, device: Device) -> None:
+    def __init__(self, name: str, session: InferenceSession, settings: Settings, device: Device) -> None:
         import onnxruntime
 
         model_input, model_output = session.get_inputs()[0], session.get_outputs()[0]
@@ -79,7 +84,7 @@ class OnnxRuntimeBackend(Backend):
         self._inner = self._session = None
 
 
-def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
+def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSession:
     """
     Create an ONNX Runtime session with an explicit number of threads.
 
@@ -127,7 +132,7 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> Any:
     return session
 
 
-def check_placement(name: str, session: Any, provider: str) -> None:
+def check_placement(name: str, session: InferenceSession, provider: str) -> None:
     """Raise BackendUnavailable unless an execution provider runs every node of a session's model."""
     found = set(session.get_providers()[:1])
     # Outputs are always copied to CPU memory and do not reveal their device, so the nodes' providers are checked.
