@@ -28,16 +28,9 @@ class OipBackend(Backend):
 
     def __init__(self, name: str, client: OipClient, mlp: Mlp, *, kind: Kind | None) -> None:
         """
-        Request the descriptions of the server and the model.
+        Request the descriptions of the server and of the client's model; errors as for `open_oip`.
 
-        Args:
-            name: The backend's name.
-            client: A client of the server and the model; the backend closes it.
-            mlp: The model that the server should run.
-            kind: Policy if the outputs must be probabilities; value or None if finite numbers are enough.
-
-        Raises:
-            RunoffError: As for `open_oip`.
+        The outputs must be probabilities if `kind` is policy, and finite numbers if it is value or None.
         """
         self._client, self._kind = client, kind
         self._expected_kind = mlp.kind

@@ -35,7 +35,7 @@ class ServiceClient:
         Prepare a channel; the first call connects.
 
         Args:
-            service_name: The gRPC service, with its package.
+            service_name: Full name of the gRPC service.
             address: `host:port`.
             timeout_s: Deadline of every call.
             credentials: Trusted authorities and the client's certificate, for a service that speaks TLS.
