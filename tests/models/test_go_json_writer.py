@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runoff.models import go_json, go_json_writer
@@ -33,7 +33,8 @@ def test_real_file_comes_back_byte_for_byte(path: Path) -> None:
     assert path.read_bytes() == go_json_writer.encode(go_json.read(path))
 
 
-@settings(max_examples=scaled(1000))
+# No deadline per example: a busy machine must not fail the test.
+@settings(max_examples=scaled(1000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_number_is_written_as_json_that_reads_back_exactly(number: float) -> None:
     """The shortest decimals must still give the same float64, and minus zero must keep its sign."""

@@ -40,8 +40,8 @@ def test_forward_pass_agrees_with_the_go_code(kind: Kind) -> None:
     """All conversions and backends are verified with this reference, so an error here would hide theirs."""
     mlp = random_mlp(kind)
     batch = np.random.default_rng(2).normal(size=(4, 5))
-    wanted = [by_hand(mlp, sample) for sample in batch.tolist()]
-    np.testing.assert_allclose(mlp.forward(batch), wanted, rtol=1e-12)
+    expected = [by_hand(mlp, sample) for sample in batch.tolist()]
+    np.testing.assert_allclose(mlp.forward(batch), expected, rtol=1e-12)
 
 
 def test_probabilities_sum_to_one() -> None:
@@ -90,10 +90,10 @@ def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(50, 5))
-    wanted, tolerance = mlp.forward(batch), mlp.output_tolerance(batch)
+    expected, tolerance = mlp.forward(batch), mlp.output_tolerance(batch)
     for _ in range(50):
-        shift = mlp.logit_tolerance(batch) * rng.uniform(-1, 1, size=wanted.shape)
-        assert (np.abs(apply_head(kind, mlp.logits(batch) + shift) - wanted) <= tolerance).all()
+        shift = mlp.logit_tolerance(batch) * rng.uniform(-1, 1, size=expected.shape)
+        assert (np.abs(apply_head(kind, mlp.logits(batch) + shift) - expected) <= tolerance).all()
 
 
 def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:

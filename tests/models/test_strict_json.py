@@ -4,7 +4,7 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runoff.models.strict_json import _parse_carefully, _parse_fast
@@ -78,7 +78,8 @@ def _bits(document: dict[str, list[list[float]]]) -> dict[str, list[list[bytes]]
     return {key: [[struct.pack("<d", float(n)) for n in row] for row in rows] for key, rows in document.items()}
 
 
-@settings(max_examples=scaled(300))
+# No deadline per example: a busy machine must not fail the test.
+@settings(max_examples=scaled(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_DOCUMENTS)
 def test_fast_and_careful_parser_give_the_same_numbers(document: dict[str, list[list[float]]]) -> None:
     """A file's weights must not depend on which parser read it, not even in one bit."""
