@@ -20,7 +20,7 @@ MLP = random_mlp()
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_outputs_match_the_reference(batch_size: int) -> None:
-    """Like any other backend, it maps a float32 array to a float32 array that belongs to the caller."""
+    """Every backend maps a float32 array to a new float32 array, which the caller may change."""
     batch = np.random.default_rng(0).normal(size=(batch_size, 5)).astype(np.float32)
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         found = backend.predict(batch)
@@ -82,7 +82,7 @@ def test_allowed_other_model_is_labelled() -> None:
 
 
 def test_batch_over_the_services_limit_is_not_sent() -> None:
-    """The service announces its limit, so the client can refuse a larger batch before it sends it."""
+    """The service announces its largest batch size, so the client can refuse a larger batch without sending it."""
     with (
         served({"m": WatchedBackend(MLP)}) as server,
         open_oip("x-oip", server.address, MLP, "m") as backend,

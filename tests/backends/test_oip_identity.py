@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return a server of this protocol alone; each call of ModelMetadata sends the next ModelInfo, or none."""
+    """Return the methods of a server whose ModelMetadata sends another ModelInfo, or none for None, in each call."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)
@@ -80,7 +80,7 @@ def test_other_weights_are_found_by_call_metadata() -> None:
 
 
 def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user may expose only one of the two protocols."""
+    """A proxy may forward only one of the service's two protocols."""
     monkeypatch.setattr("runoff.backends.oip_backend.NeuralClient", None)
     with (
         served({"m": WatchedBackend(MLP)}) as server,

@@ -48,7 +48,7 @@ def batch_of(size: int) -> Float32Array:
 
 @pytest.mark.parametrize("size", [1, 300])
 def test_outputs_from_mlserver_match_the_reference(address: str, size: int) -> None:
-    """Servers interpret the protocol differently; one server would not show that."""
+    """Servers interpret the protocol differently, so tests with Triton alone are not enough."""
     with open_oip("remote-oip", address, MLP, "net") as backend:
         accuracy.check("net", MLP, batch_of(size), backend.predict(batch_of(size)))
         assert "mlserver" == backend.facts["framework"]
@@ -63,6 +63,6 @@ def test_mlserver_reads_typed_requests_of_our_stubs(address: str) -> None:
 
 @pytest.mark.parametrize(("model", "version"), [("nett", ""), ("net", "9")])
 def test_model_that_mlserver_lacks_is_refused(address: str, model: str, version: str) -> None:
-    """The mistake must be found when the backend is opened, not in timed calls."""
+    """A wrong model name or version must be found when the backend is opened, not in timed calls."""
     with pytest.raises(OtherModelError, match=f"has no such model: .*{model}"):
         open_oip("remote-oip", address, MLP, model, version)

@@ -66,7 +66,7 @@ def test_facts_about_triton_contain_no_device(address: str) -> None:
     ],
 )
 def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, words: str) -> None:
-    """The mistake must be found when the backend is opened, not in timed calls."""
+    """A wrong model name or version must be found when the backend is opened, not in timed calls."""
     with pytest.raises(OtherModelError, match=words):
         open_oip("remote-oip", address, MLP, model, version)
 
@@ -78,13 +78,13 @@ def test_model_of_other_sizes_on_triton_is_refused(address: str) -> None:
 
 
 def test_other_weights_on_triton_fail_the_parity_check(address: str) -> None:
-    """The protocol's metadata does not identify weights, so only the outputs reveal them."""
+    """The protocol's metadata does not identify a model's weights, so only wrong outputs reveal another model."""
     with open_oip("remote-oip", address, MLP, "other_weights") as backend, pytest.raises(ParityError):
         accuracy.check("other_weights", MLP, batch_of(4), backend.predict(batch_of(4)))
 
 
 def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
-    """The protocol does not announce the limit, so the client cannot check it before it sends a batch."""
+    """The protocol has no field for Triton's batch limit, so the client cannot check it before it sends a batch."""
     with (
         open_oip("remote-oip", address, MLP, "batched") as backend,
         pytest.raises(ServiceError, match=r"INVALID_ARGUMENT.*batch-size must be <= 64"),
@@ -93,7 +93,7 @@ def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
 
 
 def test_model_without_a_batch_dimension_accepts_one_sample(address: str) -> None:
-    """The client can refuse a larger batch before it sends it."""
+    """The server's metadata shows that it accepts one sample, so the client can refuse a larger batch itself."""
     with open_oip("remote-oip", address, MLP, "one_sample") as backend, pytest.raises(ShapeError, match="takes 1"):
         backend.predict(batch_of(2))
 
@@ -108,7 +108,7 @@ def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
 
 
 def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
-    """runoff's own service follows Triton in this, because the protocol leaves it open."""
+    """The protocol leaves open how a server reports a missing model; runoff's own service does as Triton does."""
     response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
     assert not ModelReadyResponse.FromString(response).ready
 
@@ -126,7 +126,7 @@ def test_perf_run_times_triton_after_checking_its_outputs(address: str, tmp_path
 
 
 def test_perf_run_refuses_another_model_on_triton(address: str, tmp_path: Path) -> None:
-    """The error names --allow-other-model, in case the user wants to time that model."""
+    """The error must name --allow-other-model, with which the user can time another model on purpose."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip", *options)
     assert pytest.ExitCode.TESTS_FAILED == done.returncode

@@ -82,7 +82,7 @@ def test_missing_python_is_reported_with_the_cure(checkout: Path, script: str) -
 
 def test_python_that_is_too_old_is_named_in_the_error(checkout: Path, tmp_path: Path) -> None:
     """A user whose Python is too old must not read that there is none."""
-    write_script(tmp_path / "bin" / "python3", "exit 1")  # like Python 3.10 when it checks its own version
+    write_script(tmp_path / "bin" / "python3", "exit 1")  # simulates an interpreter that is too old
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert result.returncode == 1
     assert "found python3, expected a working Python 3.11 or newer" in result.stderr
@@ -151,7 +151,7 @@ def test_brace_in_the_path_of_the_working_folder_is_an_error(checkout: Path, tmp
 def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_path: Path) -> None:
     """Two starts in a fresh clone would otherwise install into the same environments at the same time."""
     (checkout / ".tox").mkdir()
-    # Without a working venv module, the second start ends as soon as it has the lock.
+    # The broken venv module makes the script fail as soon as it holds the lock.
     (tmp_path / "venv.py").write_text("raise SystemExit(1)", encoding="utf-8")
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)}
     with (checkout / ".tox" / "bootstrap.lock").open("w") as lock:

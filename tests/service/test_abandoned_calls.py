@@ -22,7 +22,7 @@ def test_abandoned_call_is_not_computed(ending: str) -> None:
         method = channel.unary_unary("/neural.NeuralService/Predict", None, None)
 
         def queue_call(timeout_s: float) -> "grpc.CallFuture[bytes]":
-            """Start a call that waits behind the first; repeat it if the deadline passed before the call arrived."""
+            """Start a second call, which waits for the first; try again if its deadline passed before it arrived."""
             call = method.future(MESSAGE, timeout=timeout_s)
             wait_until(lambda: len(backend.contexts) == 2 or call.done())
             return call if len(backend.contexts) == 2 else queue_call(2 * timeout_s)
@@ -50,7 +50,7 @@ def test_abandoned_call_is_not_computed(ending: str) -> None:
 def test_message_of_an_abandoned_call_is_not_decoded(
     remaining_s: float | None, active: bool, status: grpc.StatusCode
 ) -> None:
-    """Decoding a large batch delays other calls, and nobody waits for the result."""
+    """Decoding a large batch for a client that gave up would delay other clients' calls."""
     context = create_autospec(grpc.ServicerContext, instance=True)
     context.time_remaining.return_value, context.is_active.return_value = remaining_s, active
     context.abort.side_effect = RuntimeError

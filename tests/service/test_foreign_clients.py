@@ -23,7 +23,7 @@ CONTRACT = Path(contract.__file__).parent
 
 @pytest.fixture(scope="module")
 def service(model_path: Path) -> Iterator[RunningService]:
-    """A service process with MLP."""
+    """A service process that serves the model MLP."""
     with launch("numpy", [model_path]) as service:
         yield service
 
@@ -68,13 +68,13 @@ def test_foreign_client_gets_the_models_probabilities(responses: dict[str, Any])
 
 
 def test_foreign_client_gets_a_batch_in_order(responses: dict[str, Any]) -> None:
-    """Clients assign outputs to inputs by their positions."""
+    """A client assigns each output of a batch to an input by its position."""
     found = [output["probabilities"] for output in responses["batch"]["outputs"]]
     np.testing.assert_allclose(MLP.forward(SAMPLES), found, rtol=1e-5)
 
 
 def test_foreign_client_reads_the_model_info(responses: dict[str, Any]) -> None:
-    """The fields that runoff added to the message must not disturb clients that know only the first five."""
+    """Clients of the original contract know only five fields of ModelInfoResponse and must skip the others."""
     info = responses["info"]
     assert [5, 7, 3, "cpu"] == [info[name] for name in ("input_size", "hidden_size", "output_size", "device")]
 

@@ -1,4 +1,4 @@
-"""Over the original messages, the service answers valid requests and refuses invalid ones with a reason."""
+"""The service answers valid requests of the original protocol and refuses invalid ones with a reason."""
 
 import logging
 from collections.abc import Iterator
@@ -193,7 +193,7 @@ def test_invalid_request_is_refused_with_the_reason(
 def test_unexpected_error_shows_only_the_id_of_a_log_entry(
     server: Server, backend: WatchedBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The exception's text can contain private paths and data. Operators find it in the log by the id."""
+    """The exception's text can contain private paths and data. Operators find it in the log by the error's id."""
     backend.failure = RuntimeError("secret of /home/somebody")
     with caplog.at_level(logging.ERROR):
         status, details = refusal(server.address, "Predict", predict_request(SAMPLE))

@@ -117,7 +117,7 @@ INVALID = [
         "has 2 entries, expected 1",
         id="raw-two",
     ),
-    # The fast path must not mistake a field without a length for one that it can skip.
+    # The codec's fast path must not mistake a number for a field with a length, which it could skip.
     pytest.param(b"\x78\x02\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-a-number"),
     pytest.param(b"\x82\x03\x00\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-field-48"),
     pytest.param(

@@ -28,7 +28,7 @@ def tritonclient_python() -> Path:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A service with MLP as `m`."""
+    """A service that serves the model MLP under the name `m`."""
     with served({"m": WatchedBackend(MLP)}) as server:
         yield server
 

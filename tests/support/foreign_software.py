@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.test_size import FULL_SIZE
 
-# RUNOFF_TEST_ENVS names another folder, such as one that a CI service keeps between its runs.
+# The environment variable RUNOFF_TEST_ENVS can name another folder, such as one that a CI service keeps between runs.
 CACHE = Path(os.environ.get("RUNOFF_TEST_ENVS") or Path(__file__).parents[2] / ".tox" / "foreign")
 _COMMAND_TIMEOUT_S = 240
 

@@ -17,7 +17,7 @@ MLP = random_mlp()
 
 
 def test_batch_whose_message_exceeds_the_limit_is_not_sent() -> None:
-    """The server would refuse it as well, but only after receiving megabytes."""
+    """The server would also refuse a request over the size limit, but only after receiving megabytes."""
     with (
         foreign_service(server_methods(model_metadata((-1, 1000))), SERVICE_NAME) as address,
         open_oip("x-oip", address, random_mlp(input_size=1000), "net") as backend,
@@ -49,7 +49,7 @@ def test_missing_server_is_named_in_the_error() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """The server may, for example, offer only the service of the original messages."""
+    """A gRPC server can lack the Open Inference Protocol; its status UNIMPLEMENTED would not explain that."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),

@@ -54,7 +54,7 @@ def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool
 
 
 def test_numbers_of_a_raw_message_are_an_aligned_writable_copy() -> None:
-    """In the message, which is read-only, they can start at any byte; many kernels need aligned numbers."""
+    """Numbers can start at any byte of a message, which is read-only; many compute kernels need aligned input."""
     batch = batch_of((3, 81))
     for length in range(4):
         message = infer_request(batch, "n" * length).SerializeToString()
@@ -83,7 +83,7 @@ def test_long_headers_are_not_cached() -> None:
 
 
 def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
-    """runoff loads the generated files, and users read inference.proto."""
+    """runoff loads the generated files but users read inference.proto, so the two must not differ."""
     out = tmp_path / "descriptors"
     run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     found = descriptor_pb2.FileDescriptorProto()

@@ -9,7 +9,7 @@ from tests.support.oip_requests import BATCH
 
 @pytest.mark.parametrize("part", ["shape", "parameters", "requested"])
 def test_only_the_first_dimensions_and_parameters_are_read(part: str) -> None:
-    """A hostile message within the size limit has 100,000 of them, which are slow to read and to report."""
+    """A hostile message can have 100,000 dimensions or parameters, which are slow to read and to report."""
     request = infer_request(BATCH)
     if part == "shape":
         request.inputs[0].shape.extend([1] * 1000)

@@ -19,7 +19,7 @@ client = triton.InferenceServerClient(address)
 
 
 def infer(data, **options):
-    """Send a batch as a raw tensor."""
+    """Send a batch as a raw tensor and return the result."""
     tensor = triton.InferInput("input", list(data.shape), "FP32")
     tensor.set_data_from_numpy(data)
     return client.infer(model, [tensor], **options)

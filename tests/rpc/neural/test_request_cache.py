@@ -1,4 +1,4 @@
-"""The request decoder of the original messages caches model types and names only as long as they are short."""
+"""The request decoder of the original protocol caches model types and names only as long as they are short."""
 
 import tracemalloc
 
