@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runoff.records.schema import COMPUTES_NOTHING
+from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL
 from runoff.report.call_parts import call_parts_lines, missing_cases_lines
 from runoff.report.comparison import comparison_lines
 from runoff.report.measured import MeasuredCase
@@ -46,6 +46,13 @@ def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, s
     starts = [0, *(index + 1 for index, character in enumerate(rule) if character == " " and rule[index + 1] == "-")]
     ends = [*starts[1:], max(len(header), len(line))]
     return {header[a:b].strip(): line[a:b].strip() for a, b in zip(starts, ends, strict=True) if line[a:b].strip()}
+
+
+def test_note_about_another_model_carries_the_label() -> None:
+    """A reader of any single line must see that the times are those of another model."""
+    other = service("remote-grpc", latency_s=2e-3, answers=OTHER_MODEL, worst_error=None)
+    [note] = call_parts_lines([other])[5:]
+    assert note.startswith("remote-grpc (another model) at batch size 1: these calls took")
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "oip"])

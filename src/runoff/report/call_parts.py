@@ -193,7 +193,8 @@ def _disagreement(record: CaseRecord) -> list[str]:
     call_s, round_s = _call_s(record), record.latency_s_per_batch
     if max(call_s, round_s) <= _AGREEING_RATIO * min(call_s, round_s):
         return []
+    case = f"{record.backend}{other_model_suffix(record)} at batch size {record.batch_size}"
     return [
-        f"{record.backend} at batch size {record.batch_size}: these calls took {format_duration(call_s)}, but the"
-        f" median round {format_duration(round_s)} per call; each part may be off by the same factor"
+        f"{case}: these calls took {format_duration(call_s)}, but the median round {format_duration(round_s)} per call;"
+        " each part may be off by the same factor"
     ]
