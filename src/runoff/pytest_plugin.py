@@ -39,7 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the plugin's hooks if the suite asks for them and pytest-benchmark is installed."""
-    if config.getini("runoff_save") and config.pluginmanager.hasplugin("benchmark"):
+    from runoff.gate.plugin import is_worker
+
+    # A worker of the gate measures one block of many. The gate's own pytest saves the whole run.
+    if config.getini("runoff_save") and config.pluginmanager.hasplugin("benchmark") and not is_worker():
         config.pluginmanager.register(SavedRuns(config), "runoff-saved-runs")
 
 

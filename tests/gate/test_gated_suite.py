@@ -209,6 +209,15 @@ def test_each_side_imports_the_package_of_its_own_checkout(tmp_path: Path) -> No
     assert "1 case regressed against main" == run.saved["runoff"]["incomplete_because"]
 
 
+def test_gate_saves_one_run_and_its_workers_none(tmp_path: Path) -> None:
+    """A file per block would fill the folder of saved runs and the history with measurements that no user started."""
+    folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)\n")
+    (folder / "pytest.ini").write_text("[pytest]\nrunoff_save = true\n")
+    commit(folder)
+    assert run_gate(folder, "--gate-against=HEAD", "--gate-only", tuning=ONE_AND_ONE_BLOCK).exit_code == 0
+    assert 1 == len(list((folder / ".benchmarks").rglob("*.json")))
+
+
 def test_other_models_are_compared_by_name(tmp_path: Path) -> None:
     """Users compare a new model with the old one without a change of code."""
     tests = """
