@@ -17,7 +17,7 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models.mlp import Float64Array, Kind, Mlp
 from runoff.models.strict_json import json_type, parse_object
 
-# The largest real model has 0.5 MB; a file of this size still parses in a few seconds.
+# The largest real model has 0.5 MB; even a file at this limit parses within a few seconds.
 MAX_FILE_BYTES = 64 * 2**20
 # 256 times the largest hidden layer seen (256). Sizes are checked before any array is allocated.
 MAX_LAYER_SIZE = 65_536
