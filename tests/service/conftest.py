@@ -1,4 +1,4 @@
-"""Services that the tests of this folder share."""
+"""Model files and services shared by the tests of this folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.models import random_mlp
 
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A policy's model file; in a folder with a space, like many a user's."""
+    """A policy model file, in a folder whose name contains a space."""
     path = tmp_path_factory.mktemp("my models") / "tiny_policy.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     return path
@@ -21,7 +21,7 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def value_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A value's model file."""
+    """A value model file."""
     path = tmp_path_factory.mktemp("models") / "tiny_value.model"
     path.write_bytes(go_json_writer.encode(random_mlp(Kind.VALUE, seed=3)))
     return path
@@ -29,6 +29,13 @@ def value_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def running(model_path: Path) -> Iterator[RunningService]:
-    """A NumPy service of the policy, for one test to mistreat."""
-    with launch("numpy", [model_path], start_timeout_s=60) as service:
+    """A NumPy service of the policy, started for one test that stops, kills or suspends it."""
+    with launch("numpy", [model_path], start_timeout_s=120) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def shared_service(model_path: Path) -> Iterator[RunningService]:
+    """A NumPy service of the policy, for tests that only call it."""
+    with launch("numpy", [model_path]) as service:
         yield service

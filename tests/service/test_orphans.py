@@ -1,8 +1,9 @@
-"""No service is left behind, however its launcher ends and whatever the service is doing just then."""
+"""A service process ends with the process that launched it, however that ends and whatever the service is doing."""
 
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,12 +14,12 @@ from runoff.service.launcher import RunningService, launch
 from tests.support.parents import parent_of_service
 from tests.support.services import wait_until
 
-linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux alone tells of a parent's death")
+linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's signal at a parent's death")
 
 
 def assert_ends(pid: int) -> None:
-    """Wait for a process that is not our child to be gone."""
-    deadline = time.monotonic() + 20
+    """Wait until a process has ended that is not a child of this one, and that wait() would therefore refuse."""
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
             return
@@ -31,16 +32,24 @@ def wait_until_stopped(pid: int) -> None:
     wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt even if pytest was started with SIGINT ignored, as background jobs are."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-# Modules that a service imports: Python itself at its start, before anything of ours; ours, early; ours, late.
+# Modules at which a start is stopped: the first that Python imports, and one early and one late import of runoff.
 IMPORTED = ["sitecustomize", "numpy", "threadpoolctl"]
 
 
 def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
-    """kill -9 of a run leaves no time to clean up; an orphan would hold a GPU for days."""
+    """A run that is killed with SIGKILL cannot clean up, and an orphaned service would occupy a GPU for days."""
     with parent_of_service(model_path) as (parent, pid):
         assert parent.stdout is not None
         assert "ready\n" == parent.stdout.readline()
@@ -52,7 +61,7 @@ def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """Never ready: whoever waits for that to end it would wait forever."""
+    """A service that only checked for its parent when ready would wait forever."""
     (tmp_path / f"{module}.py").write_text(f"import time; open({str(tmp_path / 'hangs')!r}, 'w'); time.sleep(600)")
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
         wait_until((tmp_path / "hangs").exists)
@@ -62,7 +71,7 @@ def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
 
 @linux_only
 def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
-    """A stopped process reads no closed pipe and takes no TERM: it must be woken."""
+    """A stopped process neither notices a closed pipe nor handles SIGTERM, so the kernel must wake it."""
     with parent_of_service(model_path) as (parent, pid):
         assert parent.stdout is not None
         assert "ready\n" == parent.stdout.readline()
@@ -77,7 +86,7 @@ def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_stopped_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """The same where it never got as far as to answer."""
+    """A process stopped during its imports must end as well."""
     code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP)"
     (tmp_path / f"{module}.py").write_text(code + ("" if module == "sitecustomize" else "; time.sleep(600)"))
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
@@ -91,9 +100,9 @@ def test_service_stopped_while_starting_ends_with_its_killed_parent(
 def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
     model_path: Path, tmp_path: Path, moment: str
 ) -> None:
-    """A forked worker of the run has the run's pipes, so standard input stays open when the run is killed."""
+    """A forked child of the launcher inherits the pipe, so the service's standard input stays open without the launcher."""
     if moment == "starting":
-        # Woken by the parent's death before anything of ours runs: nobody will tell it again.
+        # The parent's death wakes this process before runoff is imported, and no second signal follows.
         (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     with parent_of_service(model_path, "with-fork", python_path=tmp_path) as (parent, pid):
         assert parent.stdout is not None
@@ -110,11 +119,13 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 
 
 def test_service_outlives_the_thread_that_launched_it(model_path: Path) -> None:
-    """The kernel tells of a parent's death when the thread ends that forked; the process lives on and uses it."""
+    """Linux sends the parent-death signal when the forking thread ends, although the process still uses the service."""
     with parent_of_service(model_path, "in-thread") as (parent, pid):
         assert parent.stdout is not None
         assert ["ready\n", "thread ended\n"] == [parent.stdout.readline() for _ in range(2)]
-        time.sleep(0.5)
+        # SIGCONT, which the kernel has sent by now, is handled before a later SIGCONT to the same process.
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.2)
         assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         parent.kill()
     assert_ends(pid)
@@ -123,7 +134,7 @@ def test_service_outlives_the_thread_that_launched_it(model_path: Path) -> None:
 def test_service_that_hangs_while_starting_is_ended(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped process takes no TERM: KILL must follow."""
+    """A stopped process does not handle SIGTERM, so SIGKILL must follow."""
     (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()
@@ -132,8 +143,9 @@ def test_service_that_hangs_while_starting_is_ended(
     assert before == children()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C while TensorFlow loads is common: it takes long."""
+    """Users often press Ctrl-C while TensorFlow loads, which takes long."""
     (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()
@@ -143,7 +155,7 @@ def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, m
 
 
 def test_interrupted_stop_leaves_no_service(running: RunningService) -> None:
-    """The second Ctrl-C comes while the first one's clean-up waits for a service that hangs."""
+    """A second Ctrl-C may arrive while the clean-up after the first one waits for a hung service."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""How a service process ends while calls are in flight."""
+"""The shutdown of a service process while calls are in flight."""
 
 import os
 import signal
@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import grpc
 import numpy as np
 import pytest
 
@@ -17,10 +16,10 @@ from runoff.models.mlp import Kind
 from runoff.rpc.neural import request_codec
 from runoff.rpc.neural.client import NeuralClient
 from tests.support.idle_callers import PREDICT, WATCH, open_silent_calls
-from tests.support.services import call
+from tests.support.services import call, refusal, wait_until
 
-# `runoff serve` with a backend that takes a second for 3 samples and never comes back from 5. Its words: the grace
-# period and, if it is to end with it, its parent's process id.
+# `runoff serve` with a backend that computes 3 samples until a line arrives on standard input, and 5 samples forever.
+# Arguments: the grace period in seconds, and optionally the process id of a parent whose end it watches.
 SLOW_SERVE = """
 import sys, time
 from runoff.service import parent_watch
@@ -34,51 +33,61 @@ predict = NullBackend.predict
 def slow(self, batch):
     if len(batch) in (3, 5):
         print("computing", flush=True)
-        time.sleep(1 if len(batch) == 3 else 600)
+        sys.stdin.readline() if len(batch) == 3 else time.sleep(600)
     return predict(self, batch)
 NullBackend.predict = slow
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
 """
 
-# Waits for the end, and is told to end at the n-th line of Python that the waiting takes, for every n; whatever takes
-# fewer lines is told after a while, by a signal that interrupts another thread, as one that comes just before the main
-# thread falls asleep interrupts nobody. Exits with the number of waits that did not end.
-TOLD_AT_EVERY_LINE = """
+# Waits for shutdown in a child process for each n from 1 to 24, and sends SIGTERM just before the n-th line of Python
+# that the wait executes. For waits with fewer lines, a timer sends the signal after 0.2 s, to a thread other than the
+# waiting one: like a signal just before the main thread blocks, it interrupts no system call of the main thread. Exits
+# with the number of waits that did not end.
+SIGNAL_AT_EVERY_LINE = """
 import os, signal, sys, threading
 from runoff.service.lifecycle import ShutdownRequest
-def wait(number):
-    signal.alarm(5)
-    end = ShutdownRequest()
-    end.is_serving = True
-    lines = number
-    def tell():
-        nonlocal lines
-        if lines:
-            lines = 0
+def wait(line):
+    signal.alarm(60)
+    shutdown = ShutdownRequest()
+    shutdown.is_serving = True
+    remaining = line
+    def send():
+        nonlocal remaining
+        if remaining:
+            remaining = 0
             signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     def trace(frame, event, argument):
-        nonlocal lines
-        if event == "line" and lines > 1:
-            lines -= 1
+        nonlocal remaining
+        if event == "line" and remaining > 1:
+            remaining -= 1
         elif event == "line":
-            tell()
+            send()
         return trace
-    threading.Timer(0.2, tell).start()
+    threading.Timer(0.2, send).start()
     sys.settrace(trace)
-    end.wait()
+    shutdown.wait()
     sys.settrace(None)
-def in_child(number):
+def start(line):
     pid = os.fork()
     if not pid:
-        wait(number)
+        wait(line)
         os._exit(0)
-    return os.waitpid(pid, 0)[1] != 0
-sys.exit(sum(map(in_child, range(1, 25))))
+    return pid
+children = [start(line) for line in range(1, 25)]
+sys.exit(sum(os.waitpid(pid, 0)[1] != 0 for pid in children))
 """
 
 
 class SlowService:
-    """A slow service process and a call to it, in flight."""
+    """
+    A slow service process with a call in flight.
+
+    Attributes:
+        process: The service process.
+        address: The service's address.
+        outcome: The shape of the call's response, or the error that ended the call.
+        caller: The thread that waits for the response.
+    """
 
     def __init__(self, process: "subprocess.Popen[str]", batch_size: int) -> None:
         assert process.stdout is not None
@@ -89,9 +98,21 @@ class SlowService:
         self.caller.start()
         assert "computing\n" == process.stdout.readline()
 
+    def begin_shutdown(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal and wait until the service has begun to shut down."""
+        self.process.send_signal(number)
+        assert self.process.stderr is not None
+        assert any("shutting down" in line for line in self.process.stderr)
+
+    def finish_call(self) -> None:
+        """Let the call with 3 samples finish."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def _call(self, batch: "np.ndarray[tuple[int, int], np.dtype[np.float32]]") -> None:
         try:
-            with NeuralClient(self.address, timeout_s=30) as client:
+            with NeuralClient(self.address, timeout_s=120) as client:
                 self.outcome = client.predict(batch, Kind.POLICY).shape
         except RunoffError as error:
             self.outcome = error
@@ -99,82 +120,84 @@ class SlowService:
 
 @contextmanager
 def slow_service(grace_s: float, batch_size: int, *parent_pid: str) -> Iterator[SlowService]:
+    """Start a slow service and a call; the process is killed at the end of the context."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", SLOW_SERVE, str(grace_s), *parent_pid]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             service = SlowService(process, batch_size)
             yield service
         finally:
             process.kill()
-    service.caller.join(10)
+    service.caller.join(30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_call_in_flight_is_answered_before_the_end(number: signal.Signals) -> None:
+def test_call_in_flight_is_answered_before_the_process_ends(number: signal.Signals) -> None:
     """A restart of the service must not cost its clients their answers."""
-    with slow_service(10, 3) as service:
-        service.process.send_signal(number)
-        assert 0 == service.process.wait(30)
+    with slow_service(600, 3) as service:
+        service.begin_shutdown(number)
+        service.finish_call()
+        assert 0 == service.process.wait(60)
     assert (3, 3) == service.outcome
 
 
 def test_new_call_is_refused_while_draining() -> None:
-    """A service that went on taking calls would never end."""
-    with slow_service(10, 3) as service:
-        message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
-        service.process.send_signal(signal.SIGTERM)
+    """A service that accepted calls during its shutdown would never end."""
+    message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
+    with slow_service(600, 3) as service:
+        service.begin_shutdown()
+
+        def is_refused() -> bool:
+            # gRPC closes its port a moment after the shutdown has begun.
+            return refusal(service.address, "Predict", message)[0] == "UNAVAILABLE"
+
+        wait_until(is_refused)
         assert service.process.poll() is None
-        refused = []
-        while service.process.poll() is None:
-            try:
-                call(service.address, "Predict", message, timeout_s=1)
-            except grpc.RpcError as error:
-                refused.append(error.code())
-        assert grpc.StatusCode.UNAVAILABLE in refused
+        service.finish_call()
+        assert 0 == service.process.wait(60)
     assert (3, 3) == service.outcome
 
 
 def test_call_that_never_ends_is_cut_off_after_the_grace_period() -> None:
-    """One hung call must not keep the process, and the GPU, for ever."""
+    """A hung call must not keep the process, and with it the GPU, forever."""
     with slow_service(0.2, 5) as service:
         service.process.send_signal(signal.SIGTERM)
-        assert 0 == service.process.wait(30)
+        assert 0 == service.process.wait(60)
     assert isinstance(service.outcome, RunoffError)
 
 
-def test_second_signal_ends_at_once() -> None:
-    """Ctrl-C twice means now, whatever is in flight."""
+def test_second_signal_ends_the_process_immediately() -> None:
+    """A user who presses Ctrl-C twice does not want to wait for calls in flight."""
     with slow_service(600, 5) as service:
+        # The kernel merges two signals of a kind if the process has not handled the first one yet.
+        service.begin_shutdown()
         service.process.send_signal(signal.SIGTERM)
-        # The first one must have been taken before the second, or the kernel would make one of two.
-        with pytest.raises(subprocess.TimeoutExpired):
-            service.process.wait(0.5)
-        service.process.send_signal(signal.SIGTERM)
-        assert 128 + signal.SIGTERM == service.process.wait(30)
+        assert 128 + signal.SIGTERM == service.process.wait(60)
 
 
-def test_idle_callers_do_not_make_the_end_last_the_grace_period() -> None:
-    """The grace is for what is in flight; a balancer that watches health must not cost a restart all of it."""
+def test_silent_calls_do_not_make_the_shutdown_last_the_grace_period() -> None:
+    """The grace period is for computations; a load balancer that watches health must not delay every restart by it."""
     with slow_service(600, 3) as service, open_silent_calls(service.address) as silent:
         for method in (PREDICT, WATCH):
             silent.open(method, 1)
-        call(service.address, "Check", b"", service="grpc.health.v1.Health")
-        service.process.send_signal(signal.SIGTERM)
-        assert 0 == service.process.wait(30)
+        call(service.address, "Check", b"", timeout_s=60, service="grpc.health.v1.Health")
+        service.begin_shutdown()
+        service.finish_call()
+        assert 0 == service.process.wait(60)
     assert (3, 3) == service.outcome
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_signal_is_heard_at_any_step_of_the_wait() -> None:
-    """Python's handler runs in the waiting thread: it must be woken for it, and hold no lock that it takes."""
-    result = subprocess.run([sys.executable, "-c", TOLD_AT_EVERY_LINE], timeout=400, check=False)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_signal_at_any_line_of_the_wait_ends_it() -> None:
+    """Python runs signal handlers in the waiting thread, which must wake up and must not deadlock on its own locks."""
+    result = subprocess.run([sys.executable, "-c", SIGNAL_AT_EVERY_LINE], timeout=400, check=False)
     assert 0 == result.returncode
 
 
-def test_end_of_standard_input_ends_a_hung_service() -> None:
-    """This is how a service notices that its launcher was killed; a hung call must not keep it."""
+def test_closed_standard_input_ends_a_hung_service() -> None:
+    """Standard input closes when the launcher was killed; a hung call must not keep the orphaned service alive."""
     with slow_service(0.2, 5, str(os.getpid())) as service:
         assert service.process.stdin is not None
         service.process.stdin.close()
-        assert 0 == service.process.wait(30)
+        assert 0 == service.process.wait(60)

@@ -1,4 +1,4 @@
-"""Processes that launch a service and are then mistreated."""
+"""Processes that launch a service, for tests that kill the launching process."""
 
 import os
 import subprocess
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import runoff
 
-# Tells the service's process id, then that of a fork if wanted, then that the service is ready.
+# Launches a service and prints the service's process id, that of a forked child (`with-fork`), and `ready`.
 PARENT = """
 import os, subprocess, sys, threading, time
 from runoff.service import launcher
 start = subprocess.Popen.__init__
-def told(self, *a, **k):
+def start_and_report(self, *a, **k):
     start(self, *a, **k)
     print(self.pid, flush=True)
     if 'with-fork' in sys.argv:
@@ -22,7 +22,7 @@ def told(self, *a, **k):
         if not child:
             time.sleep(600)
         print(child, flush=True)
-subprocess.Popen.__init__ = told
+subprocess.Popen.__init__ = start_and_report
 os.environ['PYTHONPATH'] = os.environ['SERVICE_PYTHONPATH']
 def launch():
     launcher.launch('numpy', [sys.argv[1]])
@@ -40,22 +40,22 @@ time.sleep(600)
 
 @contextmanager
 def parent_of_service(
-    model_path: Path, *words: str, python_path: Path | None = None
+    model_path: Path, *options: str, python_path: Path | None = None
 ) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """
-    Launch a NumPy service from a process of its own.
+    Start a process that launches a NumPy service; the process is killed at the end of the context.
 
     Args:
-        model_path: The service's model.
-        words: `in-thread` to launch it from a thread that ends, `with-fork` for a child that holds its pipes.
-        python_path: Where modules lie that the service finds first.
+        model_path: The model file that the service serves.
+        options: `in-thread` to launch from a thread that ends, `with-fork` to fork a child that holds the pipes open.
+        python_path: A folder of modules that the service imports instead of the installed ones.
 
     Yields:
-        The parent, whose standard output then tells what else there is and `ready`, and the service's process id.
+        The launching process and the service's process id; further lines are left on the process's standard output.
     """
     own_folder = str(Path(runoff.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": own_folder, "SERVICE_PYTHONPATH": str(python_path or "")}
-    command = [sys.executable, "-c", PARENT, str(model_path), *words]
+    command = [sys.executable, "-c", PARENT, str(model_path), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         try:
             assert parent.stdout is not None

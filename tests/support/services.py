@@ -1,4 +1,4 @@
-"""Real servers on real sockets for tests: ours around a backend that can be watched, foreign ones, and silent ones."""
+"""Servers for tests: runoff's server around a controllable backend, foreign gRPC services, and silent sockets."""
 
 import socket
 import threading
@@ -21,7 +21,17 @@ from runoff.service.stopwatch import Stopwatch
 
 
 class WatchedBackend(Backend):
-    """Computes the reference; counts its calls, can be held up and can be made to fail."""
+    """
+    A backend that computes the float64 reference, records its calls, and can be paused or made to fail.
+
+    Attributes:
+        batch_sizes: The batch size of each forward pass.
+        contexts: The gRPC context of each call that reached the model, including those that waited for it.
+        failure: An exception for `predict` to raise.
+        answer: A number for `predict` to return as every output.
+        entered: Set when a forward pass begins.
+        may_go_on: Clear it to pause forward passes.
+    """
 
     def __init__(self, mlp: Mlp) -> None:
         super().__init__("watched", mlp.input_size, mlp.output_size, Device("cpu", "a processor"))
@@ -38,7 +48,7 @@ class WatchedBackend(Backend):
     def predict(self, batch: Float32Array) -> Float32Array:
         self.batch_sizes.append(len(batch))
         self.entered.set()
-        assert self.may_go_on.wait(30)
+        assert self.may_go_on.wait(120)
         if self.failure is not None:
             raise self.failure
         if self.answer is not None:
@@ -47,7 +57,7 @@ class WatchedBackend(Backend):
 
 
 class WatchedModel(HostedModel):
-    """Keeps the contexts of its calls in the order of arrival, before any waiting."""
+    """A hosted model that records the contexts of its calls on arrival, before they wait for the backend."""
 
     def __init__(self, name: str, backend: WatchedBackend) -> None:
         super().__init__(name, backend.mlp, backend)
@@ -66,7 +76,7 @@ def served(
     port: int = 0,
     tls: ServerTls | None = None,
 ) -> Iterator[Server]:
-    """Serve watched backends in this process, name to backend."""
+    """Serve backends in this process, given by model name; the server is stopped at the end of the context."""
     server = Server("127.0.0.1", port, max_message_bytes=max_message_bytes, max_batch_size=max_batch_size, tls=tls)
     server.start()
     server.serve(HostedModels([WatchedModel(name, backend) for name, backend in backends.items()]))
@@ -75,20 +85,20 @@ def served(
     finally:
         for backend in backends.values():
             backend.may_go_on.set()
-        assert server.stop(5).wait(10)
+        assert server.stop(5).wait(60)
 
 
 def call(
-    address: str, method: str, message: bytes, timeout_s: float = 10.0, service: str = "neural.NeuralService"
+    address: str, method: str, message: bytes, timeout_s: float = 60.0, service: str = "neural.NeuralService"
 ) -> bytes:
-    """Call a method of a service with bytes, past our client and its checks."""
+    """Send a request's bytes to a method and return the response's bytes, without the checks of runoff's client."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        reply: bytes = channel.unary_unary(f"/{service}/{method}", None, None)(message, timeout=timeout_s)
-    return reply
+        response: bytes = channel.unary_unary(f"/{service}/{method}", None, None)(message, timeout=timeout_s)
+    return response
 
 
 def refusal(address: str, method: str, message: bytes, service: str = "neural.NeuralService") -> tuple[str, str]:
-    """Return the status and the message with which a call is refused."""
+    """Return the status name and the details of a failed call, or `OK` and an empty string."""
     try:
         call(address, method, message, service=service)
     except grpc.RpcError as error:
@@ -100,14 +110,16 @@ def refusal(address: str, method: str, message: bytes, service: str = "neural.Ne
 def foreign_service(
     methods: dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]], name: str = "neural.NeuralService"
 ) -> Iterator[str]:
-    """Serve fixed replies, or whatever functions return, in place of a service that is not ours; yields its address."""
+    """Serve fixed responses, or the results of functions, as a service other than runoff's; yields its address."""
 
-    def handler(reply: bytes | Callable[[bytes, grpc.ServicerContext], bytes]) -> "grpc.RpcMethodHandler[bytes, bytes]":
-        fixed = (lambda _request, _context: reply) if isinstance(reply, bytes) else reply
+    def handler(
+        response: bytes | Callable[[bytes, grpc.ServicerContext], bytes],
+    ) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        fixed = (lambda _request, _context: response) if isinstance(response, bytes) else response
         return grpc.unary_unary_rpc_method_handler(fixed)
 
     server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
-    handlers = {method: handler(reply) for method, reply in methods.items()}
+    handlers = {method: handler(response) for method, response in methods.items()}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -118,7 +130,7 @@ def foreign_service(
 
 
 def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
-    """Return what a service of the original contract says about a model: five fields and no more."""
+    """Return the GetModelInfo response of a service of the original protocol, which has only five fields."""
     input_size, hidden_size, output_size = sizes or mlp.sizes
     info = ModelInfoResponse(
         input_size=input_size, hidden_size=hidden_size, output_size=output_size, device="gpu", framework="tensorflow"
@@ -128,7 +140,7 @@ def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
 
 @contextmanager
 def listener(answer: bytes | None) -> Iterator[str]:
-    """Accept connections and answer each with fixed bytes, or never; yields the address."""
+    """Accept connections and answer each with fixed bytes, or not at all; yields the address."""
     accepted: list[socket.socket] = []
 
     def serve() -> None:
@@ -153,15 +165,15 @@ def listener(answer: bytes | None) -> Iterator[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens in another thread, 10 s at most."""
-    deadline = time.monotonic() + 10
+    """Wait until a condition holds that another thread or process brings about; fail after 60 s."""
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
+    """Return a port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
     return port
