@@ -1,4 +1,4 @@
-"""What a service tells about the time of a call, and what the client makes of it."""
+"""The times of a call's parts, as measured by the service and by the client."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ TIMES = ServiceTimes(decode_ns=8210, queue_ns=0, compute_ns=171020, encode_ns=93
 
 
 class Clock:
-    """A clock in place of both ends' that goes on by 1 ns a look, and by a second when the backend computes."""
+    """A fake clock of service and client that advances by 1 ns per reading."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -26,7 +26,7 @@ class Clock:
 
 
 class SlowBackend(WatchedBackend):
-    """Takes a second of that clock for a forward pass."""
+    """A backend whose forward pass takes one second of the fake clock."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(MLP)
@@ -38,8 +38,8 @@ class SlowBackend(WatchedBackend):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_every_prediction_tells_its_times(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each part in its place: the second that the forward pass takes is compute and nothing else."""
+def test_every_prediction_reports_its_times(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The forward pass's second must be reported as compute and as no other part."""
     clock = Clock()
     monkeypatch.setattr("runoff.service.stopwatch.time", clock)
     monkeypatch.setattr("runoff.rpc.call_times.time", clock)
@@ -49,12 +49,12 @@ def test_every_prediction_tells_its_times(batch_size: int, monkeypatch: pytest.M
     assert 1.0 == pytest.approx(parts.service_compute_s)
     assert [1e-9] * 3 == pytest.approx([parts.service_decode_s, parts.service_queue_s, parts.service_encode_s])
     assert [1e-9] * 2 == pytest.approx([parts.client_encode_s, parts.client_decode_s])
-    # Five looks of the service's lie within the client's wait, and one begins it.
+    # The service reads the clock five times during the client's wait, and the client once at its end.
     assert 1e-9 * (10**9 + 6) == pytest.approx(parts.client_wait_s, abs=1e-12)
 
 
-def test_service_that_tells_nothing_is_not_taken_apart() -> None:
-    """The original contract knows no such metadata."""
+def test_call_to_a_service_without_times_has_no_parts() -> None:
+    """Services of the original protocol send no times."""
     reply = PredictResponse(probabilities=[0.5, 0.25, 0.25]).SerializeToString()
     foreign = foreign_service({"Predict": reply, "GetModelInfo": foreign_info(MLP)})
     with foreign as address, open_grpc("x", address, MLP) as backend:
@@ -62,7 +62,7 @@ def test_service_that_tells_nothing_is_not_taken_apart() -> None:
 
 
 def test_times_survive_their_text() -> None:
-    """Both ends agree on the words."""
+    """Service and client must agree on the text format."""
     assert TIMES == read_times(format_times(TIMES))
 
 
@@ -70,13 +70,13 @@ def test_times_survive_their_text() -> None:
     "text",
     ["", "decode=1", "decode=1 queue=2 compute=3 encode=-4", "decode=1 queue=2 compute=x encode=4", "a=1 b=2 c=3 d=4"],
 )
-def test_other_words_are_no_times(text: str) -> None:
-    """The metadata of a foreign service may hold anything."""
+def test_malformed_times_are_ignored(text: str) -> None:
+    """The metadata of a foreign service may contain anything."""
     assert read_times(text) is None
 
 
 class Calls:
-    """Calls that take what they are told to, by a clock of their own."""
+    """Fake calls with given durations on a fake clock."""
 
     def __init__(self, waits_ns: list[int], queues_ns: list[int]) -> None:
         self.now_ns = 0
@@ -92,19 +92,19 @@ class Calls:
 
 
 def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> CallParts | None:
-    """Take calls apart by their own clock."""
+    """Profile fake calls by their own clock."""
     monkeypatch.setattr("runoff.rpc.call_times.time", calls)
     return profile_calls(lambda: b"", calls.call, lambda reply: reply, count)
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of the same calls add up; one call in the queue of another must not be a case's queue time."""
+    """Means over the same calls add up, and leaving out the slowest calls keeps outliers from deciding the result."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))
 
 
-def test_service_that_tells_more_than_a_call_took_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left for transport would be less than nothing."""
+def test_times_longer_than_the_call_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remaining time for transport would be negative."""
     assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
     assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

@@ -1,4 +1,4 @@
-"""Who answers: told by GetModelInfo and in metadata, for clients that speak no message of ours too."""
+"""The identity of a service, as sent by GetModelInfo and in metadata, and the client's checks of it."""
 
 import os
 import platform
@@ -19,29 +19,29 @@ from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, foreign_info, foreign_service, served
 
 MLP = random_mlp()
-ASKING = {
+IDENTITY_REQUESTS = {
     "/neural.NeuralService/GetModelInfo": ModelInfoRequest(model_type="policy", model_name="net"),
     "/inference.GRPCInferenceService/ModelMetadata": ModelMetadataRequest(name="net"),
 }
 
 
-def asked(address: str, method: str) -> tuple[bytes, dict[str, str | bytes]]:
-    """Return a reply and the metadata behind it."""
+def call_with_metadata(address: str, method: str) -> tuple[bytes, dict[str, str | bytes]]:
+    """Return the response and its trailing metadata."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        message = ASKING[method].SerializeToString()
+        message = IDENTITY_REQUESTS[method].SerializeToString()
         reply, call = channel.unary_unary(method, None, None).with_call(message, timeout=10)
         return reply, dict(call.trailing_metadata())
 
 
-def announced(address: str) -> ModelInfoResponse:
-    """Return what GetModelInfo answers."""
-    return ModelInfoResponse.FromString(asked(address, "/neural.NeuralService/GetModelInfo")[0])
+def model_info(address: str) -> ModelInfoResponse:
+    """Return the response of GetModelInfo."""
+    return ModelInfoResponse.FromString(call_with_metadata(address, "/neural.NeuralService/GetModelInfo")[0])
 
 
-def test_model_info_tells_everything_that_an_identity_is_made_of() -> None:
-    """Digest, device as found, framework and versions, threads, process and start."""
+def test_model_info_contains_the_whole_identity() -> None:
+    """An identity consists of digest, device, framework, versions, threads, process and start of the service."""
     with served({"net": WatchedBackend(MLP)}) as server:
-        info = announced(server.address)
+        info = model_info(server.address)
     assert (MLP.digest, "cpu", "a processor") == (info.model_digest, info.device, info.device_name)
     assert ("watched", "1", 3, os.getpid()) == (info.framework, info.framework_version, info.threads, info.pid)
     assert len(info.nonce) == 16
@@ -49,16 +49,16 @@ def test_model_info_tells_everything_that_an_identity_is_made_of() -> None:
     assert {"python": platform.python_version(), **packages} == dict(info.versions)
 
 
-@pytest.mark.parametrize("method", ASKING)
-def test_metadata_tells_what_model_info_tells(method: str) -> None:
-    """A client of either protocol can tell this start of this service from any other."""
+@pytest.mark.parametrize("method", IDENTITY_REQUESTS)
+def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
+    """Clients of both protocols must notice when another service has taken over the address."""
     backend = WatchedBackend(MLP)
-    # Which the original contract calls otherwise.
+    # The original protocol has another name for this framework.
     backend.facts["framework"] = "torch"
     with served({"net": backend}) as server:
-        info = announced(server.address)
-        _, told = asked(server.address, method)
-    whole = told.pop(MODEL_INFO_KEY)
+        info = model_info(server.address)
+        _, entries = call_with_metadata(server.address, method)
+    whole = entries.pop(MODEL_INFO_KEY)
     assert isinstance(whole, bytes)
     assert info == ModelInfoResponse.FromString(whole)
     wanted = {
@@ -71,31 +71,31 @@ def test_metadata_tells_what_model_info_tells(method: str) -> None:
         "runoff-pid": str(os.getpid()),
         "runoff-nonce": info.nonce,
     }
-    versions = str(told.pop("runoff-versions")).split()
+    versions = str(entries.pop("runoff-versions")).split()
     assert dict(info.versions) == dict(word.split("=") for word in versions)
-    assert wanted == told
+    assert wanted == entries
 
 
 def test_each_start_has_a_nonce_of_its_own() -> None:
-    """Process ids come round again, and within one process a service may start twice."""
+    """The operating system reuses process ids, and a service may start twice within one process."""
     nonces = set()
     for _ in range(3):
         with served({"net": WatchedBackend(MLP)}) as server:
-            nonces.add(announced(server.address).nonce)
+            nonces.add(model_info(server.address).nonce)
     assert 3 == len(nonces)
 
 
-def test_device_of_any_name_can_be_told() -> None:
-    """Metadata takes ASCII only; a device's own name may be anything."""
+def test_device_name_outside_ascii_is_escaped() -> None:
+    """Metadata values must be ASCII, but a device name may contain any character."""
     backend = WatchedBackend(MLP)
     backend.device = Device("cpu", "Prozessor für\nalles")
     with served({"net": backend}) as server:
-        _, metadata = asked(server.address, "/inference.GRPCInferenceService/ModelMetadata")
+        _, metadata = call_with_metadata(server.address, "/inference.GRPCInferenceService/ModelMetadata")
     assert r"Prozessor f\xfcr?alles" == metadata["runoff-device-name"]
 
 
 def info_of(mlp: Mlp, **changed: object) -> bytes:
-    """Return what a service of ours says, with some of it changed."""
+    """Return the GetModelInfo response of a runoff service with some fields changed."""
     told = ModelInfoResponse.FromString(foreign_info(mlp))
     told.MergeFrom(ModelInfoResponse(pid=7, nonce="abc", threads=1, versions={"numpy": "2.0"}))
     told.MergeFrom(ModelInfoResponse(**changed))  # type: ignore[arg-type]  # fields of any type, by name
@@ -118,8 +118,8 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_every_change_is_another_service_and_named(changed: dict[str, object], words: str) -> None:
-    """A user has to see which fact of a record would have been wrong."""
+def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
+    """The error must name the changed fact, because a record would have stored its old value."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -131,8 +131,8 @@ def test_every_change_is_another_service_and_named(changed: dict[str, object], w
     assert f"x-grpc: the service at {address} was replaced by another: {words}" == str(raised.value)
 
 
-def test_service_of_the_five_original_fields_is_checked_by_them() -> None:
-    """What it does tell must stay; that it tells too little to know it again stands in the record."""
+def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> None:
+    """Such a service cannot be identified fully, which the record states, but its known facts must not change."""
     answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -144,10 +144,10 @@ def test_service_of_the_five_original_fields_is_checked_by_them() -> None:
             backend.check_same_service()
 
 
-def test_record_says_which_start_of_which_service_it_was() -> None:
-    """Two records of one run can be told to come from one service."""
+def test_record_identifies_the_start_of_the_service() -> None:
+    """Readers can find out whether two records come from the same start of a service."""
     with served({"net": WatchedBackend(MLP)}) as server, open_grpc("x-grpc", server.address, MLP) as backend:
-        info = announced(server.address)
+        info = model_info(server.address)
         facts = backend.facts
     assert (True, info.pid, info.nonce) == tuple(
         facts[f"service_{fact}"] for fact in ("tells_identity", "pid", "nonce")
@@ -155,8 +155,8 @@ def test_record_says_which_start_of_which_service_it_was() -> None:
     assert f"numpy {metadata.version('numpy')}" in str(facts["service_versions"])
 
 
-def test_record_says_the_device_that_the_service_found() -> None:
-    """Not the one that the backend's name or an option asks for."""
+def test_record_contains_the_device_that_the_service_uses() -> None:
+    """The device in a record must not be taken from the backend's name or from an option."""
     watched = WatchedBackend(MLP)
     watched.device = Device("gpu", "a GPU")
     with served({"net": watched}) as server:

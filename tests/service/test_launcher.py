@@ -1,4 +1,4 @@
-"""Services in processes of their own: how they start, how they end, and what is left behind, which is nothing."""
+"""The launcher: how it starts and stops service processes, and how it reports their failures."""
 
 import os
 import signal
@@ -17,24 +17,24 @@ from tests.support.models import random_mlp
 MLP = random_mlp()
 
 
-def test_launched_service_answers_as_the_model(running: RunningService) -> None:
-    """Ready means ready: the first call needs no retry."""
+def test_launched_service_answers_as_the_model(shared_service: RunningService) -> None:
+    """A service that is reported as ready must answer the first call without a retry."""
     batch = np.random.default_rng(0).random((4, 5), dtype=np.float32)
-    with open_grpc("numpy-grpc", running.address, MLP, "tiny_policy") as backend:
+    with open_grpc("numpy-grpc", shared_service.address, MLP, "tiny_policy") as backend:
         np.testing.assert_allclose(MLP.forward(batch), backend.predict(batch), rtol=1e-4, atol=1e-6)
-        assert (running.process.pid, running.nonce) == (backend.info.pid, backend.info.nonce)
+        assert (shared_service.process.pid, shared_service.nonce) == (backend.info.pid, backend.info.nonce)
 
 
 def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> None:
-    """A suite starts one service per engine, not one per model."""
-    with launch("numpy", [model_path, value_path]) as service:
+    """The suite starts one service per engine for policies and values together."""
+    with launch("null", [model_path, value_path]) as service:
         value_mlp = random_mlp(Kind.VALUE, seed=3)
         with open_grpc("numpy-grpc", service.address, value_mlp, "tiny_value") as backend:
             assert (2, 1) == backend.predict(np.ones((2, 5), np.float32)).shape
 
 
 def test_stopped_service_ended_in_order(running: RunningService) -> None:
-    """TERM suffices: exit code 0, and the log tells."""
+    """SIGTERM ends a service with exit code 0 and a line in its log; a second stop is harmless."""
     running.stop()
     running.stop()
     assert 0 == running.process.returncode
@@ -43,14 +43,14 @@ def test_stopped_service_ended_in_order(running: RunningService) -> None:
 
 
 def test_death_while_starting_is_reported_at_once(tmp_path: Path) -> None:
-    """Waiting two minutes for a process that is gone helps nobody; its own words do."""
+    """The launcher must not wait for a process that has already ended, and must show that process's error message."""
     with pytest.raises(ServiceError, match=r"did not start: it ended with exit code 1(?s:.*)no such file") as error:
         launch("numpy", [tmp_path / "absent.model"], start_timeout_s=600)
     assert "absent.model" in str(error.value)
 
 
 def test_late_service_is_ended(model_path: Path) -> None:
-    """One that is never ready must not stay behind, nor hold its launcher."""
+    """A service that is not ready in time must not keep running."""
     lines: list[str] = []
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(ServiceError, match=r"not ready after 0\.01 s"):
@@ -58,9 +58,9 @@ def test_late_service_is_ended(model_path: Path) -> None:
     assert before == {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-def test_progress_is_told_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
-    """TensorFlow takes its time; silence looks like a hang."""
-    # A slow start: the module that Python imports first of all sleeps.
+def test_progress_is_reported_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
+    """TensorFlow loads for many seconds, and without a message the run would seem to hang."""
+    # Python imports sitecustomize first, so this delays the start.
     (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(1.5)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     lines: list[str] = []
@@ -69,7 +69,7 @@ def test_progress_is_told_while_waiting(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_killed_service_is_explained(running: RunningService) -> None:
-    """The case that was running fails with the way the service died, not with a broken connection alone."""
+    """The error of the running case must contain the reason why the service ended, not only a broken connection."""
     with open_grpc("numpy-grpc", running.address, MLP) as backend:
         running.process.kill()
         killed = pytest.raises(ServiceError, match=r"was ended by SIGKILL; its log ends with:(?s:.*)serving on")
@@ -79,15 +79,15 @@ def test_killed_service_is_explained(running: RunningService) -> None:
         running.check_alive()
 
 
-def test_error_of_a_living_service_stays_itself(running: RunningService) -> None:
-    """Only a death is put down to a death."""
-    running.check_alive()
-    with pytest.raises(ServiceError, match=r"^mine$"), running.watched():
+def test_error_of_a_living_service_is_unchanged(shared_service: RunningService) -> None:
+    """An error raised while the service is alive must not be blamed on the service's end."""
+    shared_service.check_alive()
+    with pytest.raises(ServiceError, match=r"^mine$"), shared_service.watched():
         raise ServiceError("mine")
 
 
 def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> None:
-    """A stopped process takes no TERM: KILL must follow."""
+    """A stopped process does not handle SIGTERM, so SIGKILL must follow."""
     with open_grpc("numpy-grpc", running.address, MLP, timeout_s=0.5) as backend:
         os.kill(running.process.pid, signal.SIGSTOP)
         with pytest.raises(BackendUnavailable, match=r"no response from .* within 0\.5 s"):
@@ -97,10 +97,10 @@ def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> N
 
 
 def test_service_is_a_group_of_its_own(running: RunningService) -> None:
-    """Ctrl-C in the terminal goes to the run, which ends its services in order."""
+    """Ctrl-C in a terminal reaches the whole process group; only the run itself must stop its services."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Were there no such group, the fixture would wait for a service that it cannot signal.
+    # Without such a group, the fixture could not signal the service and would wait for it.
     running.process.kill()
     assert [pid, pid] == [group, session]
 
@@ -108,7 +108,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
 def test_files_in_the_working_directory_do_not_matter(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user's own numpy.py or runoff folder lies in many a working directory."""
+    """A numpy.py or a runoff folder in the user's working directory must not be imported."""
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     (tmp_path / "runoff").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -117,7 +117,7 @@ def test_files_in_the_working_directory_do_not_matter(
 
 
 def test_odd_encoding_and_path_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
-    """The ready line holds an arrow, which Latin-1 has not; a path may hold anything."""
+    """The ready line contains an arrow, which Latin-1 lacks, and paths may contain any character."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
     (tmp_path / "a b\nc").mkdir()
     odd = tmp_path / "a b\nc" / ".." / "a b\nc" / "-é.model"

@@ -1,4 +1,4 @@
-"""Limits of messages and batches, on both sides, and calls that wait: said before anything is sent or computed."""
+"""Limits of messages and batches, checked before anything is sent or computed, and calls that clients give up."""
 
 import time
 
@@ -19,7 +19,7 @@ MLP = random_mlp()
 
 
 def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> None:
-    """A service may take less than ours do by default; it says so, and the client keeps to it."""
+    """A service may have a smaller limit than the default; it reports the limit, and the client must respect it."""
     backend = WatchedBackend(MLP)
     with (
         served({"m": backend}, max_batch_size=10) as server,
@@ -31,14 +31,14 @@ def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> Non
 
 
 def test_message_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """With both sizes and the batch that would do."""
+    """The error contains the message's size, the limit, and how many samples would fit."""
     words = r"2000 samples makes a message of \d+ bytes, the limit is 33554432; about 16\d\d samples fit"
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match=words):
         client.predict(np.zeros((2000, 5000), np.float32), Kind.POLICY)
 
 
 def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:
-    """gRPC refuses more than 4 MiB unless both sides say otherwise."""
+    """gRPC refuses messages above 4 MiB unless both sides set another limit."""
     mlp = random_mlp(input_size=600, output_size=600)
     with (
         served({"m": WatchedBackend(mlp)}, max_message_bytes=2**23, max_batch_size=2000) as server,
@@ -48,8 +48,8 @@ def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:
 
 
 @pytest.mark.parametrize("method", ["Predict", "BatchPredict"])
-def test_reply_over_the_message_limit_is_refused_before_it_is_computed(method: str) -> None:
-    """A few bytes could otherwise ask for gigabytes."""
+def test_response_over_the_message_limit_is_refused_before_it_is_computed(method: str) -> None:
+    """Without this check, a request of a few bytes could cause a response of gigabytes."""
     mlp = random_mlp(input_size=1, output_size=300)
     backend = WatchedBackend(mlp)
     encode = request_codec.encode_predict if method == "Predict" else request_codec.encode_batch_predict
@@ -63,32 +63,32 @@ def test_reply_over_the_message_limit_is_refused_before_it_is_computed(method: s
 @pytest.mark.parametrize(
     ("ending", "most_decoded"),
     [
-        # Those that wait for the model get out of the way at their deadline, and the next may still be in time.
+        # A call that waits for the model stops waiting at its deadline, and the next call may still be in time.
         pytest.param("expired", 42, id="expired"),
         pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
     ],
 )
 def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, most_decoded: int) -> None:
-    """More calls than threads: some wait for the model, some for a thread, which then does not even decode them."""
+    """Abandoned calls must be neither computed nor, if they still wait for a thread, decoded."""
     backend = WatchedBackend(MLP)
     message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
     with served({"m": backend}) as server, grpc.insecure_channel(server.address) as channel:
         method = channel.unary_unary("/neural.NeuralService/Predict", None, None)
         backend.may_go_on.clear()
-        first = method.future(message, timeout=30)
-        assert backend.entered.wait(10)
-        given_up = [method.future(message, timeout=2 if ending == "expired" else 30) for _ in range(40)]
+        first = method.future(message, timeout=120)
+        assert backend.entered.wait(60)
+        given_up = [method.future(message, timeout=2 if ending == "expired" else 120) for _ in range(40)]
         wait_until(lambda: len(backend.contexts) >= DEFAULT_WORKERS)
         if ending == "cancelled":
             for future in given_up:
                 future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
         wait_until(lambda: all(future.done() for future in given_up))
         wait_until(lambda: not any(context.is_active() for context in backend.contexts[1:]))
-        # Those that wait for a thread cannot be asked; the server hears of their ends just behind the others'.
+        # No condition shows that the server knows of the end of calls that have no thread yet; that takes a moment.
         time.sleep(0.3)
         backend.may_go_on.set()
-        first.result(10)
-        # Answered behind all of them.
+        first.result(60)
+        # This call is queued behind all abandoned ones.
         call(server.address, "Predict", message)
     assert [1, 1] == backend.batch_sizes
     assert len(backend.contexts) <= most_decoded

@@ -1,4 +1,4 @@
-"""Where the models of a service run: all of them on one device."""
+"""The choice of a device: all models of a service run on the same one."""
 
 import pytest
 
@@ -11,40 +11,40 @@ from tests.support.fake_backend import FakeBackend
 from tests.support.models import random_mlp
 
 
-class GpuThatComesAndGoes:
-    """Opens fake backends; those on the GPU only where it is said to be there, once for each attempt."""
+class UnreliableGpu:
+    """Opens fake backends; each attempt to use the GPU succeeds or fails as given to the constructor."""
 
-    def __init__(self, *there: bool) -> None:
-        self._there = list(there)
+    def __init__(self, *available: bool) -> None:
+        self._available = list(available)
 
     def open(self, name: str, mlp: Mlp, _onnx: bytes | None, _settings: Settings) -> Backend:
         device_type = "gpu" if name == "torch-cuda" else "cpu"
-        if device_type == "gpu" and not self._there.pop(0):
+        if device_type == "gpu" and not self._available.pop(0):
             raise BackendUnavailable("out of memory")
         backend = FakeBackend(mlp)
         backend.device = Device(device_type)
         return backend
 
 
-def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_there: bool) -> list[str]:
-    """Return where two models are put by a service that may choose."""
-    monkeypatch.setattr(model_loading, "open_in_process", GpuThatComesAndGoes(*gpu_there).open)
+def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[str]:
+    """Return the device types on which a service with `--device auto` opens two models."""
+    monkeypatch.setattr(model_loading, "open_in_process", UnreliableGpu(*gpu_available).open)
     models = {name: (random_mlp(), False) for name in ("first", "second")}
     hosted = model_loading.open_models(models, "torch", "auto", Settings()).models
     return [model.backend.device.type for model in hosted]
 
 
 def test_models_run_on_the_gpu_that_the_first_one_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the tests below vary."""
+    """This is the usual case, of which the other tests are variations."""
     assert ["gpu", "gpu"] == device_types(monkeypatch, True, True)
 
 
-def test_model_that_the_gpu_does_not_take_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the CPU it would answer under a ready line that says GPU."""
+def test_later_model_that_does_not_fit_on_the_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If that model ran on the CPU, the ready line, which names the GPU, would be wrong."""
     with pytest.raises(BackendUnavailable, match="out of memory"):
         device_types(monkeypatch, True, False)
 
 
 def test_models_stay_on_the_cpu_with_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that is free again a moment later would make two devices of one service."""
+    """A GPU that becomes available between two models must not split the service across two devices."""
     assert ["cpu", "cpu"] == device_types(monkeypatch, False, True)
