@@ -1,5 +1,5 @@
 """
-A bare asyncio server around a backend, to compare ours with: decodes, computes and encodes in its one loop.
+A minimal asyncio gRPC server around a backend, for comparison: it decodes, computes and encodes in its event loop.
 
 Run from the repository root: python -m benchmarks.asyncio_service ENGINE MODEL
 """
@@ -17,7 +17,7 @@ from runoff.service import model_loading
 
 
 async def serve(engine: str, model: Path) -> None:
-    """Serve one model on a free port until the process is ended."""
+    """Serve one model on a free port until the process is killed."""
     hosted = model_loading.open_models({model.stem: (go_json.read(model), False)}, engine, "cpu", Settings()).models[0]
 
     async def predict(message: bytes, _: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:

@@ -1,4 +1,9 @@
-"""A load process: callers that call services for a while. Lines of JSON on standard input say whom, and when to go."""
+"""
+A load process for benchmarks/service_concurrency.py: threads that call services for a given time.
+
+Each line of JSON on standard input describes one measurement. The process prints `ready` when all threads are
+connected, starts at the next input line, and prints the durations of all calls as JSON.
+"""
 
 import json
 import sys
@@ -31,13 +36,13 @@ def _call_until(
 
 
 def run(addresses: Sequence[str], batch_size: int, seconds: float) -> None:
-    """Call each address from a thread of its own; says when all have connected, waits for a line, tells times."""
+    """Call each address from a thread of its own, and print `ready` before and the durations after the measurement."""
     batch = make_batch(go_json.read(MODEL).input_size, batch_size)
     encode = encode_predict if batch_size == 1 else encode_batch_predict
     message, name = encode(batch, "policy", ""), "Predict" if batch_size == 1 else "BatchPredict"
     with ExitStack() as stack:
         channels = [stack.enter_context(open_channel(address)) for address in addresses]
-        # Bytes in, bytes out: the load's own encoding and decoding would take the cores from the service.
+        # The message is encoded once and responses are not decoded, to leave the cores to the service.
         methods = [channel.unary_unary(f"/neural.NeuralService/{name}", None, None) for channel in channels]
         for method in methods:
             for _ in range(_WARM_UP_CALLS):
@@ -47,19 +52,22 @@ def run(addresses: Sequence[str], batch_size: int, seconds: float) -> None:
         durations_s: list[list[float]] = [[] for _ in methods]
         start = time.perf_counter()
         threads = [
-            threading.Thread(target=_call_until, args=(method, message, start + seconds, mine))
-            for method, mine in zip(methods, durations_s, strict=True)
+            threading.Thread(target=_call_until, args=(method, message, start + seconds, own))
+            for method, own in zip(methods, durations_s, strict=True)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        told = {"seconds": time.perf_counter() - start, "durations_s": [one for mine in durations_s for one in mine]}
-    print(json.dumps(told), flush=True)
+        result = {
+            "seconds": time.perf_counter() - start,
+            "durations_s": [duration for own in durations_s for duration in own],
+        }
+    print(json.dumps(result), flush=True)
 
 
 def main() -> None:
-    """Do what the lines say until there are no more."""
+    """Run one measurement per line of standard input."""
     for line in sys.stdin:
         run(**json.loads(line))
 

@@ -1,7 +1,7 @@
 """
-A stand-in for the service that runoff replaces: Keras, one `predict` per call, messages built number by number.
+A stand-in for the service that runoff replaces: Keras with one `predict` per call, and messages built number by number.
 
-What it does is what such services do: protobuf's own objects on the way in and out, gRPC's default settings, ten
+It does what such services usually do: protobuf objects for requests and responses, gRPC's default settings, ten
 threads, and `keras.Model.predict` for every call. It prints its address and ends when its standard input closes.
 Run from the repository root: python -m benchmarks.original_service MODEL
 """
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class OriginalService:
-    """Answers as the original does."""
+    """The methods of `neural.NeuralService`, implemented as in the original service."""
 
     def __init__(self, mlp: Mlp) -> None:
         self._mlp = mlp
@@ -42,12 +42,12 @@ class OriginalService:
 
     def predict(self, request: PredictRequest, _: grpc.ServicerContext) -> PredictResponse:
         features = np.array([request.features], dtype=np.float32)
-        return self._reply(self._model.predict(features, verbose=0)[0])
+        return self._response(self._model.predict(features, verbose=0)[0])
 
     def batch_predict(self, request: BatchPredictRequest, _: grpc.ServicerContext) -> BatchPredictResponse:
         features = np.array([list(sample.features) for sample in request.inputs], dtype=np.float32)
         outputs = self._model.predict(features, verbose=0)
-        return BatchPredictResponse(outputs=[self._reply(output) for output in outputs])
+        return BatchPredictResponse(outputs=[self._response(output) for output in outputs])
 
     def model_info(self, _request: ModelInfoRequest, _: grpc.ServicerContext) -> ModelInfoResponse:
         input_size, hidden_size, output_size = self._mlp.sizes
@@ -59,15 +59,15 @@ class OriginalService:
             framework="tensorflow",
         )
 
-    def _reply(self, output: Float32Array) -> PredictResponse:
+    def _response(self, output: Float32Array) -> PredictResponse:
         if self._mlp.kind is Kind.VALUE:
             return PredictResponse(value=float(output[0]))
         return PredictResponse(probabilities=output.tolist(), best_move=int(np.argmax(output)))
 
 
 def _keras_model(mlp: Mlp) -> Any:
-    """Return the model as a user of Keras would write it."""
-    import keras  # type: ignore[import-untyped]  # says so itself
+    """Return the model written in the usual Keras style."""
+    import keras  # type: ignore[import-untyped]  # Keras has no types
 
     head = "softmax" if mlp.kind is Kind.POLICY else "sigmoid"
     model = keras.Sequential(
@@ -85,7 +85,7 @@ def _keras_model(mlp: Mlp) -> Any:
 def _server(service: OriginalService) -> tuple[grpc.Server, int]:
     def handler(method: Any, request_type: Any) -> "grpc.RpcMethodHandler[Any, Any]":
         return grpc.unary_unary_rpc_method_handler(
-            method, request_type.FromString, lambda reply: reply.SerializeToString()
+            method, request_type.FromString, lambda response: response.SerializeToString()
         )
 
     handlers = {
@@ -100,9 +100,9 @@ def _server(service: OriginalService) -> tuple[grpc.Server, int]:
 
 @contextmanager
 def original_service(model: Path) -> Iterator[str]:
-    """Run the stand-in in a process of its own; yields its address."""
+    """Run the stand-in in a process of its own; yield its address."""
     command = [sys.executable, "-m", "benchmarks.original_service", str(model)]
-    # The original runs with oneDNN, TensorFlow's default, whatever TensorFlow in this process was told.
+    # The original runs with oneDNN, TensorFlow's default, which this process may have switched off.
     environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
     with subprocess.Popen(  # noqa: S603 - our own command
         command,

@@ -1,12 +1,12 @@
 """
-Throughput under concurrent callers, for thread counts, process counts and kinds of server.
+Measures throughput under concurrent callers for several numbers of threads and processes, and for an asyncio server.
 
-Callers are threads of load processes of their own, two of them, each caller on a channel of its own with one call in
-flight; they start together and count what is answered in a few seconds. With so_reuseport off, as it has to be for a
-service to be the one that was asked for, two processes cannot share a port: here each has its own, and callers are
-spread over them. Servers that are compared are taken by turns, several times.
+The callers are threads of two load processes. Each caller has its own channel and one call in flight. All callers start
+together, and the calls answered within a fixed time are counted. Two service processes cannot share a port, because
+with SO_REUSEPORT a client could not choose its service; so each process has its own port, and the callers are spread
+over the ports. The setups are measured in turns, several times.
 
-The asyncio server is a bare one that was written for this comparison: it lacks what ours does beside answering.
+The asyncio server was written for this comparison and lacks everything that runoff's server does besides answering.
 Run from the repository root: python -m benchmarks.service_concurrency --report benchmarks/reports/service_speed.md
 """
 
@@ -36,12 +36,12 @@ LOAD_PROCESSES = 2
 @dataclass(frozen=True)
 class Setup:
     """
-    One way of serving.
+    One way to run a service.
 
     Attributes:
-        kind: `threads` is our server, `asyncio` the bare one.
+        kind: `threads` for runoff's server, `asyncio` for the minimal asyncio server.
         workers: Threads of each process.
-        processes: Service processes, each on a port of its own.
+        processes: Number of service processes, each on a port of its own.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Setup:
 
     @property
     def label(self) -> str:
-        """How tables call it."""
+        """The name of the setup in tables."""
         workers = f"{self.workers} thread{'s' * (self.workers > 1)}" if self.kind == "threads" else "asyncio"
         return f"{workers}, {self.processes} process{'es' * (self.processes > 1)}"
 
@@ -65,15 +65,15 @@ SETUPS = (
 
 @contextmanager
 def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
-    """Run a setup; yields its addresses."""
+    """Start the services of a setup; yield their addresses."""
     with ExitStack() as stack:
         if setup.kind == "asyncio":
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
-            words = ("--workers", str(setup.workers))
-            # One by one: were the second not to start, the first would not be left behind.
+            arguments = ("--workers", str(setup.workers))
+            # Entered one by one, so that the first service is stopped if the second does not start.
             launched = [
-                stack.enter_context(launch(engine, [MODEL], extra_arguments=words)) for _ in range(setup.processes)
+                stack.enter_context(launch(engine, [MODEL], extra_arguments=arguments)) for _ in range(setup.processes)
             ]
             yield [service.address for service in launched]
 
@@ -93,7 +93,7 @@ def _asyncio_service(engine: str) -> Iterator[str]:
 
 @contextmanager
 def load_processes() -> Iterator[list["subprocess.Popen[str]"]]:
-    """Start the processes that call; they are kept for all cells, for each takes seconds to start."""
+    """Start the load processes, which serve all measurements because each takes seconds to start."""
     command = [sys.executable, "-m", "benchmarks.load"]
     with ExitStack() as stack:
         loads = []
@@ -108,29 +108,31 @@ def throughput(
     loads: Sequence["subprocess.Popen[str]"], addresses: Sequence[str], callers: int, batch_size: int, seconds: float
 ) -> tuple[float, float]:
     """Return the calls per second of all callers together, and the 99th percentile of a call's seconds."""
-    spread = [addresses[caller % len(addresses)] for caller in range(callers)]
-    # Halves, not every other one: with two addresses those would be all of one address.
+    assigned = [addresses[caller % len(addresses)] for caller in range(callers)]
+    # Halves, because every other caller would have the same one of two addresses.
     middle = (callers + 1) // 2
-    calling = [(load, mine) for load, mine in zip(loads, (spread[:middle], spread[middle:]), strict=True) if mine]
-    for load, mine in calling:
-        _tell(load, json.dumps({"addresses": mine, "batch_size": batch_size, "seconds": seconds}))
-    # All have connected and warmed up once they have said so; only then does the clock run for any.
-    for load, _ in calling:
-        assert _hear(load) == "ready"
-    for load, _ in calling:
-        _tell(load, "go")
-    told = [json.loads(_hear(load)) for load, _ in calling]
-    durations = np.concatenate([np.array(one["durations_s"]) for one in told])
-    return sum(len(one["durations_s"]) / one["seconds"] for one in told), float(np.quantile(durations, 0.99))
+    active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
+    for load, own in active:
+        _send(load, json.dumps({"addresses": own, "batch_size": batch_size, "seconds": seconds}))
+    # A load process prints `ready` when its callers are connected and warmed up; no one starts before all are.
+    for load, _ in active:
+        assert _receive(load) == "ready"
+    for load, _ in active:
+        _send(load, "go")
+    results = [json.loads(_receive(load)) for load, _ in active]
+    durations = np.concatenate([np.array(result["durations_s"]) for result in results])
+    return sum(len(result["durations_s"]) / result["seconds"] for result in results), float(
+        np.quantile(durations, 0.99)
+    )
 
 
-def _tell(load: "subprocess.Popen[str]", line: str) -> None:
+def _send(load: "subprocess.Popen[str]", line: str) -> None:
     assert load.stdin is not None
     load.stdin.write(line + "\n")
     load.stdin.flush()
 
 
-def _hear(load: "subprocess.Popen[str]") -> str:
+def _receive(load: "subprocess.Popen[str]") -> str:
     assert load.stdout is not None
     line = load.stdout.readline().strip()
     if not line:
@@ -139,7 +141,7 @@ def _hear(load: "subprocess.Popen[str]") -> str:
 
 
 def measure(engine: str, batch_size: int, seconds: float, turns: int) -> list[str]:
-    """Return Markdown: calls per second, and the 99th percentile, per setup and number of callers."""
+    """Return a Markdown table with calls per second and 99th percentile per setup and number of callers."""
     found: dict[tuple[Setup, int], list[tuple[float, float]]] = {}
     with ExitStack() as stack, tqdm(total=turns * len(SETUPS) * len(CALLERS), leave=False) as progress:
         loads = stack.enter_context(load_processes())
@@ -159,22 +161,24 @@ def measure(engine: str, batch_size: int, seconds: float, turns: int) -> list[st
 
 
 def main() -> None:
-    """Measure, print, and write into a report if asked to."""
+    """Measure, print the table, and write it into a report if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", default="tensorflow", help="what the services run (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=1, help="samples of one call (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each cell (default: %(default)s)")
-    parser.add_argument("--turns", type=int, default=3, help="times that each cell is taken (default: %(default)s)")
-    parser.add_argument("--report", type=Path, help="a Markdown file whose numbers are to be replaced")
+    parser.add_argument("--engine", default="tensorflow", help="engine of the services (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=1, help="samples per call (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="seconds per measurement (default: %(default)s)")
+    parser.add_argument(
+        "--turns", type=int, default=3, help="measurements per setup and number of callers (default: %(default)s)"
+    )
+    parser.add_argument("--report", type=Path, help="Markdown file whose numbers are replaced")
     arguments = parser.parse_args()
     before = machine_line()
     print("starting the services", flush=True)
     table = measure(arguments.engine, arguments.batch_size, arguments.seconds, arguments.turns)
-    told = (
+    conditions = (
         f"calls per second, and the 99th percentile of one call; {arguments.engine}, batch size {arguments.batch_size},"
         f" median of {arguments.turns} turns of {arguments.seconds:g} s, callers in {LOAD_PROCESSES} processes"
     )
-    lines = [f"{told}; before: {before}; after: {machine_line()}", "", *table]
+    lines = [f"{conditions}; before: {before}; after: {machine_line()}", "", *table]
     print("\n".join(lines))
     if arguments.report:
         write_numbers(arguments.report, "concurrency", lines)

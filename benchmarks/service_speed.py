@@ -1,8 +1,8 @@
 """
-How fast the services are: ours against a stand-in of the original, against one that computes nothing, in one run.
+Compares the speed of runoff's services with a stand-in for the original service and with services that compute nothing.
 
-All are called by the same client, by turns, round after round in changing order; ratios are medians over rounds taken
-side by side. Answers are checked before anything is timed. Run from the repository root:
+One client calls all services in turns, in an order that changes every round. A ratio is the median of the ratios of
+rounds measured next to each other. Outputs are checked before anything is timed. Run from the repository root:
 python -m benchmarks.service_speed --report benchmarks/reports/service_speed.md
 """
 
@@ -34,7 +34,7 @@ from runoff.units import format_duration, format_ratio
 MODEL = FIXTURE_MODELS / "rps_h64_policy.model"
 BATCH_SIZES = (1, 64, 1024)
 ORIGINAL = "original"
-# Long beside the timer, short beside the machine's changes of speed.
+# Long compared to the timer's resolution, short compared to the machine's changes of speed.
 _ROUND_S = 0.02
 _UNTIMED_CALLS = 10
 
@@ -42,14 +42,14 @@ _UNTIMED_CALLS = 10
 @dataclass(frozen=True)
 class Goal:
     """
-    A ratio to reach.
+    A ratio of two services' call times, and the limit that it should stay within.
 
     Attributes:
-        slow: The numerator's backend.
-        fast: The denominator's.
-        batch_size: Samples of one call.
-        at_least: Smallest ratio wanted; None if `at_most` is meant.
-        at_most: Largest ratio wanted.
+        slow: The backend whose time is the numerator.
+        fast: The backend whose time is the denominator.
+        batch_size: Samples per call.
+        at_least: The smallest acceptable ratio, or None.
+        at_most: The largest acceptable ratio, or None.
     """
 
     slow: str
@@ -69,16 +69,16 @@ GOALS = (
 )
 
 
-def open_sides(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
-    """Start the services that these backends need, one per engine, and open each backend."""
+def open_backends(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
+    """Start one service per engine and open the named backends, and the original service's."""
     services = {}
     for engine in dict.fromkeys(SERVICES[name] for name in names):
         services[engine] = stack.enter_context(launch(engine, [MODEL])).address
-    sides: dict[str, Backend] = {}
+    backends: dict[str, Backend] = {}
     for name in names:
-        sides[name] = stack.enter_context(_open(name, services[SERVICES[name]], mlp))
+        backends[name] = stack.enter_context(_open(name, services[SERVICES[name]], mlp))
     address = stack.enter_context(original_service(MODEL))
-    return {ORIGINAL: stack.enter_context(open_grpc(ORIGINAL, address, mlp)), **sides}
+    return {ORIGINAL: stack.enter_context(open_grpc(ORIGINAL, address, mlp)), **backends}
 
 
 def _open(name: str, address: str, mlp: Mlp) -> Backend:
@@ -91,23 +91,23 @@ def _open(name: str, address: str, mlp: Mlp) -> Backend:
 
 
 def check(name: str, backend: Backend, mlp: Mlp, batch: Float32Array) -> None:
-    """Raise ParityError if a backend's answers are not the model's."""
+    """Raise ParityError if a backend's outputs differ from the model's."""
     found = backend.predict(batch)
     if not name.startswith("null-"):
         accuracy.check(name, mlp, batch, found)
 
 
-def rounds_by_turns(sides: Mapping[str, Backend], batch: Float32Array, rounds: int) -> dict[str, Float64Array]:
-    """Return the seconds per call of each side, round by round; every round has all sides, the first one changing."""
-    calls = {name: warm_up(lambda side=side: side.predict(batch)) for name, side in sides.items()}  # type: ignore[misc]  # a default is bound
+def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, rounds: int) -> dict[str, Float64Array]:
+    """Return the seconds per call of each backend in each round; the backend measured first changes every round."""
+    calls = {name: warm_up(lambda backend=backend: backend.predict(batch)) for name, backend in backends.items()}  # type: ignore[misc]  # a default is bound
     iterations = {name: max(1, round(_ROUND_S * 1e9 / warm.call_ns)) for name, warm in calls.items()}
-    taken: dict[str, list[float]] = {name: [] for name in sides}
-    names = list(sides)
+    taken: dict[str, list[float]] = {name: [] for name in backends}
+    names = list(backends)
     for index in tqdm(range(rounds), desc=f"batch size {len(batch)}", leave=False):
         first = index % len(names)
         for name in names[first:] + names[:first]:
-            predict, count = sides[name].predict, iterations[name]
-            # The caches of the cores still hold the service before; nobody asks services by such turns.
+            predict, count = backends[name].predict, iterations[name]
+            # The first calls pay for CPU caches filled by the previous service, which real clients would not notice.
             for _ in range(min(count, _UNTIMED_CALLS)):
                 predict(batch)
             start = time.perf_counter()
@@ -118,26 +118,28 @@ def rounds_by_turns(sides: Mapping[str, Backend], batch: Float32Array, rounds: i
 
 
 def _null_of(name: str) -> str:
-    """Return the backend that shows what a backend's messages and transport cost alone."""
+    """Return the backend of the same protocol that computes nothing, and so shows the cost of messages and transport."""
     return "null-oip" if name.endswith("-oip") else "null-grpc"
 
 
-def _shown(interval: Interval) -> str:
+def _format_interval(interval: Interval) -> str:
     low, high = (format_ratio(bound).removesuffix("×") for bound in (interval.low, interval.high))
     return f"{format_ratio(interval.estimate)} [{low}, {high}]"
 
 
 def speed_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
-    """Return Markdown: per batch size and side the time of a call, and its ratios to the original and to its floor."""
+    """Return a Markdown table with each backend's time per call and its ratios to the original and null services."""
     rows = []
-    for batch_size, sides in taken.items():
-        for name, rounds in sides.items():
+    for batch_size, backends in taken.items():
+        for name, rounds in backends.items():
             call = median_interval(rounds)
             low, high = format_duration(call.low), format_duration(call.high)
-            faster = "" if name == ORIGINAL else _shown(median_interval(sides[ORIGINAL] / rounds))
-            floor = sides.get(_null_of(name))
+            faster = "" if name == ORIGINAL else _format_interval(median_interval(backends[ORIGINAL] / rounds))
+            floor = backends.get(_null_of(name))
             over = (
-                "" if floor is None or name in (ORIGINAL, _null_of(name)) else _shown(median_interval(rounds / floor))
+                ""
+                if floor is None or name in (ORIGINAL, _null_of(name))
+                else _format_interval(median_interval(rounds / floor))
             )
             rows.append((batch_size, name, f"{format_duration(call.estimate)} [{low}, {high}]", faster, over))
     headers = ("batch", "service", "per call [95 %]", "times faster than the original", "times its null service")
@@ -145,13 +147,13 @@ def speed_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
 
 
 def goal_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
-    """Return Markdown: each goal, what was reached, and whether the whole interval is on its right side."""
+    """Return a Markdown table with each goal, the ratio found, and whether its whole interval meets the goal."""
     rows = []
     for goal in GOALS:
-        sides = taken.get(goal.batch_size, {})
-        if goal.slow not in sides or goal.fast not in sides:
+        backends = taken.get(goal.batch_size, {})
+        if goal.slow not in backends or goal.fast not in backends:
             continue
-        found = median_interval(sides[goal.slow] / sides[goal.fast])
+        found = median_interval(backends[goal.slow] / backends[goal.fast])
         if goal.at_least is not None:
             wanted, reached, certain = (
                 f"≥ {goal.at_least:g}×",
@@ -165,35 +167,41 @@ def goal_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
                 found.estimate <= goal.at_most,
                 found.high <= goal.at_most,
             )
-        said = "yes" if certain else "yes, within the noise" if reached else "no"
-        rows.append((f"{goal.slow} / {goal.fast}", goal.batch_size, wanted, _shown(found), said))
+        verdict = "yes" if certain else "yes, within the noise" if reached else "no"
+        rows.append((f"{goal.slow} / {goal.fast}", goal.batch_size, wanted, _format_interval(found), verdict))
     return tabulate(
         rows, ("ratio", "batch", "goal", "found [95 %]", "reached"), "github", disable_numparse=True
     ).splitlines()
 
 
 def main() -> None:
-    """Measure, print, and write into a report if asked to."""
+    """Measure, print the tables, and write them into a report if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each service and batch size (default: 40)")
     known = [name for name in SERVICES if SERVICES[name] in ("tensorflow", "onnxruntime", "null")]
-    parser.add_argument("--services", default=",".join(known), help="which to time (default: %(default)s)")
-    parser.add_argument("--report", type=Path, help="a Markdown file whose numbers are to be replaced")
+    parser.add_argument("--services", default=",".join(known), help="backends to time (default: %(default)s)")
+    parser.add_argument("--report", type=Path, help="Markdown file whose numbers are replaced")
     arguments = parser.parse_args()
     mlp = go_json.read(MODEL)
     before, taken = machine_line(), {}
     with ExitStack() as stack:
         print("starting the services", flush=True)
-        sides = open_sides(arguments.services.split(","), mlp, stack)
+        backends = open_backends(arguments.services.split(","), mlp, stack)
         for batch_size in BATCH_SIZES:
             batch = make_batch(mlp.input_size, batch_size)
-            for name, side in sides.items():
-                check(name, side, mlp, batch)
-            taken[batch_size] = rounds_by_turns(sides, batch, arguments.rounds)
-        for side in sides.values():
-            side.check_same_service()
-    told = f"{MODEL.stem}, {arguments.rounds} rounds of {_ROUND_S * 1e3:g} ms or one call each"
-    lines = [f"{told}; before: {before}; after: {machine_line()}", "", *goal_table(taken), "", *speed_table(taken)]
+            for name, backend in backends.items():
+                check(name, backend, mlp, batch)
+            taken[batch_size] = measure_in_turns(backends, batch, arguments.rounds)
+        for backend in backends.values():
+            backend.check_same_service()
+    conditions = f"{MODEL.stem}, {arguments.rounds} rounds of {_ROUND_S * 1e3:g} ms or one call each"
+    lines = [
+        f"{conditions}; before: {before}; after: {machine_line()}",
+        "",
+        *goal_table(taken),
+        "",
+        *speed_table(taken),
+    ]
     print("\n".join(lines))
     if arguments.report:
         write_numbers(arguments.report, "speed", lines)
