@@ -71,7 +71,7 @@ def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
             arguments = ("--workers", str(setup.workers))
-            # Entered one by one, so that the first service is stopped if the second does not start.
+            # The services are started one by one, so that the first is stopped if the second does not start.
             launched = [
                 stack.enter_context(launch(engine, [MODEL], extra_arguments=arguments)) for _ in range(setup.processes)
             ]
@@ -109,7 +109,7 @@ def throughput(
 ) -> tuple[float, float]:
     """Return the calls per second of all callers together, and the 99th percentile of a call's seconds."""
     assigned = [addresses[caller % len(addresses)] for caller in range(callers)]
-    # Halves, because every other caller would have the same one of two addresses.
+    # Each load process gets one half of the list: every other caller would have the same one of two addresses.
     middle = (callers + 1) // 2
     active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
     for load, own in active:

@@ -36,6 +36,14 @@ from runoff.service.launcher import launch
 
 BATCH_SIZES = (1, 1, 1, 1, 8, 8, 64, 64, 256, 1024)
 CALLS_PER_CHANNEL = 400
+INTRODUCTION = """\
+# A service under load for minutes
+
+`python -m benchmarks.service_soak --report FILE` writes this page. Callers send batches of random size through both
+protocols and compare the responses with the known outputs. "Right" counts correct responses, "refused" invalid requests
+that the service rejected as it should, and "given up" calls that their callers cancelled. A service passes if no
+response is wrong, no call is lost, and its memory does not grow by more than 10 MB in the second half.
+"""
 # One in this many calls is invalid or is cancelled by its caller.
 CALLS_PER_ODD_CALL = 25
 # Allocators alone vary by less than this within minutes; a leak of 100 bytes per call exceeds it after 100,000 calls.
@@ -182,7 +190,7 @@ def main() -> int:
     lines, is_steady = report_lines(load, monitor, exit_code, options.engine, options.callers)
     print("\n".join(lines))
     if options.report:
-        options.report.write_text("# A service under load for minutes\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+        options.report.write_text(f"{INTRODUCTION}\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return 0 if is_steady else 1
 
 

@@ -70,7 +70,7 @@ GOALS = (
 
 
 def open_backends(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
-    """Start one service per engine and open the named backends, and the original service's."""
+    """Start the original service and one service per engine, and open the named backends and one for the original."""
     services = {}
     for engine in dict.fromkeys(SERVICES[name] for name in names):
         services[engine] = stack.enter_context(launch(engine, [MODEL])).address
@@ -118,7 +118,7 @@ def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, round
 
 
 def _null_of(name: str) -> str:
-    """Return the backend of the same protocol that computes nothing, and so shows the cost of messages and transport."""
+    """Return the backend of the same protocol that computes nothing: it shows the cost of messages and transport."""
     return "null-oip" if name.endswith("-oip") else "null-grpc"
 
 

@@ -105,6 +105,6 @@ def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.Mon
 
 
 def test_times_longer_than_the_call_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The remaining time for transport would be negative."""
+    """If a service reports more time than the whole call took, the rest for transport would be negative."""
     assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
     assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

@@ -53,7 +53,7 @@ def test_model_info_contains_the_whole_identity() -> None:
 def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
     """Clients of both protocols must notice when another service has taken over the address."""
     backend = WatchedBackend(MLP)
-    # The original protocol has another name for this framework.
+    # The original protocol calls this framework `pytorch`.
     backend.facts["framework"] = "torch"
     with served({"net": backend}) as server:
         info = model_info(server.address)

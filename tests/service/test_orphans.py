@@ -100,7 +100,7 @@ def test_service_stopped_while_starting_ends_with_its_killed_parent(
 def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
     model_path: Path, tmp_path: Path, moment: str
 ) -> None:
-    """A forked child of the launcher inherits the pipe, so the service's standard input stays open without the launcher."""
+    """A forked child of the launcher inherits the pipe and keeps the service's standard input open."""
     if moment == "starting":
         # The parent's death wakes this process before runoff is imported, and no second signal follows.
         (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import cast
 
 import grpc
@@ -30,7 +30,7 @@ from runoff.service import call_threads, lifecycle
 lifecycle.GRACE_S = 0.2
 if sys.argv[1:]:
     call_threads.MAX_THREADS, call_threads._MAX_WAIT_S = int(sys.argv[1]), 0.1
-sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
+sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0", "--reflection"]))
 """
 MIB = 2**20
 
@@ -40,6 +40,19 @@ def service() -> Iterator[RunningService]:
     """A service process with reflection, shared by the tests of this module."""
     with launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service:
         yield service
+
+
+@contextmanager
+def serve_with_short_grace(*max_threads: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Start SERVE_WITH_SHORT_GRACE; yield the process and its address."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE, *max_threads]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split(": ")[0].removeprefix("serving on ")
+        finally:
+            process.kill()
 
 
 def assert_answers(address: str) -> None:
@@ -58,13 +71,10 @@ def call_threads() -> set[threading.Thread]:
 )
 def test_clients_that_read_nothing_block_nobody_else(method: str, message: bytes) -> None:
     """A single health watch without a reader once blocked all health checks and the shutdown of the service."""
-    with (
-        launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service,
-        unread_calls(service.address, method, message, DEFAULT_WORKERS + 4),
-    ):
-        assert_answers(service.address)
-        service.process.send_signal(signal.SIGTERM)
-        assert 0 == service.process.wait(60)
+    with serve_with_short_grace() as (process, address), unread_calls(address, method, message, DEFAULT_WORKERS + 4):
+        assert_answers(address)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(60)
 
 
 @pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
@@ -78,7 +88,7 @@ def test_others_are_answered_while_calls_stay_silent(service: RunningService, me
 
 
 def test_others_are_answered_while_silent_calls_come_and_go(service: RunningService) -> None:
-    """Each silent call that ends lets one queued call through, which is usually another silent one."""
+    """When a silent call ends, the service takes the next call from its queue, which is usually silent as well."""
     with open_silent_calls(service.address) as silent, ExitStack() as stack:
         is_over = threading.Event()
 
@@ -158,22 +168,16 @@ def test_late_request_is_answered(service: RunningService) -> None:
 def test_requests_of_all_callers_together_occupy_bounded_memory() -> None:
     """Clients that wait until the pool has grown and then all send large requests must not exhaust the memory."""
     max_threads, callers, request_bytes = 4, 24, 8 * MIB
-    command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE, str(max_threads)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
+    with serve_with_short_grace(str(max_threads)) as (process, address):
+        assert_answers(address)
+        service = psutil.Process(process.pid)
+        idle_bytes = peak_bytes = service.memory_info().rss
+        with open_silent_calls(address, bytes(request_bytes)) as silent:
+            silent.open(PREDICT, callers)
             assert_answers(address)
-            service = psutil.Process(process.pid)
-            idle_bytes = peak_bytes = service.memory_info().rss
-            with open_silent_calls(address, bytes(request_bytes)) as silent:
-                silent.open(PREDICT, callers)
-                assert_answers(address)
-                silent.may_send.set()
-                while len(silent.ended_statuses()) < callers:
-                    peak_bytes = max(peak_bytes, service.memory_info().rss)
-        finally:
-            process.kill()
+            silent.may_send.set()
+            while len(silent.ended_statuses()) < callers:
+                peak_bytes = max(peak_bytes, service.memory_info().rss)
     # gRPC holds a request twice while it copies the received pieces into one Python object.
     assert peak_bytes - idle_bytes < 2 * max_threads * request_bytes + 32 * MIB
 
@@ -275,17 +279,9 @@ def test_call_without_a_valid_request_is_refused(
 
 def test_silent_calls_do_not_delay_the_shutdown() -> None:
     """A restart must not wait for clients that send nothing."""
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split(": ")[0].removeprefix("serving on ")
-            with open_silent_calls(address) as silent:
-                for method in (PREDICT, CHECK, WATCH):
-                    silent.open(method, DEFAULT_WORKERS + 4)
-                assert_answers(address)
-                process.send_signal(signal.SIGTERM)
-                assert 0 == process.wait(60)
-        finally:
-            process.kill()
+    with serve_with_short_grace() as (process, address), open_silent_calls(address) as silent:
+        for method in (PREDICT, CHECK, WATCH):
+            silent.open(method, DEFAULT_WORKERS + 4)
+        assert_answers(address)
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(60)

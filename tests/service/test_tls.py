@@ -95,7 +95,7 @@ BAD_FILES = [
 def test_bad_tls_files_are_usage_errors(
     pem: Path, certificate: str | None, key: str | None, ca: str | None, words: str
 ) -> None:
-    """gRPC accepts almost any file, and then every connection fails."""
+    """gRPC accepts almost any file as a certificate or key, and then every connection fails."""
     paths = [None if name is None else str(pem / name) for name in (certificate, key, ca)]
     with pytest.raises(UsageError, match=f"^--tls.*{words}"):
         read_server_tls(*paths)
@@ -112,7 +112,7 @@ def test_incomplete_tls_options_are_usage_errors(pem: Path) -> None:
 
 
 def test_tls_files_are_checked_before_anything_is_loaded(pem: Path) -> None:
-    """Otherwise the error would appear only after TensorFlow has loaded for seconds."""
+    """A later check would report a wrong certificate only after TensorFlow has loaded for seconds."""
     words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "other.key")]
     result = run_serve("--engine", "null", "--model", "/absent.model", *words)
     assert 2 == result.returncode

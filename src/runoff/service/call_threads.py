@@ -158,7 +158,7 @@ class CallThreadPool(Executor):
                         self._shorten_queue()
 
     def _shorten_queue(self) -> None:
-        """Start threads in place of those that wait, or cancel the longest waits if no more threads can be started."""
+        """Start threads to replace the waiting ones; if no more can be started, cancel the calls that wait longest."""
         with self._lock:
             available = max(0, self._max_threads - self._threads)
             missing = max(self._workers - self._threads, _STARTED_PER_WAIT * len(self._wait_starts))

@@ -64,7 +64,7 @@ class RunningService:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Context: if the service has ended when an error is raised inside, add the reason to the error."""
+        """Context manager that adds to an error raised inside, if the service has ended, how the service ended."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
