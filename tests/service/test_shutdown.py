@@ -40,9 +40,9 @@ sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port"
 """
 
 # Starts 24 child processes that wait for shutdown. The n-th child sends itself SIGTERM just before the n-th line of
-# Python in the wait. If it has fewer lines, a timer thread sends itself the signal after 0.2 s. This interrupts no system
-# call of the main thread, just like a signal that arrives shortly before the main thread blocks. The exit code is the
-# number of waits that did not end.
+# Python in the wait. If it has fewer lines, a timer thread sends itself the signal after 0.2 s. This interrupts no
+# system call of the main thread, just like a signal that arrives shortly before the main thread blocks. The exit code
+# is the number of waits that did not end.
 SIGNAL_AT_EVERY_LINE = """
 import os, signal, sys, threading
 from runoff.service.lifecycle import ShutdownRequest
