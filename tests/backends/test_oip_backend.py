@@ -29,7 +29,7 @@ def test_outputs_match_the_reference(batch_size: int) -> None:
 
 
 def test_device_and_facts_are_those_of_the_service() -> None:
-    """The protocol has no fields for them, so runoff's service sends them as call metadata."""
+    """The protocol has no fields for device and facts, so runoff's service sends them as call metadata."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         assert ("cpu", "a processor") == (backend.device.type, backend.device.name)
         assert ("watched", 3, "m") == tuple(backend.facts[key] for key in ("framework", "threads", "service_model"))

@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return the methods of a server whose ModelMetadata sends another ModelInfo, or none for None, in each call."""
+    """Return the methods of a server that sends, with each ModelMetadata response, the next of these ModelInfos."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)

@@ -58,16 +58,16 @@ def test_facts_about_triton_contain_no_device(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "version", "words"),
+    ("model", "version", "message"),
     [
         pytest.param("nett", "", "nett", id="unknown-model"),
         pytest.param("net", "7", "net", id="unknown-version"),
         pytest.param("doubles", "", "is 'FP64', expected 'FP32'", id="datatype"),
     ],
 )
-def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, words: str) -> None:
+def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, message: str) -> None:
     """A wrong model name or version must be found when the backend is opened, not in timed calls."""
-    with pytest.raises(OtherModelError, match=words):
+    with pytest.raises(OtherModelError, match=message):
         open_oip("remote-oip", address, MLP, model, version)
 
 

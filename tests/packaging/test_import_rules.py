@@ -21,10 +21,10 @@ ROOMS = (
 )  # fmt: skip
 # The folders inside `rpc`. The modules beside them are used by both protocols and import neither folder.
 PROTOCOLS = ("neural", "oip")
-# The folders inside `gate`, and its own modules as the pytest side, with the same rule as for ROOMS. `worker` imports
-# nothing of runoff, because its modules run in environments that may lack runoff.
+# The folders inside `gate`; "pytest side" stands for the modules beside them. Each imports itself and those before
+# it in this list, except `worker`, whose modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# Earlier rooms in ROOMS that a room may nevertheless not import.
+# Rooms that a room must not import although they come before it in ROOMS.
 NOT_ALLOWED = {
     # Reports need only records, so they can show runs of another machine that has backends which this one lacks.
     "report": ("backends", "service", "rpc", "conversion"),
@@ -51,8 +51,8 @@ def modules(package: Path) -> Iterator[tuple[str, ast.Module]]:
     """Yield the dotted name and the syntax tree of every module in a package folder, except generated modules."""
     for path in sorted(package.rglob("*.py")):
         if not path.stem.endswith(("_pb2", "_pb2_grpc")):
-            words = [package.name, *path.relative_to(package).with_suffix("").parts]
-            yield ".".join(words).removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
+            parts = [package.name, *path.relative_to(package).with_suffix("").parts]
+            yield ".".join(parts).removesuffix(".__init__"), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported(module: str, tree: ast.Module) -> Iterator[str]:
@@ -62,7 +62,7 @@ def imported(module: str, tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}: relative import in line {node.lineno}; name it in full"
-            # The last part can be a module, as in `from runoff.models import mlp`, or a name in one.
+            # `from a import b` imports a module or a name in a module; the rules treat `a.b` alike in both cases.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 

@@ -92,7 +92,7 @@ def test_newer_python_is_found_beside_an_old_one(checkout: Path, tmp_path: Path)
     """Distributions with an old `python3` often offer a newer `python3.12` beside it."""
     write_script(tmp_path / "bin" / "python3", "exit 1")
     (tmp_path / "bin" / "python3.12").symlink_to(sys.executable)
-    (checkout / ".tox").touch()  # stops the start with an error that only Python reports
+    (checkout / ".tox").touch()  # makes bootstrap.py fail, which shows that a Python was found
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert "cannot write to" in result.stderr
 
@@ -165,6 +165,6 @@ def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_pa
 
 def test_start_through_a_link_finds_the_checkout(checkout: Path, tmp_path: Path) -> None:
     """Users put a symbolic link into a folder of their PATH to start a script from anywhere."""
-    (checkout / ".tox").touch()  # stops the start with an error that names the checkout
+    (checkout / ".tox").touch()  # makes bootstrap.py fail with an error that names the checkout
     (tmp_path / "link").symlink_to(checkout / "run_benchmark.sh")
     assert f"cannot write to {checkout / '.tox'}" in start(tmp_path / "link").stderr

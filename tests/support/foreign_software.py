@@ -40,7 +40,7 @@ def foreign_python(name: str, *installs: Sequence[str], full_size_only: bool = T
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
     options = ["--retries", "2", "--only-binary", ":all:"]
     create = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
-    _install_once(name, folder, [create, *([*pip, "install", *options, *words] for words in installs)])
+    _install_once(name, folder, [create, *([*pip, "install", *options, *packages] for packages in installs)])
     return python
 
 

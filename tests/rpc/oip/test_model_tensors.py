@@ -19,7 +19,7 @@ EVEN = np.array([[0.25, 0.25, 0.5], [0.5, 0.25, 0.25]], np.float32)
 
 
 def named_response(outputs: Float32Array) -> ModelInferResponse:
-    """Return a valid response with the output's name that `model_metadata` announces."""
+    """Return a valid response whose output has the name `y`, as in `model_metadata`."""
     response = infer_response(outputs)
     response.outputs[0].name = "y"
     return response

@@ -20,7 +20,7 @@ NAN = float("nan")
 
 
 def response_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelInferResponse:
-    """Return a valid response with the output's name that `model_metadata` announces."""
+    """Return a valid response whose output has the name `y`, as in `model_metadata`."""
     response = infer_response(outputs, typed=typed)
     response.outputs[0].name = "y"
     return response
@@ -28,7 +28,7 @@ def response_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelIn
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_response_is_read_raw_or_typed(typed: bool) -> None:
-    """Servers choose the form themselves: Triton responds raw even to typed requests, others the reverse."""
+    """Servers choose the form of outputs: Triton sends raw bytes even if the client sent typed numbers."""
     methods = server_methods(model_metadata(), response_of(typed=typed))
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         np.testing.assert_array_equal(EVEN, backend.predict(ONES))
