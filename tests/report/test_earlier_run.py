@@ -20,7 +20,7 @@ def test_changed_case_is_listed_with_both_times() -> None:
     """The reader sees which case changed, and from which time to which."""
     text = "\n".join(_lines([case_record(latency_s=2e-3)], [case_record()]))
     assert "onnxruntime-cpu-net-b1   1.00 ms  2.00 ms     +100%" in text
-    assert "not differences between processes. For a verdict, measure both versions side by side" in text
+    assert "not differences between processes; for a verdict: pytest --gate-against REV" in text
 
 
 def test_cases_with_overlapping_intervals_are_counted_not_listed() -> None:

@@ -16,8 +16,7 @@ _MOST_ROWS = 10
 # Reading 100 saved runs takes a few seconds. A comparable run that is older than that is not worth a longer wait.
 _MOST_RUNS_READ = 100
 INTERVALS_NOTE = (
-    "An interval covers the rounds of one run, not differences between processes. For a verdict, measure both versions"
-    " side by side: pytest --gate-against REV"
+    "Intervals cover the rounds of one run, not differences between processes; for a verdict: pytest --gate-against REV"
 )
 
 
