@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 from runoff.models import go_json, go_json_writer
 from runoff.models.mlp import Kind, Mlp
 
@@ -64,7 +65,7 @@ def make_models(folder: Path, count: int) -> str:
 
 def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
     """Run `runoff convert` on a folder in a new process; return its wall time and processor time in seconds."""
-    environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache)}
+    environment = os.environ | {CACHE_DIR_VARIABLE: str(cache)}
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "runoff", "convert", str(models), "-o", output]
         start, before = time.perf_counter(), os.times()

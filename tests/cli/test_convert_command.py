@@ -11,6 +11,7 @@ import pytest
 
 from runoff.cli.main import main
 from runoff.conversion import DEFAULT_OPSET, convert
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 from runoff.models import go_json_writer
 from runoff.models.mlp import Kind, Mlp
 from tests.support.models import random_mlp
@@ -182,7 +183,7 @@ def test_no_progress_bar_if_stderr_is_not_a_terminal(models: Path, capsys: pytes
 def test_ascii_output_is_not_an_error(models: Path, own_cache_folder: Path) -> None:
     """Many CI machines log in ASCII, and the arrow in a line must not make the conversion fail."""
     run(models / "p.model")  # Fill the cache, so that the new process does not import torch.
-    environment = os.environ | {"RUNOFF_CACHE_DIR": str(own_cache_folder), "PYTHONIOENCODING": "ascii"}
+    environment = os.environ | {CACHE_DIR_VARIABLE: str(own_cache_folder), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "runoff", "convert", str(models / "p.model")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (0, "") == (ended.returncode, ended.stderr)
@@ -207,7 +208,7 @@ def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_c
     out = models / "out"
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTIBLE, "convert", str(models), "-o", str(out)],
-        env=os.environ | {"RUNOFF_CACHE_DIR": str(own_cache_folder), "PYTHONUNBUFFERED": "1"},
+        env=os.environ | {CACHE_DIR_VARIABLE: str(own_cache_folder), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

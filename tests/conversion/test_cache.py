@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runoff.conversion import DEFAULT_OPSET, ConversionCache, OnnxModel, convert, convert_file
-from runoff.conversion.cache import default_folder
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 from runoff.models import go_json_writer
 from runoff.models.mlp import Mlp
 from tests.support.models import random_mlp
@@ -141,19 +141,6 @@ def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path)
     assert random_mlp(seed=1).digest == convert_file(path, cache=cache).digest
 
 
-def test_environment_variable_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """CI systems preserve only certain folders between jobs, so the folder of the cache must be configurable."""
-    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(tmp_path / "mine"))
-    assert tmp_path / "mine" == default_folder()
-
-
-def test_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default the cache must not write into the working folder."""
-    monkeypatch.delenv("RUNOFF_CACHE_DIR")
-    assert "runoff" == default_folder().name
-    assert default_folder().is_absolute()
-
-
 def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> None:
     """Importing PyTorch takes longer than reading 294 conversions from the cache."""
     path = tmp_path / "net.model"
@@ -176,7 +163,7 @@ def test_several_processes_may_convert_the_same_models_at_once(cache: Conversion
         (models / f"net_{seed}.model").write_bytes(go_json_writer.encode(random_mlp(seed=seed)))
     convert(random_mlp(seed=99), cache=cache)  # Fill the cache, so that no process imports torch.
     command = [sys.executable, "-W", "error", "-m", "runoff", "convert", str(models), "-o", str(tmp_path / "out")]
-    environment = os.environ | {"RUNOFF_CACHE_DIR": str(cache.folder.parent)}
+    environment = os.environ | {CACHE_DIR_VARIABLE: str(cache.folder.parent)}
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(4)

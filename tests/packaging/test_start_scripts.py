@@ -1,6 +1,5 @@
 """The error messages of `./run_benchmark.sh` and `./run_tests.sh`, started in temporary copies of the checkout."""
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runoff.files.file_lock import hold_lock
 from tests.support.test_size import FULL_SIZE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -154,8 +154,7 @@ def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_pa
     # The broken venv module makes the script fail as soon as it holds the lock.
     (tmp_path / "venv.py").write_text("raise SystemExit(1)", encoding="utf-8")
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)}
-    with (checkout / ".tox" / "bootstrap.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(checkout / ".tox" / "bootstrap.lock"):
         second = subprocess.Popen([checkout / "run_tests.sh"], env=environment, stderr=subprocess.PIPE, text=True)
         assert second.stderr
         assert second.stderr.readline() == "runoff: another start is setting up this checkout; waiting for it\n"

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
+
 
 @pytest.fixture(autouse=True)
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for cached conversions, so that no test reads or writes the user's cache."""
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(folder))
+    monkeypatch.setenv(CACHE_DIR_VARIABLE, str(folder))
     return folder

@@ -5,7 +5,6 @@ They may need other versions of libraries that runoff uses, so each gets a folde
 between runs.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from runoff.files.file_lock import hold_lock
 from tests.support.test_size import FULL_SIZE
 
 # The environment variable RUNOFF_TEST_ENVS can name another folder, such as one that a CI service keeps between runs.
@@ -71,9 +71,8 @@ def _install_once(name: str, folder: Path, commands: Sequence[Sequence[str]]) ->
     """Fill a folder by running some commands, unless an earlier run completed them."""
     done = folder / "done"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{folder.name}.lock").open("w") as lock:
-        # Several test processes may need the same installation; the first one installs, and the others wait for it.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Several test processes may need the same installation; the first one installs, and the others wait for it.
+    with hold_lock(CACHE / f"{folder.name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
             for command in commands:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
+
 # As few blocks as the statistics allow, of one cycle of rounds each: the made-up clock has no noise to average out.
 FIVE_AND_THREE_BLOCKS = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 0, "warm_ns": 2e5}
 # Enough blocks to find a slowdown, but too few to prove that there is none.
@@ -85,7 +87,7 @@ def environment(folder: Path, tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCK
     """Return the environment variables of a gated run; its caches and git configuration are the test's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_", "GITHUB_"))}
     return kept | {
-        "RUNOFF_CACHE_DIR": str(folder.parent / "cache"),
+        CACHE_DIR_VARIABLE: str(folder.parent / "cache"),
         "RUNOFF_GATE_TUNING": json.dumps(dict(tuning)),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "PYTHONDONTWRITEBYTECODE": "1",

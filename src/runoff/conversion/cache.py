@@ -2,23 +2,14 @@
 
 import dataclasses
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from runoff.conversion import toolchain
 from runoff.conversion.checksummed_store import ChecksummedStore, Key
 from runoff.conversion.onnx_model import OnnxModel
-
-CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
-
-
-def default_folder() -> Path:
-    """Return the folder named by the environment variable RUNOFF_CACHE_DIR, or else the user's cache folder."""
-    named = os.environ.get(CACHE_DIR_VARIABLE)
-    return Path(named) if named else Path(platformdirs.user_cache_dir("runoff"))
+from runoff.files.cache_folder import cache_folder
 
 
 class ConversionCache:
@@ -29,12 +20,12 @@ class ConversionCache:
     logged. Several processes may use one folder at the same time.
 
     Args:
-        folder: Folder of the cache; `default_folder()` by default.
+        folder: Folder of the cache; `cache_folder()` by default.
         versions: Versions of the converter's parts; `toolchain.versions()` by default.
     """
 
     def __init__(self, folder: Path | None = None, versions: dict[str, str] | None = None) -> None:
-        self.folder = (folder or default_folder()) / "conversions"
+        self.folder = (folder or cache_folder()) / "conversions"
         self._versions = toolchain.versions() if versions is None else versions
         self._store = ChecksummedStore(self.folder)
 

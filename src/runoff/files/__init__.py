@@ -1,1 +1,1 @@
-"""Atomic writing of files, and reading of files from untrusted sources."""
+"""Files: atomic writing, reading from untrusted sources, locks between processes, and the cache folder."""

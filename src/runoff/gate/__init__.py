@@ -1,7 +1,7 @@
 """
 The gate: compare the benchmarks of a candidate with those of a baseline, and fail if the candidate is slower.
 
-The gate works for any pytest-benchmark suite. It imports from runoff only `errors`, `units` and `interrupts`.
+The gate works for any pytest-benchmark suite. It imports from runoff only `errors`, `units`, `interrupts` and `files`.
 
     plugin.py      pytest hooks: register the options, run the gate in pytest's run loop, set the exit code
     comparison.py  run the gate with the settings and on the terminal of a pytest session

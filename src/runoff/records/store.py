@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from pytest_benchmark.utils import safe_dumps
 
 from runoff.errors import RecordError
 from runoff.files.atomic_file import write_atomically
+from runoff.files.file_lock import hold_lock
 from runoff.records.folder import run_number
 from runoff.records.reader import read_run
 from runoff.records.schema import SavedRun
@@ -90,7 +91,7 @@ class AtomicStore(FileStorage):
     def _write(self, content: bytes, name: str) -> Path:
         """Write a run to a file with the next free number and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self.folder):
+        with hold_lock(self.folder / ".lock"):
             number = max((number for number, _ in self._numbered()), default=0)
             while True:
                 number += 1
@@ -162,19 +163,6 @@ def _rescue(content: bytes, name: str) -> Path:
     path = Path(tempfile.mkdtemp(prefix="runoff-rescued-")) / f"{name}.json"
     path.write_bytes(content)
     return path
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a file lock on a folder, so that two runs never get one number. Without fcntl (Windows), do nothing."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runoff.errors import GateError, UsageError
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 from runoff.gate.baseline.lookup import prepare_baseline
 from runoff.gate.baseline.side import Invocation, Side
 from tests.support.gated_suites import git, make_suite
@@ -15,7 +16,7 @@ from tests.support.gated_suites import git, make_suite
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, whose path has a quote and a blank; the gate's cache folder is the test's own."""
-    monkeypatch.setenv("RUNOFF_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_DIR_VARIABLE, str(tmp_path / "cache"))
     folder = make_suite(tmp_path / "it's a suite", "def test_some(benchmark): pass")
     monkeypatch.chdir(folder)
     return folder

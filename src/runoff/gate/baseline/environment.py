@@ -16,7 +16,6 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from runoff.errors import GateError, quote
-from runoff.gate.baseline.worktree import cache_folder
+from runoff.files.cache_folder import cache_folder
+from runoff.files.file_lock import hold_lock
 
 # Files that determine which package versions are installed; any change to one of them counts as other packages.
 _REQUIREMENT_FILES = (
@@ -103,10 +103,11 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
     # Every run has its worktree in another folder, so the cache key must not depend on the path.
     portable = [argument.replace(str(tree), ".") for argument in pip_arguments]
     key = json.dumps([declared_packages(tree), portable, sys.version, sys.prefix], sort_keys=True)
-    folder = cache_folder() / "environments" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = cache_folder() / "gate" / "environments" / hashlib.sha256(key.encode()).hexdigest()[:16]
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "runoff.done"
-    with _locked(folder):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder.with_suffix(".lock")):
         if done.exists():
             return str(python)
         report_line(f"the baseline needs other packages: creating an environment for it in {folder} (once)")
@@ -120,20 +121,6 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
             shutil.rmtree(folder, ignore_errors=True)
             raise
     return str(python)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Prevent two gates from creating the same environment at the same time; does nothing where fcntl is missing."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with folder.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _pip_arguments(tree: Path) -> Iterator[str]:

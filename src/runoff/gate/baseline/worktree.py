@@ -8,20 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import platformdirs
 import psutil
 
 from runoff.errors import GateError, UsageError, quote
+from runoff.files.cache_folder import CACHE_DIR_VARIABLE, cache_folder
 from runoff.interrupts import interrupt_deferred
 
-CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
 _TIMEOUT_S = 300.0
-
-
-def cache_folder() -> Path:
-    """Return the folder of the gate's worktrees and environments, in RUNOFF_CACHE_DIR or the user's cache folder."""
-    named = os.environ.get(CACHE_DIR_VARIABLE)
-    return (Path(named) if named else Path(platformdirs.user_cache_dir("runoff"))).absolute() / "gate"
 
 
 def git_top_level(folder: Path) -> Path | None:
@@ -61,7 +54,7 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
     Raises:
         GateError: If git cannot check out the commit, or the cache folder is not writable.
     """
-    trees = cache_folder() / "trees"
+    trees = cache_folder() / "gate" / "trees"
     _remove_abandoned(tree, trees)
     try:
         trees.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,17 @@
+"""Only one process at a time holds a lock on a file."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from runoff.files.file_lock import hold_lock
+
+
+def test_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
+    """Two processes that save a run at the same time must not choose the same number for it."""
+    path = tmp_path / "lock"
+    with hold_lock(path), path.open("w") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with path.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
