@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import onnx
@@ -202,6 +203,9 @@ sys.exit(main())
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pipe of a given size")
 def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_cache_folder: Path) -> None:
     """Ctrl-C during a conversion must give exit code 130 without a traceback, and must leave no partial file."""
+    import fcntl
+    import termios
+
     for seed in range(100):
         save(models / f"n{seed:03}.model", random_mlp(seed=seed))
     run(models / "p.model", models / "v.model", "-o", models / "warm")  # Fill the cache with templates.
@@ -217,6 +221,10 @@ def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_c
     )
     assert process.stdout is not None
     process.stdout.readline()
+    # Interrupt the command while it waits for the full pipe, not while it starts.
+    while int.from_bytes(fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder) < 3500:
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate()
     assert (130, "runoff convert: interrupted\n") == (process.returncode, complaint)
