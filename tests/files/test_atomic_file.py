@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def write_and_interrupt(path: Path, line_count: int, *, replace: bool) -> bool:
     """Write a file with SIGINT before the given line of write_atomically; return whether there is such a line."""
     lines_left = line_count
 
-    def trace(frame: FrameType, event: str, _: object) -> object:
+    def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines_left
         if frame.f_code.co_filename != atomic_file.__file__:
             return None
