@@ -20,7 +20,7 @@ def test_large_infer_request_is_read_raw_and_typed(typed: bool) -> None:
     message = infer_request(LARGE_BATCH, typed=typed).SerializeToString()
     found = codec.decode_request(message)
     assert len(message) > MAX_PARSED_BYTES
-    np.testing.assert_array_equal(LARGE_BATCH.ravel(), found.fp32 if typed else codec.floats(found.raw[0]))
+    np.testing.assert_array_equal(LARGE_BATCH.ravel(), found.fp32 if typed else wire.floats(found.raw[0]))
 
 
 def test_large_batch_request_of_protobuf_is_read() -> None:

@@ -77,7 +77,7 @@ def _infer_reference(message: bytes) -> Content:
     contents = [field.name for field, _ in request.inputs[0].contents.ListFields()] if request.inputs else []
     fp32 = list(request.inputs[0].contents.fp32_contents) if contents[:1] == ["fp32_contents"] else []
     raw = list(request.raw_input_contents)
-    return headers.read_request(request), raw, [] if raw else fp32
+    return headers.read(request), raw, [] if raw else fp32
 
 
 DECODERS = [

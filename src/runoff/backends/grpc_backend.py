@@ -34,16 +34,8 @@ class GrpcBackend(Backend):
         return self._client.profile(batch, self._kind, self.info.model_name, self.output_size, calls)
 
     def check_same_service(self) -> None:
-        """
-        Check that the service at the address is still the one that was opened.
-
-        A gRPC channel silently connects to a new server at its address, whose timings would then be recorded as those
-        of the old one.
-
-        Raises:
-            ServiceError: If the service's process, its start or its model is another one.
-            BackendUnavailable: If no service responds.
-        """
+        # A gRPC channel silently connects to a new server at its address, whose timings would then be recorded as those
+        # of the old one.
         info = self._client.model_info(self._kind, self.info.model_name)
         identity.check_unchanged(self.name, self._client.address, self.info, info)
 
@@ -92,22 +84,15 @@ def open_grpc(
             if not any_name:
                 raise
             info = client.model_info(mlp.kind)
-        if not allow_other_model:
-            _check_same_model(address, mlp, info, model_name)
+        difference = identity.describe_other_model(address, mlp, info)
+        if difference and not allow_other_model:
+            # The service may well have the right model, but under another name than the user's.
+            is_found = not info.model_name or model_name in ("", info.model_name)
+            missing = "" if is_found else f"; it has no {mlp.kind} named {quote(model_name)}"
+            raise OtherModelError(difference + missing)
         backend = GrpcBackend(name, client, mlp.kind, info)
-        backend.facts["other_model"] = identity.is_other_model(mlp, info)
+        backend.facts["other_model"] = bool(difference)
         return backend
     except BaseException:
         client.close()
         raise
-
-
-def _check_same_model(address: str, mlp: Mlp, info: ModelInfo, model_name: str) -> None:
-    """Raise OtherModelError as `identity.check_same_model` does, and mention it if the requested name was not found."""
-    try:
-        identity.check_same_model(address, mlp, info)
-    except OtherModelError as error:
-        if not info.model_name or model_name in ("", info.model_name):
-            raise
-        # The service may well have the right model, but under another name.
-        raise OtherModelError(f"{error}; it has no {mlp.kind} named {quote(model_name)}") from None

@@ -1,7 +1,5 @@
 """Runs a model on runoff's own service or any other server through the Open Inference Protocol."""
 
-from typing import NoReturn
-
 from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, ServiceError
 from runoff.measurement.machine import Device
@@ -45,21 +43,13 @@ class OipBackend(Backend):
 
     def predict(self, batch: Float32Array) -> Float32Array:
         self.check_batch(batch)
-        self._check_limit(len(batch))
+        identity.check_batch_limit(self.name, self._client.address, self.info, len(batch))
         return self._client.predict(batch, self.tensors, self._kind)
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:
-        self._check_limit(len(batch))
         return self._client.profile(batch, self.tensors, self._kind, calls)
 
     def check_same_service(self) -> None:
-        """
-        Check that the server and the model are still those that were opened, as far as the server identifies them.
-
-        Raises:
-            ServiceError: If the server, its model, or the start of a runoff service is another one.
-            BackendUnavailable: If no server responds.
-        """
         server, metadata, info = self._request_identity()
         if self.info and info:
             identity.check_unchanged(self.name, self._client.address, self.info, info)
@@ -111,10 +101,14 @@ class OipBackend(Backend):
             "model_description": f"{self._client.model_name} ({self._metadata.platform or 'unknown platform'})",
         }
 
-    def _check_limit(self, batch_size: int) -> None:
-        """Raise ShapeError if a runoff service announced a limit below the batch size."""
+    def describe_other_model(self, mlp: Mlp) -> str:
+        """Return how the server's description differs from a model; empty if nothing in it differs."""
         if self.info:
-            identity.check_batch_limit(self.name, self._client.address, self.info, batch_size)
+            return identity.describe_other_model(self._client.address, mlp, self.info)
+        if (self.input_size, self.output_size) == (mlp.input_size, mlp.output_size):
+            return ""
+        found = f"{self._client.model_name} with {self.input_size} inputs and {self.output_size} outputs"
+        return f"the server at {self._client.address} runs {found}, expected {mlp.description}"
 
 
 def open_oip(
@@ -153,31 +147,14 @@ def open_oip(
     client = OipClient(address, model_name, model_version, timeout_s, tls.credentials() if tls else None)
     try:
         backend = OipBackend(name, client, mlp, kind=None if allow_other_model else mlp.kind)
-        is_other = _is_other(backend, mlp)
-        if is_other and not allow_other_model:
-            _refuse_other(backend, mlp, client)
-        backend.facts["other_model"] = is_other
+        difference = backend.describe_other_model(mlp)
+        if difference and not allow_other_model:
+            raise OtherModelError(difference)
+        backend.facts["other_model"] = bool(difference)
         return backend
     except BaseException:
         client.close()
         raise
-
-
-def _is_other(backend: OipBackend, mlp: Mlp) -> bool:
-    """Return whether the server's description shows another model; the parity check finds other differences."""
-    if backend.info:
-        return identity.is_other_model(mlp, backend.info)
-    return (backend.input_size, backend.output_size) != (mlp.input_size, mlp.output_size)
-
-
-def _refuse_other(backend: OipBackend, mlp: Mlp, client: OipClient) -> NoReturn:
-    """Raise OtherModelError about a server that runs another model."""
-    if backend.info:
-        identity.check_same_model(client.address, mlp, backend.info)
-    raise OtherModelError(
-        f"the server at {client.address} runs {client.model_name} with {backend.input_size} inputs and"
-        f" {backend.output_size} outputs, expected {mlp.description}"
-    )
 
 
 def _on_one_line(message: ServerMetadataResponse | ModelMetadataResponse) -> str:

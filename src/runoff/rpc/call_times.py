@@ -1,5 +1,6 @@
 """Splits the time of a gRPC call into parts; client and service each measure their own."""
 
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -7,9 +8,9 @@ from dataclasses import astuple, dataclass
 
 # The service sends its times as trailing metadata under this key.
 CALL_TIMES_KEY = "runoff-times-ns"
-PARTS = ("decode", "queue", "compute", "encode")
-_LONGEST_TEXT = 200
 _WARM_UP_CALLS = 5
+# The longest number that is accepted, 15 digits of nanoseconds, is 11 days.
+_TIMES = re.compile("decode=N queue=N compute=N encode=N".replace("N", "([0-9]{1,15})"))
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ class CallParts:
         client_encode_s: From the caller's float32 array to the request's bytes.
         client_wait_s: From the request's bytes to the response's bytes; contains the service's parts and the transport.
         client_decode_s: From the response's bytes to a checked float32 array.
-        service_decode_s: ServiceTimes.decode_ns, in seconds.
-        service_queue_s: ServiceTimes.queue_ns, in seconds.
-        service_compute_s: ServiceTimes.compute_ns, in seconds.
-        service_encode_s: ServiceTimes.encode_ns, in seconds.
+        service_decode_s, service_queue_s, service_compute_s, service_encode_s: The ServiceTimes, in seconds.
     """
 
     client_encode_s: float
@@ -61,11 +59,8 @@ def format_times(times: ServiceTimes) -> str:
 
 def read_times(text: str) -> ServiceTimes | None:
     """Read times that `format_times` wrote; return None for any other text."""
-    words = [word.partition("=") for word in text[:_LONGEST_TEXT].split()]
-    numbers = [number for _, _, number in words]
-    if tuple(name for name, _, _ in words) != PARTS or not all(n.isascii() and n.isdigit() for n in numbers):
-        return None
-    return ServiceTimes(*map(int, numbers))
+    found = _TIMES.fullmatch(text)
+    return ServiceTimes(*map(int, found.groups())) if found else None
 
 
 def profile_calls(
@@ -94,23 +89,15 @@ def profile_calls(
         response, text = send(request)
         received = time.perf_counter_ns()
         times = read_times(text)
-        # The two clocks need not agree, because only durations are compared: the times of the service are parts of the
-        # client's wait.
+        # Service and client have different clocks, so only durations are compared.
         if times is None or sum(astuple(times)) > received - encoded:
             return None
         decoding = time.perf_counter_ns()
         decode(response)
         rows.append((encoded - start, received - encoded, time.perf_counter_ns() - decoding, *astuple(times)))
-    return CallParts(*(1e-9 * statistics.fmean(part) for part in zip(*_middle_half(rows), strict=True)))
-
-
-def _middle_half(rows: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """
-    Return the calls without the fastest and the slowest quarter.
-
-    Medians of the single parts would come from different calls and not add up to the time of any call. A mean over all
-    calls would be distorted by one call during which the machine was busy.
-    """
+    # Medians of the parts would come from different calls and not add up to the time of any call. A mean over all calls
+    # would be distorted by one call during which the machine was busy.
     measured = sorted(rows[_WARM_UP_CALLS:], key=lambda row: sum(row[:3]))
-    quarter = len(measured) // 4
-    return measured[quarter : len(measured) - quarter]
+    quarter = calls // 4
+    middle_half = measured[quarter : calls - quarter]
+    return CallParts(*(1e-9 * statistics.fmean(part) for part in zip(*middle_half, strict=True)))

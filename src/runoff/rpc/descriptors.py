@@ -1,11 +1,16 @@
-"""Loads protobuf message classes from a compiled .proto file."""
+"""Loads protobuf message classes from a compiled .proto file, and parses responses with them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+
+from runoff.errors import ServiceError
+
+_Response = TypeVar("_Response", bound=Message)
 
 
 def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
@@ -28,3 +33,11 @@ def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
     descriptor = pool.FindFileByName(file.name)
     names = descriptor.message_types_by_name
     return descriptor, {name: message_factory.GetMessageClass(message) for name, message in names.items()}
+
+
+def parse_response(message_type: type[_Response], message: bytes) -> _Response:
+    """Return a response that a service sent; ServiceError if the bytes are no message of that type."""
+    try:
+        return message_type.FromString(message)
+    except DecodeError as error:
+        raise ServiceError(f"the response is no {message_type.DESCRIPTOR.full_name}: {error}") from None

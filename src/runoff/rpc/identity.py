@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from runoff.errors import OtherModelError, ServiceError, ShapeError, quote
+from runoff.errors import ServiceError, ShapeError, quote
 from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
 from runoff.rpc.model_info import ModelInfo
@@ -55,29 +55,25 @@ def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo
         raise ServiceError(f"{name}: the service at {address} was replaced by another: {'; '.join(changed)}")
 
 
-def check_batch_limit(name: str, address: str, info: ModelInfo, batch_size: int) -> None:
-    """Raise ShapeError if a batch is larger than the limit that the service announced."""
-    if 0 < info.max_batch_size < batch_size:
+def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_size: int) -> None:
+    """Raise ShapeError if a batch is larger than the limit in a service's description; None has no limit."""
+    if info and 0 < info.max_batch_size < batch_size:
         raise ShapeError(
             f"{name}: the batch has {batch_size} samples, the service at {address} takes at most"
             f" {info.max_batch_size} in one call"
         )
 
 
-def is_other_model(mlp: Mlp, info: ModelInfo) -> bool:
-    """Return whether a service's model has other sizes or, if the service reports a digest, other weights."""
-    return info.sizes != mlp.sizes or info.model_digest not in ("", mlp.digest)
-
-
-def check_same_model(address: str, mlp: Mlp, info: ModelInfo) -> None:
-    """Raise OtherModelError if a service's model has other sizes or, if the service reports a digest, other weights."""
+def describe_other_model(address: str, mlp: Mlp, info: ModelInfo) -> str:
+    """Return how a service's model differs in its sizes or its digest; empty if it does not, or reports no digest."""
     if info.sizes != mlp.sizes:
         found = "→".join(map(str, info.sizes))
-        raise OtherModelError(
+        return (
             f"the service at {address} runs {info.model_name or 'a model'} of sizes {found}, expected {mlp.description}"
         )
-    if info.model_digest and info.model_digest != mlp.digest:
-        raise OtherModelError(
-            f"the service at {address} runs {info.model_name}, a {mlp.description} with other weights: digest"
-            f" {quote(info.model_digest, 20)}, expected {mlp.digest[:16]}…"
-        )
+    if info.model_digest in ("", mlp.digest):
+        return ""
+    return (
+        f"the service at {address} runs {info.model_name}, a {mlp.description} with other weights: digest"
+        f" {quote(info.model_digest, 20)}, expected {mlp.digest[:16]}…"
+    )

@@ -1,5 +1,7 @@
 """Checks the outputs in a response against the request and the model, whichever protocol carried them."""
 
+from typing import NoReturn
+
 import numpy as np
 
 from runoff.errors import ServiceError
@@ -33,7 +35,7 @@ def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_siz
         )
     if kind is Kind.VALUE:
         if not np.isfinite(outputs).all():
-            raise ServiceError(f"the response's {_first(~np.isfinite(outputs), outputs)}, expected a finite number")
+            _refuse(outputs)
         return
     if batch_size == 1 and outputs.size <= _FEW:
         numbers = outputs[0].tolist()
@@ -44,19 +46,16 @@ def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_siz
     with np.errstate(invalid="ignore"):
         sums = outputs @ np.ones(outputs.shape[1], np.float32)
     if not ((np.abs(sums - 1.0) <= _SUM_TOLERANCE).all() and outputs.min() >= 0.0):
-        _refuse_probabilities(outputs, sums)
+        _refuse(outputs)
 
 
-def _refuse_probabilities(outputs: Float32Array, sums: Float32Array) -> None:
-    """Raise ServiceError about the first number that is no probability, or else about the row with the wrong sum."""
+def _refuse(outputs: Float32Array) -> NoReturn:
+    """Raise ServiceError about the first infinite, NaN or negative output, or about the row with the wrong sum."""
     for wrong, expected in ((~np.isfinite(outputs), "a finite number"), (outputs < 0.0, "a probability")):
         if wrong.any():
-            raise ServiceError(f"the response's {_first(wrong, outputs)}, expected {expected}")
-    row = int(np.abs(sums - 1.0).argmax())
+            row, column = np.argwhere(wrong)[0]
+            found = f"output {column} of sample {row} is {outputs[row, column]:.6g}"
+            raise ServiceError(f"the response's {found}, expected {expected}")
+    sums = outputs.sum(axis=1, dtype=np.float64)
+    row = np.abs(sums - 1.0).argmax()
     raise ServiceError(f"the response's probabilities of sample {row} sum to {sums[row]:.6g}, expected 1")
-
-
-def _first(wrong: "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]", outputs: Float32Array) -> str:
-    """Return the place and value of the first output that a mask marks."""
-    row, column = np.unravel_index(int(wrong.argmax()), outputs.shape)
-    return f"output {column} of sample {row} is {outputs[row, column]:.6g}"

@@ -1,16 +1,19 @@
 """The base class of gRPC clients, whatever protocol they speak."""
 
-from typing import Self, TypeAlias
+from collections.abc import Callable
+from typing import Self, TypeAlias, TypeVar, TypeVarTuple
 
 import grpc
 
-from runoff.errors import RunoffError
+from runoff.errors import RunoffError, ServiceError
 from runoff.rpc.address import format_address, parse_address
 from runoff.rpc.call_times import CALL_TIMES_KEY
 from runoff.rpc.channel import describe_failure, open_channel
 
 # grpcio's stubs declare the class as generic; at run time it takes no parameters.
 Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
+_Content = TypeVar("_Content")
+_Arguments = TypeVarTuple("_Arguments")
 
 
 class ServiceClient:
@@ -32,14 +35,9 @@ class ServiceClient:
         channel: grpc.Channel | None = None,
     ) -> None:
         """
-        Prepare a channel; the first call connects.
+        Share an open channel to the address if one is given, or prepare a new one, which the first call connects.
 
-        Args:
-            service_name: Full name of the gRPC service.
-            address: `host:port`.
-            timeout_s: Deadline of every call.
-            credentials: Trusted authorities and the client's certificate, for a service that speaks TLS.
-            channel: An open channel to that address to share; None opens a new one.
+        The service name is the full one in gRPC. A service that speaks TLS needs credentials.
 
         Raises:
             UsageError: If the address is malformed.
@@ -83,6 +81,13 @@ class ServiceClient:
         response, metadata = self._send_for_metadata(method, request)
         times = metadata.get(CALL_TIMES_KEY, "")
         return response, times if isinstance(times, str) else ""
+
+    def _read(self, read: Callable[[*_Arguments], _Content], *arguments: *_Arguments) -> _Content:
+        """Call a function that reads a response, and put the address in front of the text of its ServiceErrors."""
+        try:
+            return read(*arguments)
+        except ServiceError as error:
+            raise ServiceError(f"{self.address}: {error}") from None
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
         """Return the error that explains a failed gRPC call to a user."""

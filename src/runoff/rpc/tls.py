@@ -66,12 +66,7 @@ class ClientTls:
 
 def read_server_tls(certificate: str | None, key: str | None, client_ca: str | None) -> ServerTls | None:
     """
-    Read the TLS files that the options of `runoff serve` name.
-
-    Args:
-        certificate: Path from `--tls-cert`.
-        key: Path from `--tls-key`.
-        client_ca: Path from `--tls-client-ca`.
+    Read the TLS files that `runoff serve` gets in the options `--tls-cert`, `--tls-key` and `--tls-client-ca`.
 
     Returns:
         The files' contents; None without any of the options.
@@ -90,19 +85,9 @@ def read_server_tls(certificate: str | None, key: str | None, client_ca: str | N
 
 def read_client_tls(ca: str | None, certificate: str | None, key: str | None) -> ClientTls | None:
     """
-    Read the TLS files that the perf suite's options name for the user's own service.
+    Read the TLS files for the user's own service, from the perf suite's options `--grpc-tls-ca`, `-cert` and `-key`.
 
-    Args:
-        ca: Path from `--grpc-tls-ca`.
-        certificate: Path from `--grpc-tls-cert`.
-        key: Path from `--grpc-tls-key`.
-
-    Returns:
-        The files' contents; None without any of the options.
-
-    Raises:
-        UsageError: If a required option is missing, a file is unreadable or not PEM, or key and certificate do not
-            match.
+    Results and errors are those of `read_server_tls`.
     """
     pair = _read_pair("--grpc-tls", certificate, key)
     if ca is None:

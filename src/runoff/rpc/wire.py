@@ -56,7 +56,7 @@ def float_bytes(rows: Float32Array) -> BytesArray:
 
 
 def floats(rows: BytesArray) -> Float32Array:
-    """Return little-endian bytes, shape (n, 4 k), as a new C-contiguous float32 array, shape (n, k)."""
+    """Return little-endian bytes, shape (4 k) or (n, 4 k), as a new C-contiguous float32 array, shape (k) or (n, k)."""
     copy = np.array(rows, order="C")
     return copy.view(_LITTLE_ENDIAN_FLOAT).astype(np.float32, copy=False)
 
@@ -64,6 +64,11 @@ def floats(rows: BytesArray) -> Float32Array:
 def floats_in(message: bytes, start: int, end: int) -> Float32Array:
     """Return the bytes from `start` to `end`, a multiple of 4, as a new float32 array of shape (1, floats)."""
     return np.frombuffer(message, _LITTLE_ENDIAN_FLOAT, (end - start) // 4, start).astype(np.float32).reshape(1, -1)
+
+
+def is_constant(rows: BytesArray) -> bool:
+    """Return whether all rows are equal, which also holds for no rows at all."""
+    return bool((rows == rows[:1]).all())
 
 
 def split_field_1(message: bytes) -> tuple[int, int]:

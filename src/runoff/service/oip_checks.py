@@ -6,7 +6,7 @@ import grpc
 
 from runoff.errors import quote
 from runoff.models.mlp import Float32Array
-from runoff.rpc.oip import codec
+from runoff.rpc import wire
 from runoff.rpc.oip.codec import InferMessage
 from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.rpc.oip.headers import Header, Tensor
@@ -72,7 +72,7 @@ def extract_batch(request: InferMessage, shape: tuple[int, int]) -> Float32Array
                 f"raw_input_contents has {request.raw[0].nbytes} bytes, expected {4 * count} for {DATATYPE} of shape"
                 f" {list(shape)}"
             )
-        return codec.floats(request.raw[0]).reshape(shape)
+        return wire.floats(request.raw[0]).reshape(shape)
     wrong = [name for name in typed if name != _FP32]
     if wrong:
         _refuse(f"{INPUT_NAME!r} has {wrong[0]}, expected {_FP32} for {DATATYPE}")

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 
 from runoff.models.mlp import Float32Array
+from runoff.rpc import wire
 from runoff.rpc.oip import codec, headers, inference_pb2
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 from tests.support.oip import infer_request, infer_response
@@ -49,7 +50,7 @@ def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool
     found = codec.decode_request(infer_request(batch, "net", typed=typed).SerializeToString())
     [tensor] = found.header.tensors
     assert ("net", "input", "FP32", shape) == (found.header.model_name, tensor.name, tensor.datatype, tensor.shape)
-    content = found.fp32 if typed else codec.floats(found.raw[0])
+    content = found.fp32 if typed else wire.floats(found.raw[0])
     np.testing.assert_array_equal(batch.ravel(), content)
 
 
@@ -58,7 +59,7 @@ def test_numbers_of_a_raw_message_are_an_aligned_writable_copy() -> None:
     batch = batch_of((3, 81))
     for length in range(4):
         message = infer_request(batch, "n" * length).SerializeToString()
-        found = codec.floats(codec.decode_request(message).raw[0])
+        found = wire.floats(codec.decode_request(message).raw[0])
         assert found.flags.aligned
         assert found.flags.writeable
 
@@ -68,7 +69,7 @@ def test_header_too_long_for_the_cache_is_read() -> None:
     batch = batch_of((2, 5))
     found = codec.decode_request(infer_request(batch, "n" * 5000).SerializeToString())
     assert 5000 == len(found.header.model_name)
-    np.testing.assert_array_equal(batch.ravel(), codec.floats(found.raw[0]))
+    np.testing.assert_array_equal(batch.ravel(), wire.floats(found.raw[0]))
 
 
 def test_long_headers_are_not_cached() -> None:
@@ -76,10 +77,10 @@ def test_long_headers_are_not_cached() -> None:
     before = headers.read_request_header.cache_info().currsize
     codec.decode_request(infer_request(batch_of((2, 5)), "m" * 5000).SerializeToString())
     long_id = headers.Header("net", "", "i" * 5000, ())
-    writes = headers._write_response_header.cache_info().currsize
+    writes = headers.write_response_header.cache_info().currsize
     codec.encode_response(long_id, "1", "output", batch_of((2, 3)), typed=False)
     assert before == headers.read_request_header.cache_info().currsize
-    assert writes == headers._write_response_header.cache_info().currsize
+    assert writes == headers.write_response_header.cache_info().currsize
 
 
 def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:

@@ -54,16 +54,11 @@ def encode_batch_predict(batch: Float32Array, model_type: str, model_name: str) 
 
 
 def decode_predict(message: bytes) -> Request:
-    """
-    Read a serialized PredictRequest.
-
-    Raises:
-        google.protobuf.message.DecodeError: If the bytes are no PredictRequest.
-        limits.UnusualLayoutError: If the message is too large for its layout.
-    """
+    """Read a serialized PredictRequest; errors as for `decode_batch_predict`."""
     start, end = wire.split_field_1(message)
     if end and not (end - start) % 4:
-        names = _read_names(message[end:])
+        tail = message[end:]
+        names = _read_names(tail) if len(tail) <= _LONGEST_KEPT_TAIL else _read_names.__wrapped__(tail)
         if names is not None:
             batch = wire.floats_in(message, start, end)
             return Request(*names, 1, batch.shape[1], batch)
@@ -78,7 +73,7 @@ def decode_batch_predict(message: bytes) -> Request:
     Read a serialized BatchPredictRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: If the bytes are no BatchPredictRequest.
+        google.protobuf.message.DecodeError: If the bytes are no such request.
         limits.UnusualLayoutError: If the message is too large for its layout.
     """
     entries, end = wire.leading_entries(message)
@@ -87,7 +82,7 @@ def decode_batch_predict(message: bytes) -> Request:
     length = entries.shape[1]
     start, stop = wire.split_field_1(entries[0].tobytes()) if length else (0, 0)
     # The usual layout: every entry is empty, or consists of packed features behind one and the same header.
-    if not rest.inputs and stop == length and not (stop - start) % 4 and _is_constant(entries[:, :start]):
+    if not rest.inputs and stop == length and not (stop - start) % 4 and wire.is_constant(entries[:, :start]):
         batch = wire.floats(entries[:, start:])
         return Request(rest.model_type, rest.model_name, len(entries), batch.shape[1], batch)
     check_parsed_size(len(message))
@@ -107,25 +102,12 @@ def _take_samples(request: BatchPredictRequest) -> Request:
     return Request(request.model_type, request.model_name, count, lengths[0], batch)
 
 
-def _is_constant(columns: wire.BytesArray) -> bool:
-    """Return whether all rows are equal, which also holds for no rows at all."""
-    return bool((columns == columns[:1]).all())
-
-
+@lru_cache(maxsize=64)
 def _read_names(tail: bytes) -> tuple[str, str] | None:
     """Return model type and name from the bytes after a request's features; None if they hold further features."""
-    return _read_cached_names(tail) if len(tail) <= _LONGEST_KEPT_TAIL else _parse_names(tail)
-
-
-def _parse_names(tail: bytes) -> tuple[str, str] | None:
-    """Parse model type and name with protobuf; None if the bytes hold further features."""
     check_parsed_size(len(tail))
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)
-
-
-# Clients request the same few models over and over.
-_read_cached_names = lru_cache(maxsize=64)(_parse_names)
 
 
 @lru_cache(maxsize=64)

@@ -1,17 +1,19 @@
 """Encodes outputs as the response messages of `neural.NeuralService`, and reads them back."""
 
+import re
 from itertools import chain
-from typing import TypeVar
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc import wire
+from runoff.rpc.descriptors import parse_response
 from runoff.rpc.neural.neural_pb2 import BatchPredictResponse, PredictResponse
 
-_Response = TypeVar("_Response", PredictResponse, BatchPredictResponse)
+# The bytes of the best move, which proto3 does not send if it is 0: a tag, then a varint of at most 5 bytes, all of
+# which except the last have the continuation bit.
+_BEST_MOVE = re.compile(rb"(\x18[\x80-\xff]{0,4}[\x00-\x7f])?")
 
 
 def encode_predict(outputs: Float32Array, kind: Kind) -> bytes:
@@ -25,30 +27,30 @@ def encode_predict(outputs: Float32Array, kind: Kind) -> bytes:
 
 def encode_batch_predict(outputs: Float32Array, kind: Kind) -> bytes:
     """Return a serialized BatchPredictResponse for outputs of shape (batch_size, output_size)."""
-    bodies = _encode_bodies(outputs, kind)
-    header = wire.field_1_header(bodies.shape[1])
-    rows = np.empty((len(bodies), len(header) + bodies.shape[1]), np.uint8)
+    content = wire.float_bytes(outputs)
+    if kind is Kind.VALUE:
+        inner, width = bytes((wire.FIELD_2_FLOAT,)), 0
+    else:
+        # A best move of 0 is sent too, as a padded varint, so that all rows have the same length.
+        inner, width = wire.field_1_header(content.shape[1]), 1 + len(wire.varint(outputs.shape[1] - 1))
+    header = wire.field_1_header(len(inner) + content.shape[1] + width) + inner
+    end = len(header) + content.shape[1]
+    rows = np.empty((len(outputs), end + width), np.uint8)
     rows[:, : len(header)] = np.frombuffer(header, np.uint8)
-    rows[:, len(header) :] = bodies
+    rows[:, len(header) : end] = content
+    if kind is Kind.POLICY:
+        rows[:, end] = wire.FIELD_3_VARINT
+        best_moves = outputs.argmax(axis=1)
+        for place in range(width - 1):
+            more = 0x80 if place < width - 2 else 0
+            rows[:, end + 1 + place] = best_moves >> 7 * place & 0x7F | more
     return rows.tobytes()
 
 
 def decode_predict(message: bytes, kind: Kind) -> Float32Array:
-    """
-    Read a serialized PredictResponse.
-
-    Args:
-        message: The serialized message.
-        kind: Policy if the response must hold probabilities; value if it must hold a value.
-
-    Returns:
-        Outputs, shape (1, output_size).
-
-    Raises:
-        ServiceError: If the bytes are no PredictResponse, or do not hold exactly the field that belongs to the kind.
-    """
+    """Return the outputs in a serialized PredictResponse, shape (1, output_size); see `decode_batch_predict`."""
     outputs = _read_plain_body(message, kind)
-    return outputs if outputs is not None else _take_outputs([_parse(PredictResponse, message)], kind)
+    return outputs if outputs is not None else _take_outputs([parse_response(PredictResponse, message)], kind)
 
 
 def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
@@ -57,54 +59,29 @@ def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
 
     Args:
         message: The serialized message.
-        kind: As for `decode_predict`.
+        kind: Policy if each sample must hold probabilities; value if it must hold a value.
 
     Returns:
         Outputs, shape (samples, output_size).
 
     Raises:
-        ServiceError: If the bytes are no BatchPredictResponse, a sample does not hold exactly the field that belongs to
-            the kind, or the samples differ in their number of probabilities.
+        ServiceError: If the bytes are no such response, a sample does not hold exactly the field that belongs to the
+            kind, or the samples differ in their number of probabilities.
     """
     bodies, end = wire.leading_entries(message)
     outputs = _read_equal_bodies(bodies, kind) if end == len(message) else None
-    return outputs if outputs is not None else _take_outputs(list(_parse(BatchPredictResponse, message).outputs), kind)
-
-
-def _encode_bodies(outputs: Float32Array, kind: Kind) -> wire.BytesArray:
-    """Return one PredictResponse per row; zeros are written out, so that all rows have the same length."""
-    content = wire.float_bytes(outputs)
-    if kind is Kind.VALUE:
-        return np.insert(content, 0, wire.FIELD_2_FLOAT, axis=1)
-    header = wire.field_1_header(content.shape[1])
-    width = len(wire.varint(outputs.shape[1] - 1))
-    rows = np.empty((len(outputs), len(header) + content.shape[1] + 1 + width), np.uint8)
-    rows[:, : len(header)] = np.frombuffer(header, np.uint8)
-    rows[:, len(header) : -1 - width] = content
-    rows[:, -1 - width] = wire.FIELD_3_VARINT
-    best_moves = outputs.argmax(axis=1)
-    for place in range(width):
-        more = 0x80 if place < width - 1 else 0
-        rows[:, place - width] = best_moves >> 7 * place & 0x7F | more
-    return rows
+    if outputs is not None:
+        return outputs
+    return _take_outputs(list(parse_response(BatchPredictResponse, message).outputs), kind)
 
 
 def _read_plain_body(message: bytes, kind: Kind) -> Float32Array | None:
-    """
-    Read one PredictResponse of the usual layout; return None for any other layout.
-
-    For a single row, this saves the 20 µs of NumPy calls in `_read_equal_bodies`.
-    """
+    """Read one PredictResponse of the usual layout, or return None; takes 20 µs less than `_read_equal_bodies`."""
     if kind is Kind.VALUE:
         plain, start, end = len(message) == 5 and message[0] == wire.FIELD_2_FLOAT, 1, 5
     else:
         start, end = wire.split_field_1(message)
-        best_move = message[end:]
-        digits = best_move[1:]
-        plain = end > start and not (end - start) % 4
-        if best_move:
-            plain &= best_move[0] == wire.FIELD_3_VARINT and 0 < len(digits) <= 5 and digits[-1] < 0x80
-            plain &= all(digit >= 0x80 for digit in digits[:-1])
+        plain = end > start and not (end - start) % 4 and _BEST_MOVE.fullmatch(message, end) is not None
     return wire.floats_in(message, start, end) if plain else None
 
 
@@ -115,29 +92,13 @@ def _read_equal_bodies(bodies: wire.BytesArray, kind: Kind) -> Float32Array | No
     if kind is Kind.VALUE:
         plain = bodies.shape[1] == 5 and (bodies[:, 0] == wire.FIELD_2_FLOAT).all()
         return wire.floats(bodies[:, 1:]) if plain else None
-    start, end = wire.split_field_1(bodies[0].tobytes())
-    if end == start or (end - start) % 4 or not (bodies[:, :start] == bodies[0, :start]).all():
+    first = bodies[0].tobytes()
+    start, end = wire.split_field_1(first)
+    if end == start or (end - start) % 4 or not _BEST_MOVE.fullmatch(first, end):
         return None
-    best_moves = bodies[:, end:]
-    if best_moves.shape[1]:
-        digits = best_moves[:, 1:]
-        # A tag, then a varint that fills the row: every byte of it except the last has the continuation bit.
-        if not (
-            0 < digits.shape[1] <= 5
-            and (best_moves[:, 0] == wire.FIELD_3_VARINT).all()
-            and (digits[:, :-1] >= 0x80).all()
-            and (digits[:, -1] < 0x80).all()
-        ):
-            return None
-    return wire.floats(bodies[:, start:end])
-
-
-def _parse(message_type: type[_Response], message: bytes) -> _Response:
-    """Parse a message with protobuf; ServiceError if the bytes are no such message."""
-    try:
-        return message_type.FromString(message)
-    except DecodeError as error:
-        raise ServiceError(f"the response is no {message_type.DESCRIPTOR.full_name}: {error}") from None
+    # Headers and tags must be the same in all rows, but of the best moves' varints only the continuation bits.
+    same = map(wire.is_constant, (bodies[:, :start], bodies[:, end : end + 1], bodies[:, end + 1 :] & np.uint8(0x80)))
+    return wire.floats(bodies[:, start:end]) if all(same) else None
 
 
 def _take_outputs(responses: list[PredictResponse], kind: Kind) -> Float32Array:

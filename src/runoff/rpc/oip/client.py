@@ -1,15 +1,15 @@
 """The client of the Open Inference Protocol, which sets a deadline on every call and checks every response."""
 
-from collections.abc import Callable
 from typing import TypeVar
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from runoff.errors import OtherModelError, RunoffError, ServiceError, quote
+from runoff.errors import OtherModelError, RunoffError, quote
 from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc.call_times import CallParts, profile_calls
 from runoff.rpc.channel import check_message_size
+from runoff.rpc.descriptors import parse_response
 from runoff.rpc.model_info import MODEL_INFO_KEY, ModelInfo
 from runoff.rpc.neural.model_info_codec import read_model_info
 from runoff.rpc.oip import codec
@@ -52,7 +52,7 @@ class OipClient(ServiceClient):
 
     def server_metadata(self) -> ServerMetadataResponse:
         """Request the server's name, version and extensions; errors as for `predict`."""
-        return self._request("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse.FromString)[0]
+        return self._request("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse)[0]
 
     def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
@@ -67,9 +67,9 @@ class OipClient(ServiceClient):
             RunoffError: Other errors as for `predict`.
         """
         request = ModelMetadataRequest(name=self.model_name, version=self.model_version)
-        response, metadata = self._request("ModelMetadata", request, ModelMetadataResponse.FromString)
+        response, metadata = self._request("ModelMetadata", request, ModelMetadataResponse)
         info = metadata.get(MODEL_INFO_KEY)
-        return response, read_model_info(info, self.address) if isinstance(info, bytes) else None
+        return response, self._read(read_model_info, info) if isinstance(info, bytes) else None
 
     def predict(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None) -> Float32Array:
         """
@@ -89,21 +89,18 @@ class OipClient(ServiceClient):
             ServiceError: If the server refuses the request or its response breaks the protocol.
         """
         response = self._send(self._infer, self._encode(batch, tensors))
-        return self._decode(response, tensors, len(batch), kind)
+        return self._read(read_outputs, response, self.model_name, tensors, len(batch), kind)
 
     def profile(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None, calls: int) -> CallParts | None:
         """
-        Measure the parts of `predict`, separately from timed calls.
+        Measure the parts of `predict`; see `profile_calls`.
 
-        The arguments and errors are those of `predict`; `calls` is the number of calls, after a few for warm-up.
-
-        Returns:
-            The parts of a call; None if the server does not report its own times.
+        The other arguments and the errors are those of `predict`.
         """
         return profile_calls(
             lambda: self._encode(batch, tensors),
             lambda request: self._send_for_times(self._infer, request),
-            lambda response: self._decode(response, tensors, len(batch), kind),
+            lambda response: self._read(read_outputs, response, self.model_name, tensors, len(batch), kind),
             calls,
         )
 
@@ -114,22 +111,12 @@ class OipClient(ServiceClient):
         request = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
         return check_message_size(request, len(batch))
 
-    def _decode(self, response: bytes, tensors: ModelTensors, batch_size: int, kind: Kind | None) -> Float32Array:
-        """Return a response's outputs; ServiceError if they break the protocol."""
-        try:
-            return read_outputs(response, self.model_name, tensors, batch_size, kind)
-        except ServiceError as error:
-            raise ServiceError(f"{self.address}: {error}") from None
-
     def _request(
-        self, method: str, request: Message, parse: Callable[[bytes], _Response]
+        self, method: str, request: Message, response_type: type[_Response]
     ) -> tuple[_Response, dict[str, str | bytes]]:
         """Send a request; return the parsed response and its trailing metadata."""
         response, metadata = self._send_for_metadata(self._method(method), request.SerializeToString())
-        try:
-            return parse(response), metadata
-        except DecodeError as error:
-            raise ServiceError(f"{self.address}: the response is no inference.{method}Response: {error}") from None
+        return self._read(parse_response, response_type, response), metadata
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
         # Triton returns UNAVAILABLE for a model that failed to load; otherwise it means that no server is reachable.

@@ -7,8 +7,9 @@ and the headers are cached because they hardly change from call to call. A reque
 other layout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,7 +23,8 @@ from runoff.rpc.oip.inference_pb2 import InferTensorContents, ModelInferRequest,
 # The tag of a field with a length is its number << 3 | 2. These are the tags of raw_input_contents (7),
 # raw_output_contents (6), inputs (5), an input's contents (5), and the fp32_contents (6) of those contents.
 _RAW_INPUT, _RAW_OUTPUT, _INPUTS, _CONTENTS, _FP32 = 0x3A, 0x32, 0x2A, 0x2A, 0x32
-_LITTLE_ENDIAN_FLOAT = np.dtype("<f4")
+
+_Tensor: TypeAlias = ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ def encode_request(
 
 def encode_response(request: Header, version: str, output_name: str, outputs: Float32Array, *, typed: bool) -> bytes:
     """Return a serialized ModelInferResponse, raw or typed, with the model name and id of the request."""
-    header = headers.write_response_header(request.model_name, version, request.id, output_name, outputs.shape)
+    # The client chooses the id, so it can be too long for the cache.
+    is_short = len(request.id) < headers.LONGEST_KEPT_BYTES
+    write = headers.write_response_header if is_short else headers.write_response_header.__wrapped__
+    header = write(request.model_name, version, request.id, output_name, outputs.shape)
     if not typed:
         return _with_raw(header, _RAW_OUTPUT, outputs)
     response = ModelInferResponse.FromString(header)
@@ -71,44 +76,41 @@ def decode_request(message: bytes) -> InferMessage:
         google.protobuf.message.DecodeError: If the bytes are no ModelInferRequest.
         limits.UnusualLayoutError: If the message is too large for its layout.
     """
-    split = _split_raw(message, _RAW_INPUT)
-    if split is not None:
-        header, raw = split
-        return InferMessage(headers.read_request_header(header), (raw,), _NO_NUMBERS)
+    found = _read_raw(headers.read_request_header, message, _RAW_INPUT)
+    if found is not None:
+        return found
     if len(message) > MAX_PARSED_BYTES:
         check_parsed_size(len(message) - _typed_bytes(message))
     request = ModelInferRequest.FromString(message)
-    fp32 = _fp32(request.inputs[0].contents) if request.inputs else _NO_NUMBERS
-    return InferMessage(headers.read_request(request), _views(request.raw_input_contents), fp32)
+    return _read_parsed(request, request.inputs, request.raw_input_contents)
 
 
 def decode_response(message: bytes) -> InferMessage:
-    """
-    Read a serialized ModelInferResponse.
-
-    Raises:
-        google.protobuf.message.DecodeError: If the bytes are no ModelInferResponse.
-    """
-    split = _split_raw(message, _RAW_OUTPUT)
-    if split is not None:
-        header, raw = split
-        return InferMessage(headers.read_response_header(header), (raw,), _NO_NUMBERS)
+    """Read a serialized ModelInferResponse; DecodeError of google.protobuf.message if the bytes are none."""
+    found = _read_raw(headers.read_response_header, message, _RAW_OUTPUT)
+    if found is not None:
+        return found
     response = ModelInferResponse.FromString(message)
-    fp32 = _fp32(response.outputs[0].contents) if response.outputs else _NO_NUMBERS
-    return InferMessage(headers.read_response(response), _views(response.raw_output_contents), fp32)
+    return _read_parsed(response, response.outputs, response.raw_output_contents)
 
 
-def floats(content: wire.BytesArray) -> Float32Array:
-    """Return a raw entry of 4 n bytes as a new float32 array, shape (n,)."""
-    # A copy is needed: the entry can start at any byte of the message, and kernels need aligned inputs.
-    return np.array(content.view(_LITTLE_ENDIAN_FLOAT), np.float32)
-
-
-def _split_raw(message: bytes, raw_tag: int) -> tuple[bytes, wire.BytesArray] | None:
-    """Return the bytes before a message's only raw entry, and the entry; None unless the message ends with it."""
+def _read_raw(read_header: Callable[[bytes], Header], message: bytes, raw_tag: int) -> InferMessage | None:
+    """Read a message of a header and one raw entry behind it; return None for any other layout."""
     offset, start, end = _find_field(message, raw_tag, 0, len(message))
-    is_last = end == len(message) and start > 0
-    return (message[:offset], np.frombuffer(message, np.uint8, end - start, start)) if is_last else None
+    if not start or end != len(message):
+        return None
+    return InferMessage(
+        read_header(message[:offset]), (np.frombuffer(message, np.uint8, end - start, start),), _NO_NUMBERS
+    )
+
+
+def _read_parsed(
+    message: ModelInferRequest | ModelInferResponse, tensors: Sequence[_Tensor], raw: Sequence[bytes]
+) -> InferMessage:
+    """Take the header, the raw entries and the first tensor's fp32_contents from a parsed message."""
+    fp32 = _fp32(tensors[0].contents) if tensors else _NO_NUMBERS
+    views = tuple(np.frombuffer(entry, np.uint8) for entry in raw[: headers.MOST_READ])
+    return InferMessage(headers.read(message), views, fp32)
 
 
 def _typed_bytes(message: bytes) -> int:
@@ -148,13 +150,8 @@ def _find_field(message: bytes, wanted_tag: int, offset: int, end: int) -> tuple
 
 def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
     """Return a header followed by a raw entry of numbers."""
-    content = numbers.astype(_LITTLE_ENDIAN_FLOAT, copy=False)
-    return b"".join((header, bytes((raw_tag,)), wire.varint(content.nbytes), content.data.cast("B")))
-
-
-def _views(entries: Sequence[bytes]) -> tuple[wire.BytesArray, ...]:
-    """Return the first raw entries as arrays of bytes, without copies."""
-    return tuple(np.frombuffer(entry, np.uint8) for entry in entries[: headers.MOST_READ])
+    content = wire.float_bytes(numbers)
+    return b"".join((header, bytes((raw_tag,)), wire.varint(content.nbytes), content.data))
 
 
 def _fp32(contents: InferTensorContents) -> Float32Array:
@@ -163,6 +160,5 @@ def _fp32(contents: InferTensorContents) -> Float32Array:
     # Fields are serialized in the order of their numbers, and only other datatypes have smaller numbers than FP32.
     if not count or contents.ListFields()[0][0].name != "fp32_contents":
         return _NO_NUMBERS
-    header_bytes = 1 + len(wire.varint(4 * count))
-    content = np.frombuffer(contents.SerializeToString(), _LITTLE_ENDIAN_FLOAT, count, header_bytes)
-    return np.array(content, np.float32)
+    start = 1 + len(wire.varint(4 * count))
+    return wire.floats_in(contents.SerializeToString(), start, start + 4 * count).ravel()

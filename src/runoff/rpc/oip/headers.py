@@ -70,47 +70,37 @@ def write_request_header(
     return request.SerializeToString()
 
 
+@lru_cache(_HEADERS_KEPT)
 def write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
     """Return a serialized ModelInferResponse with one output, without numbers."""
-    # The client chooses the id, so it can have any length.
-    write = _write_response_header if len(id_) < LONGEST_KEPT_BYTES else _write_response_header.__wrapped__
-    return write(model_name, version, id_, output_name, shape)
+    response = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
+    response.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
+    return response.SerializeToString()
 
 
 @lru_cache(_HEADERS_KEPT)
 def read_request_header(header: bytes) -> Header:
     """Read a serialized ModelInferRequest of at most LONGEST_KEPT_BYTES."""
-    return read_request(ModelInferRequest.FromString(header))
+    return read(ModelInferRequest.FromString(header))
 
 
 @lru_cache(_HEADERS_KEPT)
 def read_response_header(header: bytes) -> Header:
     """Read a serialized ModelInferResponse of at most LONGEST_KEPT_BYTES."""
-    return read_response(ModelInferResponse.FromString(header))
+    return read(ModelInferResponse.FromString(header))
 
 
-def read_request(request: ModelInferRequest) -> Header:
-    """Return the header of a parsed request."""
+def read(message: ModelInferRequest | ModelInferResponse) -> Header:
+    """Return the header of a parsed request or response."""
+    if isinstance(message, ModelInferResponse):
+        tensors = tuple(map(_read_tensor, islice(message.outputs, MOST_READ)))
+        return Header(message.model_name, message.model_version, message.id, tensors)
+    tensors = tuple(map(_read_tensor, islice(message.inputs, MOST_READ)))
     requested = tuple(
         Tensor(output.name, "", (), parameters=tuple(islice(output.parameters, MOST_READ)))
-        for output in islice(request.outputs, MOST_READ)
+        for output in islice(message.outputs, MOST_READ)
     )
-    tensors = tuple(map(_read_tensor, islice(request.inputs, MOST_READ)))
-    return Header(request.model_name, request.model_version, request.id, tensors, requested)
-
-
-def read_response(response: ModelInferResponse) -> Header:
-    """Return the header of a parsed response."""
-    tensors = tuple(map(_read_tensor, islice(response.outputs, MOST_READ)))
-    return Header(response.model_name, response.model_version, response.id, tensors)
-
-
-@lru_cache(_HEADERS_KEPT)
-def _write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
-    """Write a response header, and cache it, so the id must be short."""
-    response = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
-    response.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
-    return response.SerializeToString()
+    return Header(message.model_name, message.model_version, message.id, tensors, requested)
 
 
 def _read_tensor(tensor: ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor) -> Tensor:

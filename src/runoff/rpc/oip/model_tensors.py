@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from runoff.errors import OtherModelError, ServiceError, ShapeError, quote
 from runoff.rpc.oip.contract import DATATYPE, OUTPUT_NAME
 from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse
+
+_Tensor: TypeAlias = ModelMetadataResponse.TensorMetadata
 
 _ANY = -1
 
@@ -60,10 +63,9 @@ def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_
         ServiceError: If the server announces no inputs or no outputs.
     """
     name = quote(metadata.name)
-    [found_input] = _only("inputs", name, list(metadata.inputs))
-    outputs = list(metadata.outputs)
-    named = [tensor for tensor in outputs if tensor.name == OUTPUT_NAME]
-    [found_output] = _only("outputs", name, outputs if len(outputs) == 1 else named or outputs)
+    found_input = _only("inputs", name, metadata.inputs)
+    named = [tensor for tensor in metadata.outputs if tensor.name == OUTPUT_NAME]
+    found_output = _only("outputs", name, named or metadata.outputs)
     for tensor in (found_input, found_output):
         if tensor.datatype != DATATYPE:
             raise OtherModelError(
@@ -84,12 +86,10 @@ def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_
     )
 
 
-def _only(
-    role: str, name: str, tensors: list[ModelMetadataResponse.TensorMetadata]
-) -> list[ModelMetadataResponse.TensorMetadata]:
-    """Return the list of tensors unchanged; raise an error unless it holds exactly one."""
+def _only(role: str, name: str, tensors: Sequence[_Tensor]) -> _Tensor:
+    """Return the only tensor of a sequence; raise an error if there are more or none."""
     if len(tensors) == 1:
-        return tensors
+        return tensors[0]
     if not tensors:
         raise ServiceError(
             f"{name}: the server announces no {role}, so their names and shapes are not known; add them to its"
@@ -99,7 +99,7 @@ def _only(
     raise OtherModelError(f"{name}: the model has {len(tensors)} {role}, {found}, expected one")
 
 
-def _split_shape(name: str, tensor: ModelMetadataResponse.TensorMetadata) -> tuple[Sequence[int], int]:
+def _split_shape(name: str, tensor: _Tensor) -> tuple[Sequence[int], int]:
     """Return a tensor's batch dimension, empty if it has none, and the numbers of one sample."""
     shape = list(tensor.shape)
     if 1 <= len(shape) <= 2 and all(size == _ANY or size >= 1 for size in shape):

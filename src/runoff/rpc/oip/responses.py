@@ -6,6 +6,7 @@ from google.protobuf.message import DecodeError
 
 from runoff.errors import ServiceError, quote
 from runoff.models.mlp import Float32Array, Kind
+from runoff.rpc import wire
 from runoff.rpc.oip import codec
 from runoff.rpc.oip.codec import InferMessage
 from runoff.rpc.oip.contract import DATATYPE
@@ -63,7 +64,7 @@ def _read_numbers(response: InferMessage, count: int) -> Float32Array:
         sizes = [entry.nbytes for entry in response.raw]
         if sizes != [4 * count]:
             _refuse(f"has raw_output_contents of {quote(sizes)} bytes, expected one of {4 * count}")
-        return codec.floats(response.raw[0])
+        return wire.floats(response.raw[0])
     if typed != ("fp32_contents",) or len(response.fp32) != count:
         _refuse(f"has {len(response.fp32)} numbers in {quote(list(typed))}, expected {count} in ['fp32_contents']")
     return response.fp32
