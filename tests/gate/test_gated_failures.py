@@ -1,4 +1,4 @@
-"""Gated runs that cannot compare all cases: broken, absent or endless benchmarks, and too little time."""
+"""Gated runs that cannot compare all cases because a benchmark is broken, missing or endless, or time is too short."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.support.gated_suites import ONE_AND_ONE_BLOCK, make_suite, run_gate, 
 
 
 def test_failing_candidate_is_a_failed_test(tmp_path: Path) -> None:
-    """A broken benchmark is not a slow one: pytest's own exit code reports it."""
+    """A broken benchmark is not a slow benchmark, so the exit code must be pytest's own code for a failed test."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): assert benchmark(work, 500) >= 0")
     write_tests(folder, "def test_some(benchmark): assert benchmark(work, 500) < 0, 'wrong answer'")
     run = run_gate(folder, "--gate-against", "HEAD")
@@ -15,7 +15,7 @@ def test_failing_candidate_is_a_failed_test(tmp_path: Path) -> None:
 
 
 def test_no_benchmark_in_common_is_no_success(tmp_path: Path) -> None:
-    """A renamed file would otherwise keep a gate green that compares nothing."""
+    """After a benchmark is renamed, the gate has nothing to compare. It must not pass silently."""
     folder = make_suite(tmp_path / "suite", "def test_old(benchmark): benchmark(work, 500)")
     write_tests(folder, "def test_new(benchmark): benchmark(work, 500)")
     run = run_gate(folder, "--gate-against", "HEAD")
@@ -24,7 +24,7 @@ def test_no_benchmark_in_common_is_no_success(tmp_path: Path) -> None:
 
 
 def test_baseline_that_cannot_be_collected_is_no_success(tmp_path: Path) -> None:
-    """The reader needs the baseline's own error message."""
+    """If the baseline's tests cannot be imported, the gate must fail and show the baseline's own error message."""
     folder = make_suite(tmp_path / "suite", "raise RuntimeError('cannot be imported')")
     write_tests(folder, "def test_some(benchmark): benchmark(work, 500)")
     run = run_gate(folder, "--gate-against", "HEAD")
@@ -33,7 +33,7 @@ def test_baseline_that_cannot_be_collected_is_no_success(tmp_path: Path) -> None
 
 
 def test_workers_that_die_or_hang_cost_only_their_own_case(tmp_path: Path) -> None:
-    """One endless benchmark must neither block a CI job for hours nor hide the verdicts of the other cases."""
+    """One endless benchmark must not block a CI job for hours, and the other cases must still get their verdicts."""
     tests = """
 IN_BASELINE = "trees" in os.getcwd()
 def after(calls, function):
@@ -56,7 +56,7 @@ def test_is_compared(benchmark): benchmark(work, 500 if IN_BASELINE else 1000)
 
 
 def test_budget_that_allows_no_verdict_is_refused_after_the_first_block(tmp_path: Path) -> None:
-    """If the time cannot suffice for a verdict, users should learn that after the first block, not at the end."""
+    """If the time budget is too short for any verdict, users must learn this after the first block, not at the end."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
     run = run_gate(folder, "--gate-against", "HEAD", "--gate-budget=1s")
     assert 11 == run.exit_code, run.output

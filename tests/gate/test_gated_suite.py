@@ -1,7 +1,7 @@
 """
-Gated runs of a small benchmark suite from end to end: verdicts, reports and exit codes.
+End-to-end runs of the gate on a small benchmark suite: verdicts, reports and exit codes.
 
-The cases of a run do not influence each other, so that most tests share two gated runs.
+The cases of a run do not influence each other, so most tests can share two gated runs.
 """
 
 import re
@@ -40,7 +40,7 @@ CANDIDATE = (
 )
 
 
-# Logs how each pytest process that runs the suite ends.
+# A conftest.py that logs how each pytest process ends: with closed fixtures, and with a summary.
 CONFTEST = """
 import os, pathlib, pytest
 
@@ -60,7 +60,7 @@ def pytest_terminal_summary():
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
-    """Gate uncommitted changes of every kind against the last commit."""
+    """Run the gate on a tree with uncommitted changes of every kind; the baseline is the last commit."""
     folder = make_suite(tmp_path_factory.mktemp("changed") / "suite", BASELINE)
     write_tests(folder, CANDIDATE)
     return run_gate(folder, "--gate-against", "HEAD", "-ra", "--benchmark-json=out.json", "--junitxml=out.xml")
@@ -68,7 +68,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
 
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
-    """Gate a tree against itself, with an ordinary test, in a path that needs quoting."""
+    """Run the gate on an unchanged tree. It also contains an ordinary test, and its path needs shell quoting."""
     tests = BASELINE.partition("def test_broken_before")[0] + "def test_ordinary(): pass\n"
     folder = make_suite(tmp_path_factory.mktemp("it's the same") / "suite", tests)
     (folder / "conftest.py").write_text(CONFTEST)
@@ -92,36 +92,36 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
     ],
 )
 def test_each_case_gets_its_verdict(changed: GatedRun, case: str, expected: str) -> None:
-    """Every kind of verdict must follow from its real cause."""
+    """Each kind of verdict must be reachable in a real run, for the reason that it stands for."""
     assert expected == changed.verdicts.get(case), changed.output
 
 
 def test_regression_has_an_exit_code_of_its_own(changed: GatedRun) -> None:
-    """CI must be able to distinguish slow code from broken code."""
+    """CI must be able to distinguish slow code from failing tests."""
     assert 10 == changed.exit_code, changed.output
 
 
 def test_worst_case_stands_first_and_can_be_repeated(changed: GatedRun) -> None:
-    """The reader's next step is to repeat the worst case with one copied line."""
+    """The user's next step is to repeat the worst case, so the report must contain a command to copy."""
     assert "test_slower" == next(iter(changed.verdicts))
     assert re.search(r"to repeat one case: .*pytest test_suite.py::test_slower .*--gate-against HEAD", changed.output)
 
 
 def test_case_skipped_everywhere_is_counted_and_skipped(changed: GatedRun) -> None:
-    """A report that leaves out cases in silence suggests that they were compared."""
+    """If the report omitted skipped cases silently, readers would assume that these cases had been compared."""
     assert not {"test_skipped", "test_never_measures"} & set(changed.verdicts)
     assert "2 skipped on both sides" in changed.output
     assert "the candidate's test never called its benchmark" in changed.output
 
 
 def test_report_gives_the_reason_of_an_invalid_case(changed: GatedRun) -> None:
-    """The word `invalid` alone would send the reader to a debugger."""
+    """Without the reason, a user who reads `invalid` would have to search for the cause with a debugger."""
     assert "ValueError: broken in the baseline" in changed.output
     assert "the baseline differs from itself by" in changed.output
 
 
 def test_verdicts_are_in_the_saved_run(changed: GatedRun) -> None:
-    """Programs read the verdicts from JSON, and must not use a run with a regression as a baseline."""
+    """Programs read the verdicts from the saved JSON. It must also mark a run with a regression as no baseline."""
     gate_record = changed.saved["gate"]
     assert {"test_suite.py::test_slower": "regression"}.items() <= {
         verdict["case"]: verdict["word"] for verdict in gate_record["verdicts"]
@@ -130,7 +130,7 @@ def test_verdicts_are_in_the_saved_run(changed: GatedRun) -> None:
 
 
 def test_verdicts_are_in_junit(changed: GatedRun) -> None:
-    """Many CI systems show JUnit files and no Markdown."""
+    """Many CI systems display JUnit files but not Markdown, so the JUnit file must contain the verdicts too."""
     root = ElementTree.parse(changed.folder / "out.xml").getroot()  # noqa: S314 - written by this test
     (case,) = root.iterfind(".//testcase[@name='test_slower']")
     properties = {each.get("name"): each.get("value") for each in case.iterfind("./properties/property")}
@@ -139,30 +139,30 @@ def test_verdicts_are_in_junit(changed: GatedRun) -> None:
 
 
 def test_nothing_is_left_in_the_repository(changed: GatedRun) -> None:
-    """A leftover worktree would appear in the user's `git worktree list`."""
+    """If the gate left its worktree behind, the worktree would appear in the user's `git worktree list`."""
     assert not (changed.folder / ".git" / "worktrees").exists()
     assert [] == list((changed.folder.parent / "cache" / "gate" / "trees").iterdir())
 
 
 def test_same_tree_passes(unchanged: GatedRun) -> None:
-    """A gate that fails without a change would soon be switched off."""
+    """Users would soon switch off a gate that fails although nothing has changed."""
     assert 0 == unchanged.exit_code, unchanged.output
     assert {"ok"} == set(unchanged.verdicts.values())
 
 
 def test_ordinary_tests_run_as_without_the_gate(unchanged: GatedRun) -> None:
-    """Users add the gate's options to the test run that they have."""
+    """Users add the gate's options to their normal test command, so ordinary tests must still run."""
     assert "6 passed" in unchanged.output
 
 
 def test_benchmarks_are_saved_with_the_candidates_rounds(unchanged: GatedRun) -> None:
-    """Tables and histories of a gated run need the same data as those of any run."""
+    """Tables and histories must work for gated runs too, so a gated run must save the same data as any other run."""
     assert 5 == len(unchanged.saved["benchmarks"])
     assert [6] * 5 == [benchmark["stats"]["rounds"] for benchmark in unchanged.saved["benchmarks"]]
 
 
 def test_workers_close_fixtures_and_print_no_summary(unchanged: GatedRun) -> None:
-    """A server of the suite must not outlive its worker; summaries that nobody reads would cost seconds per block."""
+    """Workers must close fixtures, so that no server is left running. Printing summaries would only cost time."""
     events = (unchanged.folder / "suite.log").read_text().split()
     blocks = len(re.findall(r"stage, block \d+ of \d+: ", unchanged.output))
     # The pytest that the user started also closes its fixtures and prints a summary.
@@ -170,7 +170,7 @@ def test_workers_close_fixtures_and_print_no_summary(unchanged: GatedRun) -> Non
 
 
 def test_plan_is_printed_before_the_blocks(unchanged: GatedRun) -> None:
-    """Readers of a CI log must see during the run how far it is; logs cannot show progress bars."""
+    """A CI log cannot show a progress bar, so the gate must print its plan and progress as plain lines."""
     expected = ["plan: 5 cases, 5 blocks", "block 1 of 5", "block 5 of 5", "= gate ="]
     positions = [unchanged.output.index(text) for text in expected]
     assert sorted(positions) == positions
@@ -178,16 +178,16 @@ def test_plan_is_printed_before_the_blocks(unchanged: GatedRun) -> None:
 
 
 def test_markdown_goes_to_the_file_and_to_the_ci_summary(unchanged: GatedRun) -> None:
-    """GitHub shows the summary file on the run's page."""
+    """GitHub displays the summary file on the page of the CI run, so it must contain the gate's report."""
     text = (unchanged.folder / "out.md").read_text(encoding="utf-8")
     assert "| ok " in text
     assert text == (unchanged.folder.parent / "summary.md").read_text(encoding="utf-8")
 
 
 def test_strict_gate_fails_if_a_verdict_is_inconclusive(tmp_path: Path) -> None:
-    """A single block gives no upper bound of the slowdown, so it cannot prove that there is none."""
+    """A single block cannot prove that there is no slowdown, so the verdict is inconclusive and a strict gate fails."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
-    # This run loads every installed plugin, as a user's run does. The other runs start faster without them.
+    # This run loads all installed pytest plugins, as a user's run does. The other tests skip them to start faster.
     variables = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": ""}
     run = run_gate(folder, "--gate-against", ".", "--gate-strict", tuning=ONE_AND_ONE_BLOCK, variables=variables)
     assert 12 == run.exit_code, run.output
@@ -195,7 +195,7 @@ def test_strict_gate_fails_if_a_verdict_is_inconclusive(tmp_path: Path) -> None:
 
 
 def test_each_side_imports_the_package_of_its_own_checkout(tmp_path: Path) -> None:
-    """A baseline that imported the candidate's package from src would compare the candidate with itself."""
+    """If the baseline imported the candidate's package, the gate would compare the candidate with itself."""
     tests = "from thing import count\ndef test_some(benchmark): benchmark(work, count)"
     folder = make_suite(tmp_path / "suite", tests)
     (folder / "src").mkdir()
@@ -205,12 +205,12 @@ def test_each_side_imports_the_package_of_its_own_checkout(tmp_path: Path) -> No
     (folder / "src" / "thing.py").write_text("count = 1000\n")
     run = run_gate(folder, "--gate-against", "main", "--benchmark-json=out.json", tuning=ONE_AND_ONE_BLOCK)
     assert 10 == run.exit_code, run.output
-    # The suite's ini file asks for saved runs: this one is saved too, but must not become a baseline.
+    # The suite's ini file makes pytest save every run. A run with a regression must be marked as no baseline.
     assert "1 case regressed against main" == run.saved["runoff"]["incomplete_because"]
 
 
 def test_gate_saves_one_run_and_its_workers_none(tmp_path: Path) -> None:
-    """A file per block would fill the folder of saved runs and the history with measurements that no user started."""
+    """Every block starts workers. If they saved runs too, the history would fill with runs that no user started."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)\n")
     (folder / "pytest.ini").write_text("[pytest]\nrunoff_save = true\n")
     commit(folder)
@@ -219,7 +219,7 @@ def test_gate_saves_one_run_and_its_workers_none(tmp_path: Path) -> None:
 
 
 def test_other_models_are_compared_by_name(tmp_path: Path) -> None:
-    """Users compare a new model with the old one without a change of code."""
+    """Users must be able to compare a new model with an old one although the code is unchanged."""
     tests = """
 def test_some(benchmark, pytestconfig):
     benchmark(work, int(open(pytestconfig.option.model[0]).read()))

@@ -1,4 +1,4 @@
-"""However a gate ends, by Ctrl-C or SIGKILL, its workers end too."""
+"""When the gate is stopped by Ctrl-C or SIGKILL, its worker processes end too."""
 
 import os
 import signal
@@ -16,7 +16,8 @@ from tests.support.gated_suites import FIVE_AND_THREE_BLOCKS, environment, gate_
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 
-# Python ignores SIGINT if its parent does, as shells do for background jobs. The launcher restores the default.
+# Python ignores SIGINT if its parent process does, for example a shell that runs the tests as a background job.
+# This launcher restores the default handling of SIGINT before it starts the gate.
 _WITH_SIGINT = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -24,13 +25,13 @@ _WITH_SIGINT = (
 
 @contextmanager
 def running_gate(tmp_path: Path, benchmark: str, until: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start a gate of one benchmark; yield its process once it has printed some text and its workers run."""
+    """Start a gate of one benchmark; yield its process when it has printed the text `until` and its workers run."""
     folder = make_suite(tmp_path / "suite", f"def test_some(benchmark): {benchmark}")
     command = [sys.executable, "-c", _WITH_SIGINT, *gate_command("--gate-against", "HEAD")]
     with subprocess.Popen(
         command,
         cwd=folder,
-        # So many blocks that the gate cannot finish before the signal, however slow the test is.
+        # With so many blocks, the gate cannot finish before the test sends its signal, however slow the test is.
         env=environment(folder, {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1000}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -46,7 +47,7 @@ def running_gate(tmp_path: Path, benchmark: str, until: str) -> Iterator["subpro
 
 
 def workers_of(folder: Path) -> list[psutil.Process]:
-    """Return the worker processes whose suite or worktree lies in a folder."""
+    """Return the gate's worker processes whose working directory is inside a folder."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
@@ -56,7 +57,7 @@ def workers_of(folder: Path) -> list[psutil.Process]:
 
 
 def test_ctrl_c_ends_the_workers_with_pytests_exit_code(tmp_path: Path) -> None:
-    """Ctrl-C ends a gate like any pytest, and nothing goes on measuring in the background."""
+    """Ctrl-C must end a gated run like any pytest run, and no worker may go on measuring in the background."""
     with running_gate(tmp_path, "benchmark(work, 500)", "block 1 of 1000") as run:
         run.send_signal(signal.SIGINT)
         output = run.communicate(timeout=120)[0]
@@ -66,7 +67,7 @@ def test_ctrl_c_ends_the_workers_with_pytests_exit_code(tmp_path: Path) -> None:
 
 
 def test_workers_end_when_the_gate_is_killed(tmp_path: Path) -> None:
-    """CI systems kill jobs with SIGKILL; workers must notice even in the middle of a long call."""
+    """CI systems kill jobs with SIGKILL. Workers must then end too, even in the middle of a long call."""
     with running_gate(tmp_path, "benchmark(lambda: (open('called', 'w').close(), time.sleep(600)))", "plan:") as run:
         while not (tmp_path / "suite" / "called").exists():
             assert run.poll() is None

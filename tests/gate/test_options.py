@@ -1,4 +1,4 @@
-"""Unusable options of the gate are refused before any benchmark runs."""
+"""The gate refuses unusable options before any benchmark runs."""
 
 import argparse
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from tests.support.gated_suites import make_suite, run_gate
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite whose benchmark prints a line, so that a test can show that the benchmark did not run."""
+    """Create a suite whose benchmark prints a line if it runs, so that tests can check that it did not run."""
     tests = "def test_some(benchmark):\n    print('it ran')\n    assert False"
     return make_suite(tmp_path_factory.mktemp("options") / "suite", tests)
 
@@ -29,7 +29,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_unusable_option_is_a_usage_error(suite: Path, arguments: list[str], message: str) -> None:
-    """A typing error must be reported at once (pytest's exit code 4), not after minutes of measuring."""
+    """A mistyped option must be reported at once, with pytest's exit code 4, not after minutes of measuring."""
     against = [] if any(argument.startswith("--gate-against") for argument in arguments) else ["--gate-against=HEAD"]
     gated = run_gate(suite, *against, *arguments)
     assert 4 == gated.exit_code, gated.output
@@ -38,7 +38,7 @@ def test_unusable_option_is_a_usage_error(suite: Path, arguments: list[str], mes
 
 
 def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
-    """If a CI job lost its --gate-against by accident, the job must not pass without a comparison."""
+    """If a CI job loses its --gate-against by mistake, the job must fail instead of passing without a comparison."""
     gated = run_gate(suite, "--gate-strict")
     assert 4 == gated.exit_code
     assert "--gate-strict: there is no baseline" in gated.output
@@ -53,7 +53,7 @@ def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
     ],
 )
 def test_gate_that_compares_nothing_fails(suite: Path, arguments: list[str], message: str) -> None:
-    """A gate that compared nothing must not look like one that found no regression; its exit code is 11."""
+    """If the gate compared nothing, the exit code must be 11, because 0 would look like "no regression found"."""
     gated = run_gate(suite, *arguments)
     assert 11 == gated.exit_code, gated.output
     assert message in gated.output
@@ -68,13 +68,13 @@ def test_gate_that_compares_nothing_fails(suite: Path, arguments: list[str], mes
     ],
 )
 def test_malformed_value_is_refused(parse: Callable[[str], float], text: str) -> None:
-    """Some malformed values would disable the gate silently: with a tolerance of NaN it never reports a regression."""
+    """A malformed value could silently disable the gate. For example, no slowdown exceeds a tolerance of NaN."""
     with pytest.raises(argparse.ArgumentTypeError, match="expected"):
         parse(text)
 
 
 def test_values_are_converted_from_their_units() -> None:
-    """A wrong factor would make the gate a hundred times stricter, or stop it after a sixtieth of its time."""
+    """If a unit were converted wrongly, a tolerance might be 100 times too small, or a budget 60 times too short."""
     assert (0.03, 0.005, 1.0) == (parse_tolerance("3%"), parse_tolerance("0.5 %"), parse_tolerance("100%"))
     assert (90.0, 300.0, 5400.0) == (parse_duration_s("90s"), parse_duration_s("5m"), parse_duration_s("1.5h"))
     assert 0.001 == parse_alpha("1e-3")

@@ -1,4 +1,4 @@
-"""How the result of a gate is shown on a terminal, in Markdown and JUnit, and in a saved run."""
+"""How a gate's result is presented on the terminal, in Markdown, in JUnit files and in saved runs."""
 
 import json
 
@@ -11,27 +11,27 @@ COMMAND = ["python", "-m", "pytest", "--gate-against", "main"]
 
 
 def test_table_has_times_change_and_tolerance() -> None:
-    """A reader needs all the numbers behind a verdict on its line to believe it."""
+    """The row of a case must contain all numbers behind its verdict, so that a reader can check the verdict."""
     text = "\n".join(terminal_lines(gate_result(case_verdict(Verdict.REGRESSION, 0.1)), COMMAND))
     for part in ("1.00 ms → 1.10 ms", "+10.0% [+9.0%, ?]", " 3%", "regression"):
         assert part in text
 
 
 def test_inconclusive_verdict_reports_the_smallest_visible_slowdown() -> None:
-    """Without this number, `inconclusive` could mean anything between "no slowdown" and "no idea"."""
+    """Without this number, a reader of `inconclusive` cannot tell how large a slowdown may be hidden."""
     text = "\n".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), COMMAND))
     assert "the smallest slowdown these blocks could have shown is +8.0%" in text
 
 
 def test_repeating_command_is_safe_to_paste() -> None:
-    """Test ids may contain brackets, blanks and shell metacharacters."""
+    """Test ids may contain brackets, spaces and shell metacharacters, so the command must quote them."""
     odd = CaseVerdict("test_x.py::test_some[a b; rm $x]", Verdict.OK, 0.03)
     text = "\n".join(terminal_lines(gate_result(odd), COMMAND))
     assert "python -m pytest 'test_x.py::test_some[a b; rm $x]' --gate-against main" in text
 
 
 def test_markdown_cannot_be_broken_by_a_test_id() -> None:
-    """An unescaped bar in a test id would end its table cell."""
+    """An unescaped vertical bar in a test id would end its table cell, so it must be escaped."""
     odd = CaseVerdict("test_x.py::test_some[a|b*c*]", Verdict.NEW, 0.03, "is not there")
     lines = markdown_lines(gate_result(odd), COMMAND)
     (row,) = [line for line in lines if line.startswith("|") and "new" in line]
@@ -39,13 +39,13 @@ def test_markdown_cannot_be_broken_by_a_test_id() -> None:
 
 
 def test_saved_result_is_strict_json() -> None:
-    """Infinity is not valid JSON, and readers in other languages refuse the whole file."""
+    """Infinity is not valid JSON, and strict JSON parsers would reject the whole file."""
     text = json.dumps(as_json(gate_result(*Verdict), 10), allow_nan=False)
     assert {str(verdict) for verdict in Verdict} == {each["word"] for each in json.loads(text)["verdicts"]}
 
 
 def test_saved_verdict_has_the_keys_of_earlier_versions() -> None:
-    """Programs that read saved runs would fail if a renamed attribute of the code renamed a key of the file."""
+    """If renaming an attribute in the code also renamed a key in the file, programs that read saved runs would fail."""
     (saved,) = as_json(gate_result(Verdict.OK), 0)["verdicts"]
     keys = {"case", "word", "tolerance", "reason", "candidate_s", "baseline_s", "second_stage", "finding"}
     assert keys == saved.keys()
@@ -54,6 +54,6 @@ def test_saved_verdict_has_the_keys_of_earlier_versions() -> None:
 
 
 def test_junit_properties_carry_the_numbers() -> None:
-    """JUnit files have no place for a table."""
+    """JUnit files cannot contain a table, so each number of a verdict must be a property of its test."""
     found = dict(junit_properties(case_verdict(Verdict.REGRESSION, 0.1)))
     assert ("regression", 0.1, 1.0e-3) == (found["gate_verdict"], found["gate_change"], found["gate_baseline_s"])

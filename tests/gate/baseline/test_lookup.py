@@ -1,4 +1,4 @@
-"""The baseline that --gate-against names: a revision, a checkout, an interpreter; and the environment of a revision."""
+"""How the gate prepares the baseline that --gate-against names: a git revision, a checkout or an interpreter."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tests.support.gated_suites import git, make_suite
 
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one commit, whose path has a quote and a blank; the gate's cache folder is the test's own."""
+    """Return a new git repository whose path contains a quote and a space. The gate's cache folder is temporary too."""
     monkeypatch.setenv(CACHE_DIR_VARIABLE, str(tmp_path / "cache"))
     folder = make_suite(tmp_path / "it's a suite", "def test_some(benchmark): pass")
     monkeypatch.chdir(folder)
@@ -23,7 +23,7 @@ def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def find_side(suite: Path, against: str | None, models: dict[str, list[str]] | None = None) -> Side:
-    """Return the baseline that a text names; the worktree of a revision is removed before this function returns."""
+    """Return the baseline for a value of --gate-against. Its temporary worktree, if any, is already removed."""
     invocation = Invocation((), (), folder=suite, root=suite, tree=suite)
     with prepare_baseline(against, models or {}, invocation, lambda _: None) as side:
         assert (side.invocation.folder / "test_suite.py").exists()
@@ -47,7 +47,7 @@ def commit(suite: Path, name: str, text: str) -> None:
 
 
 def test_revision_is_checked_out_elsewhere_and_removed_afterwards(suite: Path) -> None:
-    """A gate must not touch the user's working tree, its index or its list of worktrees."""
+    """Running the gate must not change the user's working tree, git index or list of worktrees."""
     before = git_status(suite)
     side = find_side(suite, "main")
     assert suite != side.invocation.tree
@@ -57,7 +57,7 @@ def test_revision_is_checked_out_elsewhere_and_removed_afterwards(suite: Path) -
 
 
 def test_hooks_of_the_repository_do_not_run(suite: Path, tmp_path: Path) -> None:
-    """A post-checkout hook may build, download or delete files."""
+    """A post-checkout hook may build, download or delete files, so the gate must not trigger it."""
     hook = suite / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/hooked'\n")
@@ -67,7 +67,7 @@ def test_hooks_of_the_repository_do_not_run(suite: Path, tmp_path: Path) -> None
 
 
 def test_missing_worktree_of_the_user_stays_registered(suite: Path, tmp_path: Path) -> None:
-    """A worktree on a disk that is not mounted looks abandoned, but its owner will mount the disk again."""
+    """A worktree on an unmounted disk looks abandoned, but the user still needs it, so the gate must not remove it."""
     git(suite, "worktree", "add", "--quiet", "--detach", str(tmp_path / "mine"))
     (tmp_path / "mine").rename(tmp_path / "unmounted")
     find_side(suite, "main")
@@ -75,7 +75,7 @@ def test_missing_worktree_of_the_user_stays_registered(suite: Path, tmp_path: Pa
 
 
 def test_worktree_of_a_killed_gate_is_removed(suite: Path, tmp_path: Path) -> None:
-    """CI systems kill jobs often enough for abandoned worktrees to fill a disk."""
+    """CI systems often kill jobs. If nobody removed the abandoned worktrees, they would fill the disk."""
     abandoned = tmp_path / "cache" / "gate" / "trees" / "0123456789ab-999999999-x"
     abandoned.mkdir(parents=True)
     find_side(suite, "main")
@@ -83,7 +83,7 @@ def test_worktree_of_a_killed_gate_is_removed(suite: Path, tmp_path: Path) -> No
 
 
 def test_checkout_and_interpreter_are_found_alone_and_together(suite: Path) -> None:
-    """Colons may be part of a path, so CHECKOUT:PYTHON cannot simply be split at the first one."""
+    """A path may contain colons, so CHECKOUT:PYTHON cannot simply be split at the first colon."""
     other = make_suite(suite.parent / "other:checkout", "def test_some(benchmark): pass")
     assert (other, sys.executable) == tree_and_python(find_side(suite, str(other)))
     assert (suite, sys.executable) == tree_and_python(find_side(suite, sys.executable))
@@ -91,26 +91,26 @@ def test_checkout_and_interpreter_are_found_alone_and_together(suite: Path) -> N
 
 
 def test_other_models_replace_the_values_of_the_suites_option(suite: Path) -> None:
-    """Without --gate-against, both sides run the same code and differ in their models only."""
+    """Without --gate-against, both sides run the same code and differ only in their models."""
     side = find_side(suite, None, {"model": ["/a.model"]})
     assert (suite, {"model": ["/a.model"]}) == (side.invocation.tree, side.set_options)
 
 
 def test_unknown_baseline_is_an_error_with_a_cure(suite: Path) -> None:
-    """Most users meet this error first in CI, where a shallow clone lacks the revision."""
+    """Most users see this error in CI, where a shallow clone lacks the revision, so the message must give the cure."""
     with pytest.raises(GateError, match=r"no baseline: 'v9'.*git fetch"):
         find_side(suite, "v9")
 
 
 @pytest.mark.parametrize("text", ["", "-x", "--upload-pack=touch x", "main\nmain"])
 def test_text_that_git_could_misread_is_refused(suite: Path, text: str) -> None:
-    """The text becomes an argument of git, where an option could run a command."""
+    """The value is passed to git as an argument. If git read it as an option, it could run a command."""
     with pytest.raises(UsageError):
         find_side(suite, text)
 
 
 def test_failed_environment_leaves_nothing_behind(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next run would take an incomplete environment for a complete one."""
+    """The next run would use an incomplete environment as if it were complete."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     (suite / "requirements.txt").write_text("another-package\n")
     with pytest.raises(GateError, match=r"(?s)cannot create an environment for the baseline.*CHECKOUT:PYTHON"):
@@ -120,7 +120,7 @@ def test_failed_environment_leaves_nothing_behind(suite: Path, tmp_path: Path, m
 
 @pytest.fixture
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The commands that would create environments; they are recorded and not run."""
+    """Record the commands that create environments instead of running them; return the list of commands."""
     recorded: list[list[str]] = []
 
     def record(command: list[str], tree: Path, report_line: object) -> None:
@@ -137,19 +137,19 @@ def pyproject(version: str) -> str:
 
 
 def test_environment_is_created_once_and_reused(suite: Path, commands: list[list[str]]) -> None:
-    """Every run has its worktree in another folder, but must not install packages for minutes each time."""
+    """Installing packages takes minutes, so runs must share the environment although each has its own worktree."""
     (suite / "requirements.txt").write_text("another-package\n")
     commit(suite, "pyproject.toml", pyproject("1"))
     (suite / "pyproject.toml").write_text(pyproject("2"))
     first, second = (find_side(suite, "main") for _ in range(2))
     assert first.python == second.python != sys.executable
     assert 2 == len(commands), "one command creates the environment, one installs the packages"
-    # The environment's editable install refers to the first worktree, which no longer exists.
+    # The environment's editable install points to the first worktree, which no longer exists.
     assert str(second.invocation.tree) in second.python_path
 
 
 def test_pinned_versions_determine_the_environment(suite: Path, commands: list[list[str]]) -> None:
-    """If both sides pin the same versions, they share the current environment; otherwise the baseline gets its own."""
+    """The baseline can use the current environment only if both sides pin the same versions."""
     assert sys.executable == find_side(suite, "main").python
     commit(suite, "constraints.txt", "dep==1\n")
     (suite / "constraints.txt").write_text("dep==2\n")
@@ -158,7 +158,7 @@ def test_pinned_versions_determine_the_environment(suite: Path, commands: list[l
 
 
 def test_incomplete_environment_is_created_again(suite: Path, commands: list[list[str]]) -> None:
-    """A killed installation leaves a folder that looks complete."""
+    """A killed installation leaves a folder that looks complete, so the gate must not use it without a marker file."""
     (suite / "requirements.txt").write_text("another-package\n")
     python = Path(find_side(suite, "main").python)
     (python.parents[1] / "runoff.done").unlink()
@@ -167,7 +167,7 @@ def test_incomplete_environment_is_created_again(suite: Path, commands: list[lis
 
 
 def test_unreachable_package_index_is_reported(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without network, pip ends with "no matching distribution", and the user would search for a wrong pin."""
+    """Without a network, pip reports "no matching distribution", which would make the user look for a wrong pin."""
     python = tmp_path / "python"
     retrying = "WARNING: Retrying (Retry(total=0)) after connection broken: /simple/dep/"
     python.write_text(f"#!/bin/sh\necho '{retrying}'\necho 'ERROR: No matching distribution found for dep'\nexit 1\n")

@@ -1,4 +1,4 @@
-"""The pytest command of a baseline in its own checkout, and when two checkouts can share an environment."""
+"""The pytest command that runs in the baseline's checkout, and when two checkouts can share an environment."""
 
 from pathlib import Path
 
@@ -11,23 +11,23 @@ CANDIDATE, BASELINE = Path("/candidate"), Path("/baseline")
 
 
 def invoke(*arguments: str, positional: tuple[str, ...] = (), folder: Path = CANDIDATE) -> Invocation:
-    """Return a pytest command in the candidate's checkout."""
+    """Return a pytest command that runs in the candidate's checkout."""
     return Invocation(arguments, positional, folder, root=CANDIDATE, tree=CANDIDATE)
 
 
 def side_in(folder: Path, *arguments: str, positional: tuple[str, ...] = ()) -> Side:
-    """Return a side whose working directory, rootdir and checkout are one folder."""
+    """Return a side whose working directory, rootdir and checkout are the same folder."""
     return Side("baseline", "x", "python", Invocation(arguments, positional, folder, folder, folder))
 
 
 def test_working_directory_and_rootdir_are_relocated() -> None:
-    """pytest run from a subfolder finds its tests and its configuration relative to that folder."""
+    """pytest resolves paths relative to its working directory, so the baseline must start in the same subfolder."""
     relocated = relocate_invocation(invoke(folder=CANDIDATE / "benchmarks"), BASELINE)
     assert (BASELINE / "benchmarks", BASELINE) == (relocated.folder, relocated.root)
 
 
 def test_absolute_paths_of_tests_are_relocated_and_other_values_are_not() -> None:
-    """The baseline must run its own tests, but a model file that the user names is the same on both sides."""
+    """The baseline must run the tests of its own checkout, but load the same model file as the candidate."""
     test = "/candidate/tests::test_a"
     arguments = (test, "-c", "/candidate/pytest.ini", "--rootdir=/candidate", "--model=/candidate/x.model")
     expected = (
@@ -41,7 +41,7 @@ def test_absolute_paths_of_tests_are_relocated_and_other_values_are_not() -> Non
 
 
 def test_relative_file_that_only_the_candidate_has_is_made_absolute(tmp_path: Path) -> None:
-    """`--model new.model` with an untracked file would fail in the baseline's checkout, which lacks the file."""
+    """If new.model is not committed, the baseline's checkout lacks it, so `--model new.model` would fail there."""
     new = tmp_path / "new"
     new.mkdir()
     (new / "x.model").touch()
@@ -51,14 +51,14 @@ def test_relative_file_that_only_the_candidate_has_is_made_absolute(tmp_path: Pa
 
 
 def test_tests_precede_options_that_take_many_values(tmp_path: Path) -> None:
-    """In `--model a b tests`, pytest takes the tests for a third model."""
+    """In `--model a b tests`, pytest would read `tests` as a third model, so the test paths must come first."""
     (tmp_path / "tests").mkdir()
     command = side_in(tmp_path, "tests", "--model", "a", positional=("tests",)).command([])
     assert command.index("tests") < command.index("--model")
 
 
 def test_files_that_the_side_lacks_are_left_out(tmp_path: Path) -> None:
-    """pytest refuses to start with a missing file, but the gate only has to report its cases as missing."""
+    """If one file is missing, pytest runs no test at all. The gate must only report that file's cases as missing."""
     (tmp_path / "test_a.py").touch()
     command = side_in(tmp_path).command(["test_a.py", "test_b.py"])
     assert str(tmp_path / "test_a.py") in command
@@ -79,7 +79,7 @@ PYPROJECT = '[project]\nname = "thing"\nversion = "{version}"\ndependencies = ["
 def test_only_checkouts_with_the_same_requirements_share_an_environment(
     tmp_path: Path, version: str, pin: str, constraint: str, same: bool
 ) -> None:
-    """If an old revision ran with new packages, the gate would compare the packages instead of the code."""
+    """A slowdown caused by a changed requirement is visible only if each side runs with its own packages."""
     for name, project, pins in (("old", ("1", ""), "numpy==1\n"), ("new", (version, pin), constraint)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pyproject.toml").write_text(PYPROJECT.format(version=project[0], pin=project[1]))

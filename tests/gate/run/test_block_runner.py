@@ -1,4 +1,4 @@
-"""A block ends at its end time and at its deadlines, whatever its workers do."""
+"""A block ends when its time is over or a worker misses a deadline, even if the workers hang."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ from runoff.gate.run.workers import Deadlines
 
 @pytest.fixture
 def silent_workers() -> Iterator[Any]:
-    """Provide three workers that read no request and send no response."""
+    """Provide three workers that never read a request or send a response."""
     pairs = [socket.socketpair() for _ in range(3)]
     connections = [Connection(ours) for ours, _ in pairs]
 
@@ -33,23 +33,23 @@ def silent_workers() -> Iterator[Any]:
 
 
 def test_case_that_runs_when_the_time_ends_is_not_blamed(silent_workers: Any) -> None:
-    """A case's own deadline of minutes must not outlast --gate-budget, and a short budget is not the case's fault."""
+    """When --gate-budget is used up, the gate must stop waiting for the running case, but not report it as failed."""
     runner = BlockRunner(end=time.monotonic() + 5)
-    # Ends the time when the case starts, however fast this machine is.
+    # Makes the block's time end exactly when the case starts, however fast this machine is.
     runner.on_case = lambda _: setattr(runner, "end", time.monotonic())
     assert [] == runner.run_block(silent_workers, ["test_hangs", "test_next"])
     assert runner.cut_short
 
 
 def test_no_case_starts_after_the_end(silent_workers: Any) -> None:
-    """Between cases workers wait for requests, so they can shut down in order and need not be killed."""
+    """Between cases, workers wait for requests, so they can shut down normally and need not be killed."""
     runner = BlockRunner(end=time.monotonic())
     assert [] == runner.run_block(silent_workers, ["test_some"])
     assert not runner.cut_short
 
 
 def test_worker_that_misses_its_deadline_is_lost(silent_workers: Any) -> None:
-    """A case that hangs before the time ends is reported as the case's own failure, and ends the block."""
+    """If a case hangs while there is still time, the block ends and reports that case as failed."""
     runner = BlockRunner(end=time.monotonic() + 300, deadlines=Deadlines(set_up_s=0.2))
     (block,) = runner.run_block(silent_workers, ["test_hangs", "test_next"])
     assert block.lost

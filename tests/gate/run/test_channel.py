@@ -1,4 +1,4 @@
-"""Every wait of the coordinator ends, even if a stranger connects or a worker stops halfway through a message."""
+"""The gate's coordinator never waits forever, even if a foreign process connects or a worker stops mid-message."""
 
 import json
 import socket
@@ -10,14 +10,14 @@ from runoff.gate.run.channel import Connection, Listener, WorkerLost, receive_al
 
 
 def connect(listener: Listener, line: bytes = b"") -> socket.socket:
-    """Connect to a listener and send a line."""
+    """Connect to a listener, send a line and return the socket."""
     client = socket.create_connection(("127.0.0.1", listener.port), timeout=60)
     client.sendall(line)
     return client
 
 
 def test_strangers_are_rejected_and_the_worker_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every local user can connect to the port; a stranger must neither block the gate nor take a worker's place."""
+    """Any local user can connect to the port, so a foreign process must not block the gate or pose as a worker."""
     monkeypatch.setattr("runoff.gate.run.channel._TOKEN_TIMEOUT_S", 0.2)
     with Listener() as listener:
         first_message = json.dumps({"token": listener.token, "side": 0}).encode() + b"\n"
@@ -34,14 +34,14 @@ def test_strangers_are_rejected_and_the_worker_is_accepted(monkeypatch: pytest.M
 
 
 def test_absent_worker_ends_the_wait() -> None:
-    """A worker that hangs while it imports the suite must not block the gate."""
+    """If a worker hangs while it imports the suite, it never connects. This must not block the gate."""
     with Listener() as listener, pytest.raises(WorkerLost, match=r"collected no tests within 0\.2 s"):
         listener.accept_workers(1, 0.2, lambda: None)
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[Connection, socket.socket]]:
-    """Provide the coordinator's connection and the worker's end of it."""
+    """Provide the coordinator's connection to a worker, and the worker's socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield Connection(ours), theirs
@@ -59,21 +59,21 @@ def pair() -> Iterator[tuple[Connection, socket.socket]]:
 def test_incomplete_or_invalid_message_loses_the_worker(
     pair: tuple[Connection, socket.socket], sent: bytes, message: str
 ) -> None:
-    """A worker that is stopped in the middle of a message must not block the gate."""
+    """A worker may hang or write garbage. The gate must report the worker as lost instead of waiting forever."""
     pair[1].sendall(sent)
     with pytest.raises(WorkerLost, match=message):
         pair[0].receive(0.2)
 
 
 def test_end_of_a_worker_ends_the_wait(pair: tuple[Connection, socket.socket]) -> None:
-    """A crash must be reported at once, not after a deadline of minutes."""
+    """If a worker crashes, the gate must report it at once and not wait minutes for the deadline."""
     pair[1].close()
     with pytest.raises(WorkerLost, match="ended"):
         pair[0].receive(600)
 
 
 def test_message_that_has_arrived_is_read_after_the_deadline(pair: tuple[Connection, socket.socket]) -> None:
-    """A worker that answered in time must not be blamed if another one used up the time."""
+    """If one worker uses up the time, the workers that answered in time must not be reported as lost."""
     pair[1].sendall(b'{"state": "ready"}\n')
     ours, theirs = socket.socketpair()
     with ours, theirs:

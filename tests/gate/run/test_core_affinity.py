@@ -1,4 +1,4 @@
-"""The gate pins processes to cores where the system supports that, and works without it elsewhere."""
+"""The gate pins processes to CPU cores if the system supports pinning, and works without pinning otherwise."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason
 
 @needs_affinity
 def test_sides_share_one_core_and_leave_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The timings of two sides on one core have a tenth of the noise of timings on different cores."""
+    """Timing both sides on the same core has a tenth of the noise of timing them on different cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 0, 5})
     cores = assign_cores()
     assert ((0, 2, 5), (5,), (0, 2), "") == (cores.usable, cores.timed, cores.others, cores.note)
@@ -21,13 +21,13 @@ def test_sides_share_one_core_and_leave_the_others(monkeypatch: pytest.MonkeyPat
 
 @needs_affinity
 def test_single_core_is_not_reserved_for_timing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers would have no core left."""
+    """If the only core were reserved for timing, the processes that workers start would have no core."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
     assert ((), True) == (assign_cores().timed, "only one core" in assign_cores().note)
 
 
 def test_system_without_affinity_is_gated_with_a_note(tmp_path: Path) -> None:
-    """macOS and Windows lack Linux's affinity calls: the gate must not call them, and must report more noise."""
+    """macOS and Windows lack the affinity functions, so the gate must work without them and warn about more noise."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
     write_tests(folder, "def test_some(benchmark): benchmark(work, 1000)")
     (tmp_path / "elsewhere").mkdir()

@@ -1,4 +1,4 @@
-"""What follows from verdicts: the exit code, their order, and whether the run may become a baseline."""
+"""The verdicts of a run determine its exit code, the order of its report, and whether it may become a baseline."""
 
 import pytest
 
@@ -21,25 +21,25 @@ from tests.support.gate_results import case_verdict, gate_result
     ],
 )
 def test_exit_code_follows_the_worst_verdict(result: GateResult, expected: int) -> None:
-    """CI jobs act on nothing but the exit code."""
+    """CI jobs see only the exit code, so it must reflect the worst verdict."""
     assert expected == result.exit_code(strict=False)
 
 
 def test_inconclusive_verdict_fails_a_strict_gate() -> None:
-    """Users of --gate-strict want proof that nothing became slower."""
+    """Users of --gate-strict require proof that nothing became slower, and an inconclusive case is no proof."""
     assert 12 == gate_result(Verdict.OK, Verdict.INCONCLUSIVE).exit_code(strict=True)
     assert 0 == gate_result(Verdict.OK).exit_code(strict=True)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NEW])
 def test_run_with_a_bad_verdict_is_never_a_baseline(verdict: Verdict) -> None:
-    """If a slower run became the baseline, the next run would pass."""
+    """If a run with a regression became the baseline, the next run would pass although the code is still slow."""
     assert gate_result(verdict).no_baseline_because
     assert "" == gate_result(Verdict.OK, Verdict.IMPROVEMENT, Verdict.INCONCLUSIVE).no_baseline_because
 
 
 def test_worst_verdict_stands_first() -> None:
-    """A reader who sees only the first line must see what needs action."""
+    """Many readers look only at the first lines, so the cases that need action must come first."""
     mixed = [
         case_verdict(Verdict.OK, 0.02),
         case_verdict(Verdict.REGRESSION, 0.05),

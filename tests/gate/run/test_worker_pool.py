@@ -1,4 +1,4 @@
-"""The pool starts new workers while the old ones shut down, and leaves no worker running."""
+"""The worker pool starts new workers while the old ones shut down, and leaves no worker running."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from runoff.gate.run.worker_pool import WorkerPool
 
 
 class FakeWorkers:
-    """Workers that log what the pool does to them."""
+    """Fake workers that log each call of the pool."""
 
     def __init__(self, name: str, events: list[str]) -> None:
         self._name, self._events = name, events
@@ -21,7 +21,7 @@ class FakeWorkers:
 
 
 def pool_of(events: list[str], *names: str) -> WorkerPool:
-    """Return a pool whose workers get these names in turn; workers of the name "lost" fail to start."""
+    """Return a pool that gives its workers these names in turn. A worker with the name "lost" fails to start."""
     remaining = iter(names)
 
     def start(_: list[str]) -> FakeWorkers:
@@ -34,7 +34,7 @@ def pool_of(events: list[str], *names: str) -> WorkerPool:
 
 
 def test_old_workers_shut_down_while_new_ones_start() -> None:
-    """Shutdown and start overlap to save time, but timing must not begin before the old workers have ended."""
+    """Shutdown and start overlap to save time, but the old workers must have ended before the new ones are timed."""
     events: list[str] = []
     with pool_of(events, "first", "second") as pool:
         pool.start_next([])
@@ -44,7 +44,7 @@ def test_old_workers_shut_down_while_new_ones_start() -> None:
 
 
 def test_old_workers_are_stopped_even_if_new_ones_cannot_start() -> None:
-    """A failed start must not leave the servers of earlier workers behind."""
+    """If new workers fail to start, the old workers and their servers must not be left running."""
     events: list[str] = []
     with pool_of(events, "first", "lost") as pool:
         pool.start_next([])

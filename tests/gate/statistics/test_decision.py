@@ -1,4 +1,4 @@
-"""The verdicts of cases with handmade blocks."""
+"""The verdict that the gate gives to a case, tested with handmade measurements."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ QUIET = SPREAD / 10
 
 
 def decide(change: float, spread: float = 0.5, null: float = 0.0, cases: int = 1, alpha: float = 0.01) -> Verdict:
-    """Return the verdict of a case with this change; the other cases of the run did not change."""
+    """Return the verdict of a case whose time changed by `change`, in a run whose other cases did not change."""
     blocks = [SPREAD * spread + np.log1p(change), *[QUIET] * (cases - 1)]
     return decision.decide(blocks, [QUIET + np.log1p(null)] * cases, [0.03] * cases, alpha)[0].verdict
 
 
 def needs_second_stage(change: float, spread: float = 0.5, null: float = 0.0) -> bool:
-    """Return whether a case with five blocks of the first stage needs the second stage."""
+    """Return whether a case needs the second stage, given its five blocks of the first stage."""
     blocks = (SPREAD[:5] * spread + np.log1p(change))[None]
     return bool(decision.needs_second_stage(blocks, (QUIET[:5] + np.log1p(null))[None], np.array([0.03]))[0])
 
@@ -34,34 +34,34 @@ def needs_second_stage(change: float, spread: float = 0.5, null: float = 0.0) ->
     ],
 )
 def test_clear_blocks_give_a_clear_verdict(change: float, expected: Verdict) -> None:
-    """Without noise, only the change and the tolerance of 3 % determine the verdict."""
+    """If noise is negligible, the verdict depends only on whether the change exceeds the tolerance of 3 %."""
     assert expected is decide(change)
 
 
 def test_slowdown_hidden_in_noise_is_inconclusive() -> None:
-    """The evidence is too weak for an alarm, and `ok` would hide a slowdown of 4 %."""
+    """In such noise, the evidence is too weak for `regression`, but `ok` would hide a slowdown of 4 %."""
     assert Verdict.INCONCLUSIVE is decide(0.04, spread=15)
 
 
 def test_unchanged_case_with_noisy_blocks_is_inconclusive() -> None:
-    """`ok` claims that the slowdown is below the tolerance, and noisy blocks cannot support the claim."""
+    """`ok` promises that any slowdown is below the tolerance, and noisy measurements cannot support this promise."""
     assert Verdict.INCONCLUSIVE is decide(0.0, spread=30)
 
 
 def test_case_whose_null_differs_from_the_baseline_is_invalid() -> None:
-    """Both run the same code, so the measured difference has another cause than the code."""
+    """Both run the same code, so if they differ, something other than the code affects the times."""
     assert Verdict.INVALID is decide(0.05, null=0.05)
     assert Verdict.INVALID is decide(0.0, null=-0.05)
 
 
 def test_regression_needs_more_evidence_among_more_cases() -> None:
-    """Twelve blocks give a p value of at least 2⁻¹²; multiplied by 41 cases it exceeds an alpha of 1 %."""
+    """Each case is a chance for a false alarm. The smallest p value of 12 blocks, 2⁻¹², times 41 cases exceeds 1 %."""
     assert Verdict.REGRESSION is decide(0.05, cases=40)
     assert Verdict.INCONCLUSIVE is decide(0.05, cases=41)
 
 
 def test_smallest_visible_slowdown_is_a_regression_and_a_smaller_one_is_not() -> None:
-    """Users rely on this number to judge what an inconclusive case may hide."""
+    """The report of an inconclusive case contains this number, so that users know how large a slowdown it may hide."""
     blocks = SPREAD * 15 + 0.04
     finding = decision.decide([blocks], [QUIET], [0.03], 0.01)[0]
     assert finding.smallest_visible
@@ -71,7 +71,7 @@ def test_smallest_visible_slowdown_is_a_regression_and_a_smaller_one_is_not() ->
 
 
 def test_every_case_has_its_own_tolerance() -> None:
-    """A gate marker may allow one test a larger slowdown than the others."""
+    """A test with a gate marker may have a larger tolerance than the other tests."""
     blocks = SPREAD * 0.5 + np.log1p(0.05)
     findings = decision.decide([blocks, blocks], [QUIET, QUIET], [0.03, 0.10], 0.01)
     assert [Verdict.REGRESSION, Verdict.OK] == [finding.verdict for finding in findings]
@@ -82,18 +82,18 @@ def test_every_case_has_its_own_tolerance() -> None:
     [(0.0, False), (0.010, False), (0.02, True), (0.05, True), (-0.02, False), (-0.05, True)],
 )
 def test_second_stage_is_for_cases_that_may_be_slower_or_are_clearly_faster(change: float, expected: bool) -> None:
-    """The second stage costs at least twelve blocks, so clearly unchanged cases must not reach it."""
+    """The second stage takes at least twelve more blocks per case, so clearly unchanged cases must skip it."""
     assert expected is needs_second_stage(change)
 
 
 def test_second_stage_is_for_noisy_cases_and_for_an_unequal_null() -> None:
-    """If five noisy blocks show no slowdown, that may be luck."""
+    """Five noisy blocks may miss a slowdown, and an unequal null may be an accident, so both need more blocks."""
     assert needs_second_stage(0.0, spread=8)
     assert needs_second_stage(0.0, null=0.05)
 
 
 def test_swapped_sides_turn_a_regression_into_an_improvement() -> None:
-    """A decision that favours one side would be biased; verdict and numbers must be mirror images."""
+    """The decision must favour neither side, so swapping the sides must mirror the verdict and the numbers."""
     blocks = SPREAD * 0.5 + 0.05
     slower, faster = (decision.decide([values], [QUIET], [0.03], 0.01)[0] for values in (blocks, -blocks))
     assert (Verdict.REGRESSION, Verdict.IMPROVEMENT) == (slower.verdict, faster.verdict)

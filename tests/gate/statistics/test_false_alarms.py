@@ -1,5 +1,5 @@
 """
-How often the gate is wrong, and which slowdowns it finds, in simulated runs with fixed seeds.
+Simulated gate runs with fixed seeds: how often is the gate wrong, and which slowdowns does it find?
 
 Every bound is chosen so that correct code would fail with a probability of about one in a million under another seed.
 `./run_tests.sh` simulates a tenth of the runs; RUNOFF_FULL_TESTS=1 simulates all of them.
@@ -35,36 +35,36 @@ SOURCES = [
 
 
 def assert_rate_at_most(highest: float, count: int, total: int) -> None:
-    """Fail if a true rate of at most `highest` makes so large a count almost impossible."""
+    """Fail if a count this large would be almost impossible at a true rate of `highest` or less."""
     assert highest >= lower_confidence(count, total, ALMOST_CERTAIN)
 
 
 def assert_rate_at_least(lowest: float, count: int, total: int) -> None:
-    """Fail if a true rate of at least `lowest` makes so small a count almost impossible."""
+    """Fail if a count this small would be almost impossible at a true rate of `lowest` or more."""
     assert lowest <= upper_confidence(count, total, ALMOST_CERTAIN)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_false_alarms_are_rarer_than_alpha(source: BlockSource) -> None:
-    """People switch off a gate that fails every third day, so the rate counts per run of 24 cases, not per case."""
+    """Users switch off a gate that often fails for no reason, so the limit applies to a whole run of 24 cases."""
     counts = simulate_gates(source, scaled(2000))
-    # 6,000 runs per source, with another seed, had no false alarm and at most 2 runs with an invalid case.
+    # With a different seed, 6,000 runs per noise source had no false alarm and at most 2 runs with an invalid case.
     assert_rate_at_most(0.002, counts.false_alarm_runs, counts.runs)
     assert_rate_at_most(0.002, counts.invalid_runs, counts.runs)
     if FULL_SIZE:
-        # 200 runs are too few to show a rate below 1 %, even without any false alarm.
+        # The 200 runs of the small size could not prove a rate below 1 %, even without any false alarm.
         assert Plan().alpha >= upper_confidence(counts.false_alarm_runs, counts.runs)
         assert Plan().alpha >= upper_confidence(counts.invalid_runs, counts.runs)
 
 
 def test_false_alarms_stay_rare_on_a_machine_too_noisy_to_judge() -> None:
-    """On a crowded machine, many cases may be inconclusive, but false alarms must stay rare."""
+    """On a very noisy machine, many cases may be inconclusive, but false alarms must stay rare."""
     counts = simulate_gates(MACHINES["noisy"], scaled(400), seed=2)
     assert_rate_at_most(Plan().alpha, counts.false_alarm_runs, counts.runs)
 
 
 def test_naive_comparison_gives_false_alarms_on_the_same_noise() -> None:
-    """If the noise were too tame to mislead even a naive comparison, the tests above would prove nothing."""
+    """The tests above prove something only if the simulated noise is strong enough to mislead a naive comparison."""
     runs = scaled(100)
     assert runs / 2 <= count_naive_alarms(MACHINES["usual"], runs)
 
@@ -81,7 +81,7 @@ def test_naive_comparison_gives_false_alarms_on_the_same_noise() -> None:
     ],
 )
 def test_slowdown_is_found(source: BlockSource, slowdown: float, lowest_rate: float) -> None:
-    """A gate that never reports a regression would pass the tests for false alarms."""
+    """A gate that never reported a regression would pass the tests above, so real slowdowns must be found too."""
     counts = simulate_gates(source, scaled(200), slowdown=slowdown, slowed=3)
     assert_rate_at_least(lowest_rate, counts.found_cases, counts.slowed_cases)
     assert_rate_at_most(Plan().alpha, counts.false_alarm_runs, counts.runs)
@@ -89,7 +89,7 @@ def test_slowdown_is_found(source: BlockSource, slowdown: float, lowest_rate: fl
 
 @pytest.mark.parametrize("source", SOURCES[:2])
 def test_slowdown_of_exactly_the_tolerance_is_found_half_the_time(source: BlockSource) -> None:
-    """A much higher rate would mean that the gate also reports slowdowns within the tolerance."""
+    """If the rate were much higher, the gate would also report slowdowns that are within the tolerance."""
     counts = simulate_gates(source, scaled(200), slowdown=0.03, slowed=3)
     assert_rate_at_least(0.4, counts.found_cases, counts.slowed_cases)
     assert_rate_at_most(0.6, counts.found_cases, counts.slowed_cases)
@@ -97,6 +97,6 @@ def test_slowdown_of_exactly_the_tolerance_is_found_half_the_time(source: BlockS
 
 @needs_recording
 def test_few_unchanged_cases_need_the_second_stage() -> None:
-    """The second stage takes most of the time; on the recorded machine about 2 of 24 cases need it."""
+    """The second stage is slow, so few unchanged cases may need it. On the recorded machine it was about 2 of 24."""
     counts = simulate_gates(Recording(CORES), scaled(300))
     assert 4.0 >= counts.second_stage_cases / counts.runs
