@@ -18,7 +18,7 @@ from runoff.service import model_loading
 
 async def serve(engine: str, model: Path) -> None:
     """Serve one model on a free port until the process is killed."""
-    hosted = model_loading.open_models({model.stem: (go_json.read(model), False)}, engine, "cpu", Settings()).models[0]
+    hosted = model_loading.open_models({model.stem: (go_json.read(model), False)}, engine, "cpu", Settings())[0]
 
     async def predict(message: bytes, _: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         request = request_codec.decode_predict(message)

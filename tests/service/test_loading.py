@@ -30,7 +30,7 @@ def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[
     """Return the device types on which a service with `--device auto` opens two models."""
     monkeypatch.setattr(model_loading, "open_in_process", UnreliableGpu(*gpu_available).open)
     models = {name: (random_mlp(), False) for name in ("first", "second")}
-    hosted = model_loading.open_models(models, "torch", "auto", Settings()).models
+    hosted = model_loading.open_models(models, "torch", "auto", Settings())
     return [model.backend.device.type for model in hosted]
 
 

@@ -23,7 +23,7 @@ from runoff.models.mlp import Kind
 from runoff.rpc.address import parse_address
 from runoff.rpc.neural.client import NeuralClient
 from runoff.service import server as server_module
-from runoff.service.hosted_models import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel
 from runoff.service.launcher import RunningService
 from runoff.service.server import Server
 from tests.support.models import random_mlp
@@ -153,7 +153,7 @@ def test_health_is_serving_once_loaded() -> None:
     try:
         names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
         assert [not_serving] * 4 == [health_of(server.address, name) for name in names]
-        server.serve(HostedModels([HostedModel("m", backend.mlp, backend)]))
+        server.serve([HostedModel("m", backend.mlp, backend)])
         assert [serving_] * 4 == [health_of(server.address, name) for name in names]
     finally:
         server.stop(0).wait(60)

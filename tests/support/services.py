@@ -15,7 +15,7 @@ from runoff.measurement.machine import Device
 from runoff.models.mlp import Float32Array, Mlp
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from runoff.rpc.tls import ServerTls
-from runoff.service.hosted_models import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel
 from runoff.service.server import Server
 from runoff.service.stopwatch import Stopwatch
 
@@ -79,7 +79,7 @@ def served(
     """Serve backends in this process, given by model name; the server is stopped at the end of the context."""
     server = Server("127.0.0.1", port, max_message_bytes=max_message_bytes, max_batch_size=max_batch_size, tls=tls)
     server.start()
-    server.serve(HostedModels([WatchedModel(name, backend) for name, backend in backends.items()]))
+    server.serve([WatchedModel(name, backend) for name, backend in backends.items()])
     try:
         yield server
     finally:

@@ -1,9 +1,9 @@
-"""Code shared by the request handlers of both protocols: rejecting calls, decoding requests, checking their size."""
+"""Code shared by the request handlers of both protocols: decoding requests and rejecting calls."""
 
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from runoff.models.mlp import Float32Array
 from runoff.rpc.limits import UnusualLayoutError, check_parsed_size
-from runoff.service.hosted_models import HostedModels, Refusal, refuse_abandoned
+from runoff.service.hosted_models import Refusal, refuse_abandoned
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
 _Decoded = TypeVar("_Decoded")
@@ -20,11 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def create_handlers(service_name: str, methods: Mapping[str, Handler]) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """
-    Return gRPC handlers for the methods of a service.
-
-    gRPC passes requests and responses on as bytes, so that the methods can use decoders faster than protobuf's.
-    """
+    """Return gRPC handlers for the methods of a service; gRPC passes serialized requests and responses on unchanged."""
     return grpc.method_handlers_generic_handler(
         service_name,
         {name: grpc.unary_unary_rpc_method_handler(_with_error_statuses(method)) for name, method in methods.items()},
@@ -51,40 +47,13 @@ def parse_request(message_type: type[_Message], message: bytes) -> _Message:
     return decode_request(message_type.DESCRIPTOR.full_name, parse, message)
 
 
-def require_loaded(models: HostedModels | None) -> HostedModels:
-    """Return the models of a service; raise Refusal while they are still being loaded."""
-    if models is None:
-        raise Refusal(grpc.StatusCode.UNAVAILABLE, "the service is still loading its models")
-    return models
-
-
-def check_batch_size(batch_size: int, max_batch_size: int) -> None:
-    """Raise Refusal if a batch has more samples than the limit."""
-    if batch_size > max_batch_size:
-        raise Refusal(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"the batch has {batch_size} samples, the limit is {max_batch_size}",
-        )
-
-
-def check_response_size(batch_size: int, response_bytes: int, max_message_bytes: int) -> None:
-    """Raise Refusal if the response would be over the message limit; called before anything is computed."""
-    if response_bytes > max_message_bytes:
-        raise Refusal(
-            grpc.StatusCode.RESOURCE_EXHAUSTED,
-            f"the response to {batch_size} samples would have {response_bytes} bytes, the limit is {max_message_bytes}",
-        )
-
-
 def check_finite(batch: Float32Array) -> None:
     """Raise Refusal if a feature is infinite or NaN."""
     finite = np.isfinite(batch)
     if not finite.all():
         sample, feature = np.unravel_index(int(finite.argmin()), finite.shape)
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"feature {feature} of sample {sample} is {batch[sample, feature]}, expected a finite number",
-        )
+        message = f"feature {feature} of sample {sample} is {batch[sample, feature]}, expected a finite number"
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def _with_error_statuses(method: Handler) -> Handler:
@@ -95,16 +64,11 @@ def _with_error_statuses(method: Handler) -> Handler:
             refuse_abandoned(context)
             return method(message, context)
         except Refusal as refusal:
-            _abort(context, refusal.status, str(refusal))
+            context.abort(refusal.status, str(refusal))
         except Exception:
             # The exception's text may contain paths or data, so it is logged and not sent to the client.
             log_id = secrets.token_hex(4)
             _logger.exception("log id %s: a call failed", log_id)
-            _abort(context, grpc.StatusCode.INTERNAL, f"internal error; search the service's log for id {log_id}")
+            context.abort(grpc.StatusCode.INTERNAL, f"internal error; search the service's log for id {log_id}")
 
     return handle
-
-
-def _abort(context: grpc.ServicerContext, status: grpc.StatusCode, message: str) -> NoReturn:
-    context.abort(status, message)
-    raise AssertionError("abort returned")

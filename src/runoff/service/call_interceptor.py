@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -39,39 +38,34 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc'
     ) -> _Handler:
         """Return the wrapped handler of the called method, or None if the service has no such method."""
         method = handler_call_details.method
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
+        if method not in self._wrapped:
             handler = continuation(handler_call_details)
             if handler is None:
                 return None
-            wrapped = self._wrapped[method] = self._wrap(handler)
-        return wrapped
+            self._wrapped[method] = self._wrap(handler)
+        return self._wrapped[method]
 
     def _wrap(self, handler: _Handler) -> _Handler:
         if handler.unary_unary:
             return grpc.stream_unary_rpc_method_handler(
                 self._unary_response(handler), response_serializer=handler.response_serializer
             )
-        receive = _receive_request if handler.unary_stream else _receive_requests
         return grpc.stream_stream_rpc_method_handler(
-            self._response_stream(handler.unary_stream or handler.stream_stream, partial(receive, handler)),
-            response_serializer=handler.response_serializer,
+            self._response_stream(handler), response_serializer=handler.response_serializer
         )
 
     def _unary_response(self, handler: _Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
-        respond = handler.unary_unary
-
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             with self._pool.waiting(context, replace_now=False):
                 request = _receive_request(handler, requests, context)
             with self._pool.compute_slots:
-                return respond(request, context)
+                return handler.unary_unary(request, context)
 
         return handle
 
-    def _response_stream(
-        self, respond: Callable[..., Any], receive: Callable[..., Any]
-    ) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[Any]]:
+    def _response_stream(self, handler: _Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[Any]]:
+        respond = handler.unary_stream or handler.stream_stream
+        receive = _receive_request if handler.unary_stream else _receive_requests
         stream_slots = threading.Semaphore(MAX_STREAMS)
 
         def handle(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
@@ -83,7 +77,7 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc'
                 # its lock: a client that reads nothing would then block everybody's health checks. On a pool thread
                 # that is marked as waiting, such a client blocks only its own stream.
                 with self._pool.waiting(context):
-                    yield from respond(receive(requests, context), context)
+                    yield from respond(receive(handler, requests, context), context)
             finally:
                 stream_slots.release()
 

@@ -6,13 +6,10 @@ clients as the pool has threads could stop the service, health checks included, 
 a thread that waits for a request does not count as a worker: the pool starts further threads, and once MAX_THREADS
 threads exist, it cancels the calls that have waited longest.
 
-`grpc.aio` needs no thread for a silent client, and was tried instead (grpcio 1.85, null engine, batch size 1, 150
-rounds taken in turns with this pool on a busy machine). With handlers in a pool of two threads, a call took 4.2 times
-[3.1, 5.0] as long in the median round and 1.39 times in the fastest rounds. With handlers inside the event loop, it
-took 1.12 times [1.01, 1.61] and 1.05 times, and a long forward pass held up every health check. Open health watches
-made the prototype's shutdown last the whole grace period. Silent calls also count towards `maximum_concurrent_rpcs`, so
-they can use up that limit. `grpc.max_connection_idle_ms` closes only connections without any call, and
-`grpc.max_concurrent_streams` limits the calls of each connection but not the number of connections.
+gRPC's own means do not help. `grpc.aio` needs no thread for a silent client, but makes every call slower (the figures
+are in benchmarks/reports/service_speed.md). Silent calls count towards `maximum_concurrent_rpcs`, so they can use up
+that limit. `grpc.max_connection_idle_ms` closes only connections without any call, and `grpc.max_concurrent_streams`
+limits the calls of each connection but not the number of connections.
 
 Memory: gRPC receives a request only when a thread has been assigned to its call, and buffers at most a receive window
 before. So all clients together occupy at most max(MAX_THREADS, workers) x max_message_bytes with requests: 2 GiB for

@@ -1,5 +1,6 @@
-"""The models of a service, each opened on a backend of its own."""
+"""The models of a service, each opened on a backend of its own, and the limits of its calls."""
 
+import secrets
 import threading
 from dataclasses import dataclass, field
 
@@ -7,8 +8,8 @@ import grpc
 import numpy as np
 
 from runoff.backends.base import Backend
-from runoff.errors import ServiceError, quote
-from runoff.models.mlp import Float32Array, Kind, Mlp
+from runoff.errors import ServiceError
+from runoff.models.mlp import Float32Array, Mlp
 from runoff.service.stopwatch import Stopwatch
 
 # Most runtimes treat a single sample differently from a batch, and kernels are vectorised well below 64 samples.
@@ -17,12 +18,7 @@ _WARM_UP_CALLS = 20
 
 
 class Refusal(ServiceError):
-    """
-    A call that the service rejects.
-
-    Attributes:
-        status: The gRPC status of the rejection.
-    """
+    """A call that the service rejects with a gRPC status."""
 
     def __init__(self, status: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -88,29 +84,40 @@ class HostedModel:
         return outputs
 
 
-class HostedModels:
-    """All models of a service, in the order of the command line."""
+@dataclass
+class ServiceState:
+    """
+    The models and limits of a service, shared by the request handlers of both protocols.
 
-    def __init__(self, models: list[HostedModel]) -> None:
-        self.models = models
+    Attributes:
+        max_batch_size: Largest number of samples in a request.
+        max_message_bytes: Largest request and response.
+        nonce: A random string by which clients notice that another service has taken over the address.
+        models: The models in the order of the command line; None while they are still being loaded.
+    """
 
-    def find(self, model_type: str, model_name: str) -> HostedModel:
-        """
-        Return the model that a request names, or the first model of the requested type if it names none.
+    max_batch_size: int
+    max_message_bytes: int
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+    models: list[HostedModel] | None = None
 
-        Raises:
-            Refusal: INVALID_ARGUMENT if the type does not exist, NOT_FOUND if no such model is loaded.
-        """
-        known = " or ".join(Kind)
-        if model_type not in list(Kind):
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"model_type is {quote(model_type)}, expected {known}")
-        of_type = [model for model in self.models if model.mlp.kind == model_type]
-        for model in of_type:
-            if model_name in ("", model.name):
-                return model
-        wanted = f"{model_type} model" + (f" named {quote(model_name)}" if model_name else "")
-        loaded = ", ".join(f"{model.name} ({model.mlp.kind})" for model in self.models)
-        raise Refusal(grpc.StatusCode.NOT_FOUND, f"no {wanted} is loaded; loaded: {quote(loaded, 300)}")
+    def loaded_models(self) -> list[HostedModel]:
+        """Return the models; raise Refusal while they are still being loaded."""
+        if self.models is None:
+            raise Refusal(grpc.StatusCode.UNAVAILABLE, "the service is still loading its models")
+        return self.models
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Raise Refusal if a batch has too many samples."""
+        if batch_size > self.max_batch_size:
+            message = f"the batch has {batch_size} samples, the limit is {self.max_batch_size}"
+            raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+
+    def check_response_size(self, batch_size: int, response_bytes: int) -> None:
+        """Raise Refusal if a response would be too large; called before anything is computed."""
+        if response_bytes > self.max_message_bytes:
+            message = f"the response to {batch_size} samples would have {response_bytes} bytes"
+            raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{message}, the limit is {self.max_message_bytes}")
 
 
 def refuse_abandoned(context: grpc.ServicerContext) -> None:

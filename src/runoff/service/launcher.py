@@ -9,10 +9,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 import runoff
 from runoff.errors import BackendUnavailable, ServiceError
@@ -31,7 +31,7 @@ _READY_LIMIT_BYTES = 4096
 
 
 @dataclass
-class RunningService:
+class RunningService(AbstractContextManager["RunningService"]):
     """
     A service process that `launch` has started; a context manager that stops it.
 
@@ -64,7 +64,7 @@ class RunningService:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Context manager that adds to an error raised inside, if the service has ended, how the service ended."""
+        """Return a context that adds the exit code and the log's tail to an error if the service has ended."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
@@ -82,12 +82,7 @@ class RunningService:
         return f"{how}; its log ends with:\n{self.log_tail() or '(nothing)'}"
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """
-        End the service with SIGTERM, or with SIGKILL after a timeout; a second call does nothing.
-
-        Args:
-            timeout_s: Seconds that calls in flight may take before SIGKILL.
-        """
+        """End the service with SIGTERM, or with SIGKILL after `timeout_s` seconds; a second call does nothing."""
         if self.log.closed:
             return
         try:
@@ -109,9 +104,6 @@ class RunningService:
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

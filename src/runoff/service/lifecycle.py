@@ -14,7 +14,7 @@ from runoff.backends.base import Settings
 from runoff.models.mlp import Mlp
 from runoff.rpc.tls import ServerTls
 from runoff.service import model_loading, parent_watch
-from runoff.service.hosted_models import HostedModels
+from runoff.service.hosted_models import HostedModel
 from runoff.service.server import Server
 
 # A forward pass of the largest batch takes well under 1 s. The launcher waits a little longer than this.
@@ -27,18 +27,13 @@ _logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Options:
     """
-    The validated options of `runoff serve`.
+    The validated options of `runoff serve`, whose help explains them.
 
     Attributes:
-        host: Address to listen on.
-        port: Port to listen on, or 0 for any free one.
+        port: The port to listen on, or 0 for any free one.
         engine: A key of registry.ENGINES.
-        device: `auto`, `cpu` or `gpu`.
-        settings: Threads and spinning of the backend.
-        workers: Number of calls that are handled at the same time.
         ready_fd: File descriptor to which one line of JSON is written when the service is ready.
         tls: The server's certificate and the clients that it trusts; None for plain connections.
-        reflection: Whether clients may list the services by gRPC reflection.
     """
 
     host: str
@@ -67,13 +62,12 @@ class ShutdownRequest:
         # Python runs signal handlers between two bytecodes of the main thread. A signal that arrives just before that
         # thread blocks on a lock would not wake it. Reading a pipe is safe, because the interpreter writes a byte into
         # it as soon as the signal arrives. Handlers take no lock, because the interrupted thread may hold it.
-        self._wakeup_read, wakeup_write = os.pipe()
-        os.set_blocking(wakeup_write, False)
-        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        self._wakeup_write = wakeup_write
+        self._wakeup_read, self._wakeup_write = os.pipe()
+        os.set_blocking(self._wakeup_write, False)
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
-        parent_watch.set_orphan_handler(self._request)
+        parent_watch.orphan_handler = self._request
 
     def wait(self) -> None:
         """Return when shutdown is requested."""
@@ -97,14 +91,11 @@ class ShutdownRequest:
 
 def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     """
-    Serve models until shutdown is requested.
+    Serve models until shutdown is requested; return the exit code 0.
 
     Args:
         options: The options of `runoff serve`.
-        models: Name to model and whether the model is untrained.
-
-    Returns:
-        The exit code 0.
+        models: The models by name, each with whether it is untrained.
 
     Raises:
         RunoffError: If the port cannot be bound or a backend cannot be opened.
@@ -126,7 +117,9 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     while not drained.wait(0.1):
         pass
     # The interpreter joins the call threads at exit, and a thread that hangs in a backend would keep the process alive.
-    exit_after(_EXIT_TIMEOUT_S)
+    timer = threading.Timer(_EXIT_TIMEOUT_S, exit_now, (0,))
+    timer.daemon = True
+    timer.start()
     return 0
 
 
@@ -140,25 +133,18 @@ def exit_now(exit_code: int) -> None:
         os._exit(exit_code)
 
 
-def exit_after(delay_s: float) -> None:
-    """End this process with exit code 0 after a delay, unless it has ended by then."""
-    timer = threading.Timer(delay_s, exit_now, (0,))
-    timer.daemon = True
-    timer.start()
-
-
-def _announce(options: Options, server: Server, hosted: HostedModels) -> None:
+def _announce(options: Options, server: Server, hosted: list[HostedModel]) -> None:
     """Report on standard output, and to the launcher, that the service is ready."""
-    backend = hosted.models[0].backend
+    backend = hosted[0].backend
     models = ", ".join(
-        f"{model.name} ({model.mlp.description}{', untrained' if model.untrained else ''})" for model in hosted.models
+        f"{model.name} ({model.mlp.description}{', untrained' if model.untrained else ''})" for model in hosted
     )
     # The description contains →, which some locales cannot encode.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     device = f"{backend.device.type.upper()} {backend.device.name}".strip()
     print(f"serving on {server.address}: {options.engine} on {device}: {models}", flush=True)  # noqa: T201
-    for model in hosted.models:
+    for model in hosted:
         if model.untrained:
             _logger.warning("%s is untrained: its outputs are meaningless", model.name)
     if options.ready_fd is not None:

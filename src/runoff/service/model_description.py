@@ -9,39 +9,30 @@ import grpc
 from runoff.measurement import machine
 from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
-from runoff.service.hosted_models import HostedModel
+from runoff.service.hosted_models import HostedModel, ServiceState
 
 # Framework names that differ between the original protocol and runoff.
 _FRAMEWORK_NAMES = {"torch": "pytorch"}
 # Facts of a backend that have fields of their own in ModelInfoResponse.
 _FACTS_WITH_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
-# Packages that take part in every call, besides the framework.
+# Packages that take part in every call; the framework has fields of its own.
 _REPORTED_PACKAGES = ("runoff", "numpy", "grpcio", "protobuf")
 # Fields of ModelInfoResponse that are sent as text, too, for clients without runoff's protobuf messages.
-_TEXT_FIELDS = (
-    "model_digest",
-    "device",
-    "device_name",
-    "framework",
-    "framework_version",
-    "threads",
-    "pid",
-    "nonce",
-)
+_TEXT_FIELDS = ("model_digest", "device", "device_name", "framework", "framework_version", "threads", "pid", "nonce")
 
 
-def describe(model: HostedModel, nonce: str, max_batch_size: int) -> ModelInfoResponse:
+def send_identity(context: grpc.ServicerContext, model: HostedModel, state: ServiceState) -> bytes:
     """
-    Describe a model, its backend and this service, so that clients can recognise the service and records can name it.
+    Put the identity of a model, its backend and its service into the trailing metadata of a call.
 
-    Args:
-        model: The model.
-        nonce: The random string that identifies this start of the service.
-        max_batch_size: Largest number of samples in a request.
+    The metadata contain it as text and, for clients that have runoff's protobuf messages, as one serialized message.
+
+    Returns:
+        The serialized message, a ModelInfoResponse.
     """
     backend = model.backend
     framework = str(backend.facts.get("framework", ""))
-    return ModelInfoResponse(
+    info = ModelInfoResponse(
         input_size=model.mlp.input_size,
         hidden_size=model.mlp.hidden_size,
         output_size=model.mlp.output_size,
@@ -56,27 +47,26 @@ def describe(model: HostedModel, nonce: str, max_batch_size: int) -> ModelInfoRe
         spinning=bool(backend.facts.get("spinning", False)),
         device_name=backend.device.name,
         pid=os.getpid(),
-        nonce=nonce,
-        max_batch_size=max_batch_size,
+        nonce=state.nonce,
+        max_batch_size=state.max_batch_size,
         facts={key: str(fact) for key, fact in backend.facts.items() if key not in _FACTS_WITH_FIELDS},
-        versions=_versions(),
+        versions=package_versions(),
     )
-
-
-def send_identity(context: grpc.ServicerContext, info: ModelInfoResponse) -> None:
-    """Put a description into the trailing metadata of a call, as text and as one serialised message."""
+    serialized = info.SerializeToString()
     texts = {f"runoff-{field.replace('_', '-')}": str(getattr(info, field)) for field in _TEXT_FIELDS}
     texts["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
     # gRPC fails the whole call if a metadata value is not printable ASCII.
     entries = tuple((key, _to_printable_ascii(text)) for key, text in texts.items())
-    context.set_trailing_metadata((*entries, (MODEL_INFO_KEY, info.SerializeToString())))
+    context.set_trailing_metadata((*entries, (MODEL_INFO_KEY, serialized)))
+    return serialized
 
 
 @cache
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the installed packages that take part in every call."""
     installed = machine.package_versions()
-    found = {name: installed[name] for name in _REPORTED_PACKAGES if name in installed}
-    return {"python": platform.python_version(), **found}
+    reported = {name: installed[name] for name in _REPORTED_PACKAGES if name in installed}
+    return {"python": platform.python_version()} | reported
 
 
 def _to_printable_ascii(text: str) -> str:

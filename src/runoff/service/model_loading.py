@@ -11,17 +11,17 @@ from runoff.backends.registry import ENGINES, open_in_process
 from runoff.errors import BackendUnavailable, UsageError, quote
 from runoff.models import go_json
 from runoff.models.mlp import Kind, Mlp
-from runoff.service.hosted_models import HostedModel, HostedModels
+from runoff.service.hosted_models import HostedModel
 
 _logger = logging.getLogger(__name__)
 # 512 MiB of float64.
 MAX_UNTRAINED_WEIGHTS = 2**26
 
 
-def untrained_mlp(kind: Kind, sizes: tuple[int, int, int], seed: int = 0) -> Mlp:
+def untrained_mlp(kind: Kind, sizes: tuple[int, int, int]) -> Mlp:
     """Return a network with random weights, scaled so that its outputs clearly differ from each other."""
     input_size, hidden_size, output_size = sizes
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     return Mlp(
         kind,
         random.standard_normal((hidden_size, input_size)) / np.sqrt(input_size),
@@ -46,29 +46,32 @@ def parse_sizes(text: str) -> tuple[int, int, int]:
 
 
 def read_models(paths: dict[str, Path], untrained: dict[str, Mlp]) -> dict[str, tuple[Mlp, bool]]:
-    """Return name to model and whether it is untrained: first the models read from files, then the untrained ones."""
+    """Return models by name, each with whether it is untrained; the models read from files come first."""
     trained = {name: (go_json.read(path), False) for name, path in paths.items()}
     return trained | {name: (mlp, True) for name, mlp in untrained.items()}
 
 
-def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> HostedModels:
+def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> list[HostedModel]:
     """
-    Open every model on a backend and warm it up.
+    Open every model on a backend and warm it up; return the opened models in the same order.
 
     Args:
-        models: Name to model and whether the model is untrained.
+        models: The models by name, each with whether it is untrained.
         engine: A key of registry.ENGINES.
         device: `cpu`, `gpu`, or `auto` for a GPU if there is one.
         settings: Threads and spinning of the backends.
-
-    Returns:
-        The opened models, in the same order.
 
     Raises:
         UsageError: If the engine does not support the device.
         BackendUnavailable: If the engine's package is not installed or the device does not exist.
     """
-    device_types = _device_types(engine, device)
+    supported = ENGINES[engine]
+    if device == "gpu" and "gpu" not in supported:
+        raise UsageError(f"the engine {engine} never runs on a GPU; leave --device out or choose another engine")
+    if device == "cpu":
+        # Hide the GPU from the runtime, which might otherwise use it or reserve its memory.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    device_types: list[str] = [device] if device != "auto" else [name for name in ("gpu", "cpu") if name in supported]
     hosted = []
     for name, (mlp, untrained) in models.items():
         backend = _open_on_first_available(device_types, engine, mlp, settings)
@@ -77,33 +80,20 @@ def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, s
         model = HostedModel(name, mlp, backend, untrained)
         model.warm_up()
         hosted.append(model)
-    return HostedModels(hosted)
-
-
-def _device_types(engine: str, device: str) -> list[str]:
-    """Return the device types to try, in order."""
-    supported = ENGINES[engine]
-    if device == "gpu" and "gpu" not in supported:
-        raise UsageError(f"the engine {engine} never runs on a GPU; leave --device out or choose another engine")
-    if device == "cpu":
-        # Hide the GPU from the runtime, which might otherwise use it or reserve its memory.
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    return [device] if device != "auto" else [name for name in ("gpu", "cpu") if name in supported]
+    return hosted
 
 
 def _open_on_first_available(device_types: list[str], engine: str, mlp: Mlp, settings: Settings) -> Backend:
     """Open a model on the first device type that works; log the reason for each that does not."""
-    onnx = _convert(mlp) if engine == "onnxruntime" else None
+    onnx = None
+    if engine == "onnxruntime":
+        # Imported here because conversion imports PyTorch, which takes seconds and which no other engine needs.
+        from runoff.conversion import ConversionCache, convert
+
+        onnx = convert(mlp, cache=ConversionCache()).onnx
     for device_type in device_types[:-1]:
         try:
             return open_in_process(ENGINES[engine][device_type], mlp, onnx, settings)
         except BackendUnavailable as error:
             _logger.info("no %s: %s", device_type.upper(), error)
     return open_in_process(ENGINES[engine][device_types[-1]], mlp, onnx, settings)
-
-
-def _convert(mlp: Mlp) -> bytes:
-    # Imported here because conversion imports PyTorch, which takes seconds and which no other engine needs.
-    from runoff.conversion import ConversionCache, convert
-
-    return convert(mlp, cache=ConversionCache()).onnx

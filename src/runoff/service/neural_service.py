@@ -1,34 +1,29 @@
 """The request handlers of the original protocol, `neural.NeuralService`, which decode requests and encode responses."""
 
-import secrets
+from collections.abc import Callable
 
 import grpc
 
-from runoff.rpc.limits import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES
+from runoff.errors import quote
+from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc.neural import request_codec, response_codec
 from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
 from runoff.rpc.neural.request_codec import Request
 from runoff.service import call_handling
-from runoff.service.hosted_models import HostedModels, Refusal
-from runoff.service.model_description import describe, send_identity
+from runoff.service.hosted_models import HostedModel, Refusal, ServiceState
+from runoff.service.model_description import send_identity
 from runoff.service.stopwatch import Stopwatch
+
+# Largest size of one sample's response without its outputs: three tags of 1 byte and four varints of at most 5 bytes.
+_SAMPLE_BYTES = 23
 
 
 class NeuralService:
-    """
-    The methods of `neural.NeuralService`.
+    """The methods of `neural.NeuralService`, for the models of one service."""
 
-    Attributes:
-        models: The hosted models; None while they are still being loaded.
-        nonce: A random string by which clients notice that another service has taken over the address.
-    """
-
-    def __init__(self, max_batch_size: int = MAX_BATCH_SIZE, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        self.models: HostedModels | None = None
-        self.nonce = secrets.token_hex(8)
-        self._max_batch_size = max_batch_size
-        self._max_message_bytes = max_message_bytes
+    def __init__(self, state: ServiceState) -> None:
+        self._state = state
 
     def handlers(self) -> "grpc.GenericRpcHandler[bytes, bytes]":
         """Return the gRPC handlers of the service's methods."""
@@ -37,46 +32,52 @@ class NeuralService:
 
     def predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Handle Predict: one sample."""
-        stopwatch = Stopwatch()
-        request = call_handling.decode_request("neural.PredictRequest", request_codec.decode_predict, message)
-        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
-        _check_samples(request, model.mlp.input_size)
-        self._check_response_size(1, model.mlp.output_size)
-        stopwatch.lap()
-        response = response_codec.encode_predict(model.predict(request.batch, context, stopwatch), model.mlp.kind)
-        stopwatch.lap()
-        stopwatch.send(context)
-        return response
+        name, encode = "neural.PredictRequest", response_codec.encode_predict
+        return self._respond(message, context, name, request_codec.decode_predict, encode)
 
     def batch_predict(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Handle BatchPredict: any number of samples."""
-        stopwatch = Stopwatch()
-        request = call_handling.decode_request(
-            "neural.BatchPredictRequest", request_codec.decode_batch_predict, message
-        )
-        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
-        call_handling.check_batch_size(request.count, self._max_batch_size)
-        _check_samples(request, model.mlp.input_size)
-        self._check_response_size(request.count, model.mlp.output_size)
-        stopwatch.lap()
-        response = response_codec.encode_batch_predict(model.predict(request.batch, context, stopwatch), model.mlp.kind)
-        stopwatch.lap()
-        stopwatch.send(context)
-        return response
+        name, encode = "neural.BatchPredictRequest", response_codec.encode_batch_predict
+        return self._respond(message, context, name, request_codec.decode_batch_predict, encode)
 
     def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         """Handle GetModelInfo: the model's sizes and the service's identity."""
         request = call_handling.parse_request(ModelInfoRequest, message)
-        model = call_handling.require_loaded(self.models).find(request.model_type, request.model_name)
-        info = describe(model, self.nonce, self._max_batch_size)
-        send_identity(context, info)
-        return info.SerializeToString()
+        model = self._find(request.model_type, request.model_name)
+        return send_identity(context, model, self._state)
 
-    def _check_response_size(self, batch_size: int, output_size: int) -> None:
-        """Raise Refusal if the response would be over the message limit; called before anything is computed."""
-        # Per sample: 4 bytes for each output, plus three tags of 1 byte and four varints of at most 5 bytes.
-        response_bytes = batch_size * (4 * output_size + 23)
-        call_handling.check_response_size(batch_size, response_bytes, self._max_message_bytes)
+    def _respond(
+        self,
+        message: bytes,
+        context: grpc.ServicerContext,
+        name: str,
+        decode: Callable[[bytes], Request],
+        encode: Callable[[Float32Array, Kind], bytes],
+    ) -> bytes:
+        """Return the serialized response to a request whose message type is called `name`."""
+        stopwatch = Stopwatch()
+        request = call_handling.decode_request(name, decode, message)
+        model = self._find(request.model_type, request.model_name)
+        self._state.check_batch_size(request.count)
+        _check_samples(request, model.mlp.input_size)
+        self._state.check_response_size(request.count, request.count * (4 * model.mlp.output_size + _SAMPLE_BYTES))
+        stopwatch.lap()
+        response = encode(model.predict(request.batch, context, stopwatch), model.mlp.kind)
+        stopwatch.send(context)
+        return response
+
+    def _find(self, model_type: str, model_name: str) -> HostedModel:
+        """Return the model with this name, or the first model of the type if the name is empty."""
+        models = self._state.loaded_models()
+        if model_type not in list(Kind):
+            message = f"model_type is {quote(model_type)}, expected {' or '.join(Kind)}"
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
+        for model in models:
+            if model.mlp.kind == model_type and model_name in ("", model.name):
+                return model
+        wanted = f"{model_type} model" + (f" named {quote(model_name)}" if model_name else "")
+        loaded = quote(", ".join(f"{model.name} ({model.mlp.kind})" for model in models), 300)
+        raise Refusal(grpc.StatusCode.NOT_FOUND, f"no {wanted} is loaded; loaded: {loaded}")
 
 
 def _check_samples(request: Request, input_size: int) -> None:
@@ -86,8 +87,6 @@ def _check_samples(request: Request, input_size: int) -> None:
     if request.lengths != input_size:
         lengths = request.lengths if isinstance(request.lengths, list) else [request.lengths]
         index, found = next((index, length) for index, length in enumerate(lengths) if length != input_size)
-        raise Refusal(
-            grpc.StatusCode.INVALID_ARGUMENT,
-            f"sample {index} has {found or 'no'} features, expected {input_size}",
-        )
+        message = f"sample {index} has {found or 'no'} features, expected {input_size}"
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, message)
     call_handling.check_finite(request.batch)

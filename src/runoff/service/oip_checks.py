@@ -12,31 +12,21 @@ from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.rpc.oip.headers import Header, Tensor
 from runoff.service.hosted_models import Refusal
 
-# Parameters that change where or in which form outputs are returned. All others are hints and may be ignored.
-_SHARED_MEMORY, _CLASSIFICATION = "shared_memory_", "classification"
 _FP32 = "fp32_contents"
 
 
 def check_header(header: Header, input_size: int) -> int:
-    """
-    Check names, types, shapes and parameters of a request's tensors.
-
-    Args:
-        header: The request without its tensor contents.
-        input_size: Features of one sample.
-
-    Returns:
-        The batch size.
-
-    Raises:
-        Refusal: INVALID_ARGUMENT if the request does not fit the model.
-    """
+    """Check names, types, shapes and parameters of a request's tensors; return the batch size, or raise Refusal."""
     if len(header.tensors) != 1 or header.tensors[0].name != INPUT_NAME:
         _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
     if len(header.requested) > 1 or any(output.name != OUTPUT_NAME for output in header.requested):
         _refuse(f"the outputs asked for are {_names(header.requested)}, expected {OUTPUT_NAME!r} once or none")
+    # These parameters change where or in which form outputs are returned. All others are hints and may be ignored.
     for tensor in (*header.tensors, *header.requested):
-        _check_parameters(tensor)
+        for name in tensor.parameters:
+            if name == "classification" or name.startswith("shared_memory_"):
+                found = f"{tensor.name!r} has the parameter {quote(name)}"
+                _refuse(f"{found}, which this service does not support; remove it")
     [tensor] = header.tensors
     if tensor.datatype != DATATYPE:
         _refuse(f"the datatype of {INPUT_NAME!r} is {quote(tensor.datatype)}, expected {DATATYPE!r}")
@@ -48,17 +38,11 @@ def check_header(header: Header, input_size: int) -> int:
 
 def extract_batch(request: InferMessage, shape: tuple[int, int]) -> Float32Array:
     """
-    Return the contents of the input tensor of a request that has passed `check_header`.
+    Return the contents of the input tensor as a new C-contiguous array; raise Refusal if they do not fit the header.
 
     Args:
-        request: The request.
+        request: A request that has passed `check_header`.
         shape: (batch_size, input_size) according to the header.
-
-    Returns:
-        A new C-contiguous array of that shape.
-
-    Raises:
-        Refusal: INVALID_ARGUMENT if the contents have another type or length than the header.
     """
     count = shape[0] * shape[1]
     typed = request.header.tensors[0].typed
@@ -79,12 +63,6 @@ def extract_batch(request: InferMessage, shape: tuple[int, int]) -> Float32Array
     if len(request.fp32) != count:
         _refuse(f"{_FP32} has {len(request.fp32)} numbers, expected {count} for shape {list(shape)}")
     return request.fp32.reshape(shape)
-
-
-def _check_parameters(tensor: Tensor) -> None:
-    for name in tensor.parameters:
-        if name.startswith(_SHARED_MEMORY) or name == _CLASSIFICATION:
-            _refuse(f"{tensor.name!r} has the parameter {quote(name)}, which this service does not support; remove it")
 
 
 def _names(tensors: tuple[Tensor, ...]) -> str:

@@ -21,7 +21,8 @@ def _exit_immediately() -> None:
     os._exit(0)
 
 
-_orphan_handler: Callable[[], None] = _exit_immediately
+# Called when the parent has ended, in any thread or in a signal handler. `lifecycle` replaces it by a shutdown.
+orphan_handler: Callable[[], None] = _exit_immediately
 
 
 def with_parent_death_signal(command: list[str]) -> list[str]:
@@ -45,7 +46,7 @@ def watch(parent_pid: int) -> None:
 
         def check_parent(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature
             if os.getppid() != parent_pid:
-                _orphan_handler()
+                orphan_handler()
 
         signal.signal(signal.SIGCONT, check_parent)
         if os.getppid() != parent_pid:
@@ -53,14 +54,8 @@ def watch(parent_pid: int) -> None:
     threading.Thread(target=_read_stdin, name="stdin", daemon=True).start()
 
 
-def set_orphan_handler(handler: Callable[[], None]) -> None:
-    """Replace the handler, which exits immediately by default. It is called in any thread or in a signal handler."""
-    global _orphan_handler  # noqa: PLW0603 - a process has one parent
-    _orphan_handler = handler
-
-
 def _read_stdin() -> None:
     # sys.stdin is not used, because this thread would hold its lock when the interpreter exits.
     while os.read(0, 4096):
         pass
-    _orphan_handler()
+    orphan_handler()

@@ -19,7 +19,7 @@ from runoff.rpc.oip.contract import SERVICE_NAME as OIP_SERVICE_NAME
 from runoff.rpc.tls import ServerTls
 from runoff.service.call_interceptor import CallInterceptor
 from runoff.service.call_threads import CallThreadPool
-from runoff.service.hosted_models import HostedModels
+from runoff.service.hosted_models import HostedModel, ServiceState
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
@@ -38,8 +38,10 @@ class Server:
     A gRPC server that answers health checks after `start` and predictions after `serve`.
 
     Attributes:
-        host: The address it listens on.
-        port: The port it listens on.
+        host: The address that the server listens on.
+        port: The port that the server listens on.
+        address: Both in the form for clients: `127.0.0.1:50052`.
+        nonce: A random string that identifies this start of the service.
     """
 
     def __init__(
@@ -69,63 +71,49 @@ class Server:
         """
         _check_bindable(host, port)
         self._pool = CallThreadPool(workers)
-        # By default gRPC sets SO_REUSEPORT, and two services on one port would take turns.
-        options = [*message_options(max_message_bytes), ("grpc.so_reuseport", 0)]
         self._grpc = grpc.server(
             self._pool,  # type: ignore[arg-type] # grpc-stubs require a ThreadPoolExecutor
             interceptors=[CallInterceptor(self._pool)],
-            options=options,
+            # By default gRPC sets SO_REUSEPORT, and two services on one port would take turns.
+            options=[*message_options(max_message_bytes), ("grpc.so_reuseport", 0)],
             maximum_concurrent_rpcs=MAX_CALLS,
         )
-        self._service = NeuralService(max_batch_size, max_message_bytes)
+        self._state = ServiceState(max_batch_size, max_message_bytes)
+        self.nonce = self._state.nonce
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        oip_service = OipService(lambda: self._service.models, self.nonce, max_batch_size, max_message_bytes)
-        self._grpc.add_generic_rpc_handlers((self._service.handlers(), oip_service.handlers()))
-        self._service_names = [SERVICE_NAME, OIP_SERVICE_NAME]
+        self._grpc.add_generic_rpc_handlers([NeuralService(self._state).handlers(), OipService(self._state).handlers()])
         if reflection_enabled:
-            names = (*self._service_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._grpc, _reflected_messages())
-        self._set_health(self._service_names, health_pb2.HealthCheckResponse.NOT_SERVING)
+            names = (SERVICE_NAME, OIP_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            # Protobuf's default pool lacks the messages of runoff.
+            pool = DescriptorPool()
+            for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
+                pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+            reflection.enable_server_reflection(names, self._grpc, pool)
         self.host = host
         try:
-            address = format_address(host, port)
-            self.port = (
-                self._grpc.add_insecure_port(address)
-                if tls is None
-                else self._grpc.add_secure_port(address, tls.credentials())
-            )
+            if tls is None:
+                self.port = self._grpc.add_insecure_port(format_address(host, port))
+            else:
+                self.port = self._grpc.add_secure_port(format_address(host, port), tls.credentials())
         except RuntimeError as error:
             self._pool.shutdown()
             raise ServiceError(_bind_error(host, port, str(error))) from None
-
-    @property
-    def address(self) -> str:
-        """The address for clients: `127.0.0.1:50052`."""
-        return format_address(self.host, self.port)
-
-    @property
-    def nonce(self) -> str:
-        """A random string that identifies this start of the service."""
-        return self._service.nonce
+        self.address = format_address(host, self.port)
 
     def start(self, model_names: Iterable[str] = ()) -> None:
         """Accept calls. Until `serve`, predictions are refused and the health of services and models is NOT_SERVING."""
         self._set_health(model_names, health_pb2.HealthCheckResponse.NOT_SERVING)
         self._grpc.start()
 
-    def serve(self, models: HostedModels) -> None:
+    def serve(self, models: list[HostedModel]) -> None:
         """Answer predictions with these models, which must be warmed up, and report their health as SERVING."""
-        self._service.models = models
-        names = [*self._service_names, *(model.name for model in models.models)]
-        self._set_health(names, health_pb2.HealthCheckResponse.SERVING)
+        self._state.models = models
+        self._set_health((model.name for model in models), health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_s: float) -> threading.Event:
         """
-        Refuse new calls and let those in flight finish.
-
-        Args:
-            grace_s: Seconds after which the remaining calls are cancelled.
+        Refuse new calls, let those in flight finish, and cancel the ones that remain after `grace_s` seconds.
 
         Returns:
             An event that is set when no call is in flight any more.
@@ -142,26 +130,14 @@ class Server:
             self._pool.cancel_longest_waits()
         self._pool.shutdown()
 
-    def _set_health(self, names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        """Set the health of services and models, and of the whole server, whose name is empty."""
-        for name in ("", *names):
+    def _set_health(self, model_names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        """Set the health of the server, whose name is empty, of both protocols' services, and of models."""
+        for name in ("", SERVICE_NAME, OIP_SERVICE_NAME, *model_names):
             self._health.set(name, status)
 
 
-def _reflected_messages() -> DescriptorPool:
-    """Return a pool with the messages of all services; protobuf's default pool lacks those of runoff."""
-    pool = DescriptorPool()
-    for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
-        pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-    return pool
-
-
 def _check_bindable(host: str, port: int) -> None:
-    """
-    Raise ServiceError if a plain socket cannot be bound to the port.
-
-    gRPC itself would give no reason, and would print a message of its own to standard error.
-    """
+    """Raise ServiceError if a plain socket cannot be bound to the port; gRPC's own errors contain no reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         # gRPC sets this option, too. Without it, closed connections of an earlier service would block the port.

@@ -15,8 +15,6 @@ class Stopwatch:
     metadata.
     """
 
-    __slots__ = ("_marks",)
-
     def __init__(self) -> None:
         self._marks = [time.perf_counter_ns()]
 
@@ -25,7 +23,8 @@ class Stopwatch:
         self._marks.append(time.perf_counter_ns())
 
     def send(self, context: grpc.ServicerContext) -> None:
-        """Put the four times into the trailing metadata of the call."""
+        """End the last part and put the four times into the trailing metadata of the call."""
+        self.lap()
         start, decoded, turn, computed, encoded = self._marks
         times = ServiceTimes(decoded - start, turn - decoded, computed - turn, encoded - computed)
         # All times share one key, because each further key would cost gRPC's Python layer the same time again.
