@@ -1,21 +1,27 @@
 """Limits of messages and batches, checked before anything is sent or computed, and calls that clients give up."""
 
-import time
+from typing import Any, cast
 
 import grpc
 import numpy as np
 import pytest
+from grpc import _server
 
 from runoff.backends.grpc_backend import open_grpc
 from runoff.errors import ShapeError
 from runoff.models.mlp import Kind
 from runoff.rpc.neural import request_codec
 from runoff.rpc.neural.client import NeuralClient
-from runoff.service.server import DEFAULT_WORKERS
+from runoff.service.server import DEFAULT_WORKERS, Server
 from tests.support.models import random_mlp
 from tests.support.services import WatchedBackend, call, refusal, served, wait_until
 
 MLP = random_mlp()
+
+
+def active_calls(server: Server) -> int:
+    """Return how many calls are open on the server: neither answered nor, to its knowledge, cancelled or expired."""
+    return sum(map(_server._is_rpc_state_active, list(cast("Any", server)._grpc._state.rpc_states)))
 
 
 def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> None:
@@ -83,9 +89,8 @@ def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, mos
             for future in given_up:
                 future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
         wait_until(lambda: all(future.done() for future in given_up))
-        wait_until(lambda: not any(context.is_active() for context in backend.contexts[1:]))
-        # No condition shows that the server knows of the end of calls that have no thread yet; that takes a moment.
-        time.sleep(0.3)
+        # Calls without a thread have no context that would show whether the server has noticed their end.
+        wait_until(lambda: active_calls(server) == 1)
         backend.may_go_on.set()
         first.result(60)
         # This call is queued behind all abandoned ones.

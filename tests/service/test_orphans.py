@@ -12,7 +12,7 @@ import pytest
 from runoff.errors import ServiceError
 from runoff.service.launcher import RunningService, launch
 from tests.support.parents import parent_of_service
-from tests.support.services import wait_until
+from tests.support.services import call, wait_until
 
 linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux's signal at a parent's death")
 
@@ -44,6 +44,17 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
+# Creates a file after each signal that a handler of the process has handled.
+RECORD_HANDLED_SIGNALS = """
+import signal
+set_handler = signal.signal
+def set_recording_handler(number, handler):
+    def handle(*arguments):
+        handler(*arguments)
+        open({path!r}, "w").close()
+    set_handler(number, handle)
+signal.signal = set_recording_handler
+"""
 # Modules at which a start is stopped: the first that Python imports, and one early and one late import of runoff.
 IMPORTED = ["sitecustomize", "numpy", "threadpoolctl"]
 
@@ -118,15 +129,19 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
         os.kill(sibling, signal.SIGKILL)
 
 
-def test_service_outlives_the_thread_that_launched_it(model_path: Path) -> None:
+@linux_only
+def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path: Path) -> None:
     """Linux sends the parent-death signal when the forking thread ends, although the process still uses the service."""
-    with parent_of_service(model_path, "in-thread") as (parent, pid):
+    handled = tmp_path / "handled"
+    (tmp_path / "sitecustomize.py").write_text(RECORD_HANDLED_SIGNALS.format(path=str(handled)))
+    with parent_of_service(model_path, "in-thread", python_path=tmp_path) as (parent, pid):
         assert parent.stdout is not None
-        assert ["ready\n", "thread ended\n"] == [parent.stdout.readline() for _ in range(2)]
-        # SIGCONT, which the kernel has sent by now, is handled before a later SIGCONT to the same process.
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.2)
-        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        assert "ready\n" == parent.stdout.readline()
+        address = parent.stdout.readline().strip()
+        wait_until(handled.exists)
+        # A service that had begun to shut down would refuse one of these calls.
+        for _ in range(20):
+            call(address, "Check", b"", service="grpc.health.v1.Health")
         parent.kill()
     assert_ends(pid)
 

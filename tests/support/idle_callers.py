@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 
 from runoff.rpc.neural import request_codec
+from tests.support.services import call
 
 MESSAGE = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
 PREDICT, CHECK, WATCH = "neural.NeuralService/Predict", "grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"
@@ -61,6 +62,12 @@ def open_silent_calls(address: str, message: bytes = MESSAGE) -> Iterator[Silent
             for opened in silent.calls:
                 opened.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
             silent.may_send.set()
+
+
+def assert_answers(address: str) -> None:
+    """Assert that a health check and a prediction are answered."""
+    call(address, "Check", b"", timeout_s=30, service="grpc.health.v1.Health")
+    call(address, "Predict", MESSAGE, timeout_s=30)
 
 
 def http2_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:

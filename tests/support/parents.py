@@ -9,7 +9,8 @@ from pathlib import Path
 
 import runoff
 
-# Launches a service and prints the service's process id, that of a forked child (`with-fork`), and `ready`.
+# Launches a service. Prints the service's process id; with `with-fork`, the process id of a forked child; `ready`; and
+# with `in-thread`, once the launching thread has ended, the service's address.
 PARENT = """
 import os, subprocess, sys, threading, time
 from runoff.service import launcher
@@ -25,13 +26,14 @@ def start_and_report(self, *a, **k):
 subprocess.Popen.__init__ = start_and_report
 os.environ['PYTHONPATH'] = os.environ['SERVICE_PYTHONPATH']
 def launch():
-    launcher.launch('numpy', [sys.argv[1]])
+    global service
+    service = launcher.launch('numpy', [sys.argv[1]])
     print('ready', flush=True)
 if 'in-thread' in sys.argv:
     thread = threading.Thread(target=launch)
     thread.start()
     thread.join()
-    print('thread ended', flush=True)
+    print(service.address, flush=True)
 else:
     launch()
 time.sleep(600)

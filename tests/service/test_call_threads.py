@@ -1,0 +1,113 @@
+"""The threads that handle gRPC calls: how many there are, how many compute, and how many calls may be open."""
+
+import threading
+from contextlib import ExitStack
+from typing import Any, cast
+
+import grpc
+import pytest
+
+from runoff.service import call_threads as call_threads_module
+from runoff.service import server as server_module
+from runoff.service.server import DEFAULT_WORKERS, Server
+from tests.support.idle_callers import MESSAGE, PREDICT, assert_answers, open_silent_calls
+from tests.support.models import random_mlp
+from tests.support.services import WatchedBackend, call, refusal, served, wait_until
+
+
+def call_threads() -> set[threading.Thread]:
+    """Return the running threads of all call thread pools in this process."""
+    return {thread for thread in threading.enumerate() if thread.name == "call"}
+
+
+def threads_without_slot(server: Server) -> int:
+    """Return how many threads have received a request and wait for one of the pool's compute slots."""
+    return len(cast("Any", server)._pool.compute_slots._cond._waiters)
+
+
+def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may limit threads; the service must start the missing ones later."""
+    start = threading.Thread.start
+    before = call_threads()
+
+    def start_some(thread: threading.Thread) -> None:
+        if thread.name == "call" and len(call_threads() - before) >= 2 * DEFAULT_WORKERS:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    with served({"m": WatchedBackend(random_mlp())}) as server:
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, 5 * DEFAULT_WORKERS)
+            # All possible threads wait until the oldest waits are cancelled.
+            assert_answers(server.address)
+            assert silent.ended_statuses()
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, DEFAULT_WORKERS + 1)
+            assert_answers(server.address)
+
+
+def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream that waits for its client gets a replacement thread, but threads must not grow without limit."""
+    monkeypatch.setattr(call_threads_module, "MAX_THREADS", 3)
+    before = call_threads()
+    pool = call_threads_module.CallThreadPool(1)
+    with ExitStack() as stack:
+        stack.callback(pool.shutdown)
+        for _ in range(5):
+            # The pool never uses the context here.
+            stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
+        assert 3 == len(call_threads() - before)
+
+
+def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() -> None:
+    """`--workers` limits the calls that are handled at once, however many threads have waited for requests."""
+    backend = WatchedBackend(random_mlp())
+    with served({"m": backend}) as server, open_silent_calls(server.address) as silent:
+        silent.open(PREDICT, 3 * DEFAULT_WORKERS)
+        call(server.address, "Predict", MESSAGE)
+        backend.contexts.clear()
+        backend.may_go_on.clear()
+        silent.may_send.set()
+        wait_until(lambda: len(backend.contexts) + threads_without_slot(server) == 3 * DEFAULT_WORKERS)
+        assert DEFAULT_WORKERS == len(backend.contexts)
+        backend.may_go_on.set()
+        wait_until(lambda: len(backend.contexts) == 3 * DEFAULT_WORKERS)
+
+
+def test_additional_threads_end_when_the_waits_are_over() -> None:
+    """More threads than workers slow down a busy service."""
+    backend = WatchedBackend(random_mlp())
+    before = call_threads()
+    with served({"m": backend}) as server:
+        with open_silent_calls(server.address) as silent:
+            silent.open(PREDICT, 3 * DEFAULT_WORKERS)
+            call(server.address, "Predict", MESSAGE)
+            wait_until(lambda: len(call_threads() - before) > 3 * DEFAULT_WORKERS)
+        wait_until(lambda: len(call_threads() - before) <= DEFAULT_WORKERS)
+        call(server.address, "Predict", MESSAGE)
+    wait_until(lambda: not call_threads() - before)
+
+
+def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unlimited queue would take unlimited memory."""
+    monkeypatch.setattr(server_module, "MAX_CALLS", 6)
+    with served({"m": WatchedBackend(random_mlp())}) as server, open_silent_calls(server.address) as silent:
+        silent.open(PREDICT, 6)
+        wait_until(lambda: refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED")
+        assert "limit exceeded" in refusal(server.address, "Predict", MESSAGE)[1]
+
+
+def test_as_many_callers_as_are_benchmarked_are_all_answered() -> None:
+    """A call that waits in the queue must not be refused."""
+    backend = WatchedBackend(random_mlp())
+    backend.may_go_on.clear()
+    with served({"m": backend}) as server, ExitStack() as stack:
+        futures = []
+        for _ in range(64):
+            channel = stack.enter_context(grpc.insecure_channel(server.address))
+            futures.append(channel.unary_unary(f"/{PREDICT}", None, None).future(MESSAGE, timeout=60))
+        assert backend.entered.wait(30)
+        backend.may_go_on.set()
+        for future in futures:
+            assert len(future.result(60)) > 0
