@@ -9,14 +9,11 @@ from runoff.errors import ModelError
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
     """
-    Read a regular file of limited size.
+    Read the content of a regular file of limited size.
 
     Args:
         path: The file; symbolic links are followed.
         max_bytes: Largest accepted size.
-
-    Returns:
-        The file's content.
 
     Raises:
         ModelError: If the file is missing, unreadable, too large or not a regular file.

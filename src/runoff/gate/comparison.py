@@ -1,19 +1,17 @@
 """Runs the gate for a pytest session: settings from pytest's options, progress on pytest's terminal."""
 
-import dataclasses
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
+import msgspec
 import pytest
 from tqdm import tqdm
 
 from runoff.errors import GateError, RunoffError
 from runoff.gate.baseline.lookup import prepare_baseline
-from runoff.gate.baseline.side import candidate_side
+from runoff.gate.baseline.side import Side
 from runoff.gate.invocation import invocation_of, selector_of
 from runoff.gate.options import GATE_OPTIONS, GateOptions
 from runoff.gate.run.config import GateConfig
@@ -31,27 +29,25 @@ _TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 def compare(config: pytest.Config, options: GateOptions, tolerances: Mapping[str, float]) -> GateResult:
     """
-    Compare the candidate with the baseline that the options name.
-
-    Args:
-        config: The configuration of the user's pytest.
-        options: The gate's options.
-        tolerances: Relative tolerance of each benchmark's test id.
+    Compare the candidate with the baseline that the options name; `tolerances` are relative, by test id.
 
     Raises:
-        UsageError: If the baseline or a setting is invalid; pytest's own UsageError.
+        UsageError: pytest's own, if the baseline or a setting is invalid.
     """
     invocation = invocation_of(config)
     against = options.against or "other models"
     models = {"model": list(options.models)} if options.models else {}
     with _terminal_reporter(config) as reporter:
         try:
-            plan, round_lengths, deadlines = _tuned_settings(options)
+            settings = {"alpha": options.alpha, "budget_s": options.budget_s}
+            settings |= msgspec.json.decode(os.environ.get(_TUNING_VARIABLE) or "{}")
+            plan = msgspec.convert(settings, Plan)
             with prepare_baseline(options.against, models, invocation, reporter.line) as baseline:
                 reporter.line(f"gate: this tree against {baseline.label}")
+                candidate = Side("candidate", "candidate", sys.executable, invocation)
                 gate_config = GateConfig(
-                    against, candidate_side(invocation), baseline, tolerances, selector_of(invocation), plan,
-                    assign_cores(), GATE_OPTIONS, round_lengths, deadlines,
+                    against, candidate, baseline, tolerances, selector_of(invocation), plan, assign_cores(),
+                    GATE_OPTIONS, msgspec.convert(settings, RoundLengths), msgspec.convert(settings, Deadlines),
                 )  # fmt: skip
                 return GateRun(gate_config, reporter).run()
         except GateError as error:
@@ -79,14 +75,3 @@ def _terminal_reporter(config: pytest.Config) -> Iterator[Reporter]:
                     terminal.flush()
 
             yield Reporter(write_line, status.set_description_str)
-
-
-def _tuned_settings(options: GateOptions) -> tuple[Plan, RoundLengths, Deadlines]:
-    """Return the gate's settings: defaults and pytest's options, overridden by RUNOFF_GATE_TUNING."""
-    tuning: dict[str, Any] = json.loads(os.environ.get(_TUNING_VARIABLE) or "{}")
-
-    def chosen(settings: type[Plan] | type[RoundLengths] | type[Deadlines]) -> dict[str, Any]:
-        return {field.name: tuning[field.name] for field in dataclasses.fields(settings) if field.name in tuning}
-
-    plan = Plan(**{"alpha": options.alpha, "budget_s": options.budget_s, **chosen(Plan)})
-    return plan, RoundLengths(**chosen(RoundLengths)), Deadlines(**chosen(Deadlines))

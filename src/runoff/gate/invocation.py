@@ -13,8 +13,7 @@ def invocation_of(config: pytest.Config) -> Invocation:
     """Return how this pytest was called, and the checkout that it runs in."""
     parameters = config.invocation_params
     root = config.rootpath.resolve()
-    top = git_top_level(root)
-    tree = top.resolve() if top is not None else root
+    tree = (git_top_level(root) or root).resolve()
     positional = tuple(config.option.file_or_dir or ())
     return Invocation(tuple(map(str, parameters.args)), positional, parameters.dir.resolve(), root, tree)
 

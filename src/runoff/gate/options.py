@@ -1,28 +1,16 @@
 """The pytest options of the gate: declare them, parse their values and check them before any test runs."""
 
-import argparse
-import math
 import re
+from argparse import ArgumentTypeError
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runoff.errors import UsageError, quote
 
-# Each option of the gate with the number of values it takes. Workers are started with the user's own arguments, so they
-# have to accept these options, although they ignore them.
-GATE_OPTIONS = {
-    "--gate-against": "one",
-    "--gate-against-models": "many",
-    "--gate-tolerance": "one",
-    "--gate-alpha": "one",
-    "--gate-budget": "one",
-    "--gate-markdown": "one",
-    "--gate-strict": "flag",
-    "--gate-only": "flag",
-}
-DEFAULT_TOLERANCE, DEFAULT_ALPHA = 0.03, 0.01
 MARKER = "gate(tolerance): how much slower this benchmark may become before the gate reports it, for example '10%'"
 
 
@@ -52,55 +40,83 @@ class GateOptions:
     markdown: Path | None
 
 
+def parse_tolerance(text: str) -> float:
+    """Parse a percentage to a ratio: `3%` gives 0.03. Raise ArgumentTypeError if it is not from 0.01% to 100%."""
+    match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?) ?%", text.strip(), re.ASCII)
+    tolerance = float(match[1]) / 100 if match else 0.0
+    # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
+    if not 0.0001 <= tolerance <= 1.0:
+        raise ArgumentTypeError(f"found {quote(text)}, expected a percentage from 0.01% to 100%, such as 3%")
+    return tolerance
+
+
+def parse_alpha(text: str) -> float:
+    """Parse a probability above 0 and up to 0.5; raise ArgumentTypeError for any other text."""
+    with suppress(ValueError):
+        if 0.0 < float(text) <= 0.5:
+            return float(text)
+    raise ArgumentTypeError(f"found {quote(text)}, expected a probability above 0, up to 0.5, such as 0.01")
+
+
+def parse_duration_s(text: str) -> float:
+    """Parse a duration with its unit to seconds: `1.5m` gives 90. Raise ArgumentTypeError if it has no unit or is 0."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if not seconds:
+        raise ArgumentTypeError(f"found {quote(text)}, expected a duration with its unit, such as 90s, 5m or 1h")
+    return seconds
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--gate-against": {
+        "metavar": "BASELINE",
+        "help": "compare the benchmarks of this working tree with a baseline: a git revision, the folder of another"
+        " checkout, another interpreter (.../bin/python), or both (CHECKOUT:PYTHON)",
+    },
+    "--gate-against-models": {
+        "nargs": "+",
+        "metavar": "PATH",
+        "help": "run the baseline with these files as the suite's option --model; tests with the same id are compared",
+    },
+    "--gate-tolerance": {
+        "type": parse_tolerance,
+        "default": 0.03,
+        "metavar": "PERCENT",
+        "help": "how much slower a benchmark may become (default: 3%%);"
+        " for one test: @pytest.mark.gate(tolerance='10%%')",
+    },
+    "--gate-alpha": {
+        "type": parse_alpha,
+        "default": 0.01,
+        "metavar": "PROBABILITY",
+        "help": "highest accepted probability of a false alarm in a whole run (default: 0.01)",
+    },
+    "--gate-budget": {
+        "type": parse_duration_s,
+        "metavar": "TIME",
+        "help": "time limit of the comparison, for example 90s, 5m or 1h (default: no limit)",
+    },
+    "--gate-markdown": {"metavar": "FILE", "help": "write the verdicts to FILE as Markdown"},
+    "--gate-strict": {"action": "store_true", "help": "exit with code 12 if any verdict is inconclusive"},
+    "--gate-only": {"action": "store_true", "help": "run only the comparison, and deselect all other tests"},
+}
+# Workers are started with the user's own arguments, so they must accept these options, although they ignore them.
+GATE_OPTIONS = {
+    flag: "flag" if "action" in declared else "many" if "nargs" in declared else "one"
+    for flag, declared in _OPTIONS.items()
+}
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Declare the gate's options to pytest."""
     group = parser.getgroup("runoff-gate", "runoff's gate: is the candidate slower than the baseline?")
-    group.addoption(
-        "--gate-against",
-        metavar="BASELINE",
-        help="compare the benchmarks of this working tree with a baseline: a git revision, the folder of another"
-        " checkout, another interpreter (.../bin/python), or both (CHECKOUT:PYTHON)",
-    )
-    group.addoption(
-        "--gate-against-models",
-        nargs="+",
-        metavar="PATH",
-        help="run the baseline with these files as the suite's option --model; tests with the same id are compared",
-    )
-    group.addoption(
-        "--gate-tolerance",
-        type=parse_tolerance,
-        default=DEFAULT_TOLERANCE,
-        metavar="PERCENT",
-        help="how much slower a benchmark may become (default: 3%%); for one test: @pytest.mark.gate(tolerance='10%%')",
-    )
-    group.addoption(
-        "--gate-alpha",
-        type=parse_alpha,
-        default=DEFAULT_ALPHA,
-        metavar="PROBABILITY",
-        help="highest accepted probability of a false alarm in a whole run (default: 0.01)",
-    )
-    group.addoption(
-        "--gate-budget",
-        type=parse_duration_s,
-        metavar="TIME",
-        help="time limit of the comparison, for example 90s, 5m or 1h (default: no limit)",
-    )
-    group.addoption("--gate-markdown", metavar="FILE", help="write the verdicts to FILE as Markdown")
-    group.addoption("--gate-strict", action="store_true", help="exit with code 12 if any verdict is inconclusive")
-    group.addoption("--gate-only", action="store_true", help="run only the comparison, and deselect all other tests")
+    for flag, declared in _OPTIONS.items():
+        group.addoption(flag, **declared)
 
 
 def parse_options(config: pytest.Config) -> GateOptions | None:
     """
-    Check the gate's options, alone and together with those of other plugins.
-
-    Args:
-        config: pytest's configuration, with all options parsed.
-
-    Returns:
-        The options; None if the user did not request a gate.
+    Check the gate's options, alone and together with those of other plugins; return None if no gate is requested.
 
     Raises:
         UsageError: If an option is unusable, or contradicts another one.
@@ -108,7 +124,7 @@ def parse_options(config: pytest.Config) -> GateOptions | None:
     option = config.option
     if option.gate_against is None and not option.gate_against_models:
         for flag in ("--gate-only", "--gate-strict", "--gate-markdown", "--gate-budget"):
-            if getattr(option, flag[2:].replace("-", "_")):
+            if config.getoption(flag):
                 raise UsageError(f"{flag}: there is no baseline to compare with; add --gate-against BASELINE")
         return None
     _check_other_options(config)
@@ -145,40 +161,6 @@ def _check_other_options(config: pytest.Config) -> None:
         raise UsageError("--gate-against-models: this suite has no option --model; use --gate-against BASELINE instead")
 
 
-def parse_tolerance(text: str) -> float:
-    """Parse a percentage to a ratio: `3%` gives 0.03. Raise ArgumentTypeError if it is not from 0.01% to 100%."""
-    match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?) ?%", text.strip(), re.ASCII)
-    tolerance = float(match[1]) / 100 if match else 0.0
-    # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
-    if not 0.0001 <= tolerance <= 1.0:
-        raise argparse.ArgumentTypeError(f"found {quote(text)}, expected a percentage from 0.01% to 100%, such as 3%")
-    return tolerance
-
-
-def parse_alpha(text: str) -> float:
-    """Parse a probability above 0 and up to 0.5; raise ArgumentTypeError for any other text."""
-    try:
-        alpha = float(text)
-    except ValueError:
-        alpha = math.nan
-    if not 0.0 < alpha <= 0.5:
-        raise argparse.ArgumentTypeError(
-            f"found {quote(text)}, expected a probability above 0, up to 0.5, such as 0.01"
-        )
-    return alpha
-
-
-def parse_duration_s(text: str) -> float:
-    """Parse a duration with its unit to seconds: `1.5m` gives 90. Raise ArgumentTypeError if it has no unit or is 0."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
-    if not seconds:
-        raise argparse.ArgumentTypeError(
-            f"found {quote(text)}, expected a duration with its unit, such as 90s, 5m or 1h"
-        )
-    return seconds
-
-
 def tolerance_of(item: pytest.Item, default: float) -> float:
     """
     Return the relative slowdown allowed for a test: from its nearest gate marker, or else the default.
@@ -193,5 +175,5 @@ def tolerance_of(item: pytest.Item, default: float) -> float:
         raise UsageError(f"{item.nodeid}: gate marker: expected one keyword, @pytest.mark.gate(tolerance='10%')")
     try:
         return parse_tolerance(str(marker.kwargs["tolerance"]))
-    except argparse.ArgumentTypeError as error:
+    except ArgumentTypeError as error:
         raise UsageError(f"{item.nodeid}: tolerance of the gate marker: {error}") from None

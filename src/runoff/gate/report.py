@@ -9,7 +9,7 @@ from typing import Any
 from tabulate import tabulate
 
 from runoff.gate.run.result import CaseVerdict, GateResult
-from runoff.gate.statistics.decision import Finding, Verdict
+from runoff.gate.statistics.decision import Verdict
 from runoff.units import format_duration
 
 _JSON_SCHEMA = 1
@@ -19,15 +19,10 @@ _ALIGNMENT = ("left", "right", "right", "right", "left")
 
 def terminal_lines(result: GateResult, command: Sequence[str]) -> list[str]:
     """
-    Format a result for the terminal.
+    Format a result for the terminal; `command` is the command of this gate without the tests.
 
-    Args:
-        result: The result of a gate.
-        command: The command of this gate without the tests, for the line that shows how to repeat one case.
-
-    Returns:
-        A table with the worst case first, reasons of verdicts, notes, the command that repeats the worst case, and a
-        conclusion.
+    The lines are a table with the worst case first, reasons of verdicts, notes, the command that repeats the worst
+    case, and a conclusion.
     """
     lines = []
     if result.verdicts:
@@ -56,24 +51,22 @@ def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
 def junit_properties(case_verdict: CaseVerdict) -> list[tuple[str, object]]:
     """Return a case's verdict and numbers as JUnit properties of its test."""
     finding = case_verdict.finding
-    properties: list[tuple[str, object]] = [
-        ("gate_verdict", str(case_verdict.verdict)),
-        ("gate_tolerance", case_verdict.tolerance),
-    ]
+    properties: dict[str, object] = {"verdict": str(case_verdict.verdict), "tolerance": case_verdict.tolerance}
     if case_verdict.reason:
-        properties.append(("gate_reason", case_verdict.reason))
+        properties["reason"] = case_verdict.reason
     if finding is not None:
-        properties += [(f"gate_{key}", _finite(getattr(finding, key))) for key in ("change", "low", "high", "blocks")]
-        properties += [("gate_baseline_s", case_verdict.baseline_s), ("gate_candidate_s", case_verdict.candidate_s)]
-    return properties
+        properties |= {key: _finite(getattr(finding, key)) for key in ("change", "low", "high", "blocks")}
+        properties |= {"baseline_s": case_verdict.baseline_s, "candidate_s": case_verdict.candidate_s}
+    return [(f"gate_{key}", value) for key, value in properties.items()]
 
 
 def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
     """Return a result as JSON values for a saved run. Infinite numbers and NaN, which JSON lacks, become null."""
-    verdicts = [
-        _plain(case_verdict) | {"finding": _plain(case_verdict.finding) if case_verdict.finding else None}
-        for case_verdict in result.verdicts
-    ]
+    verdicts = [asdict(case_verdict) for case_verdict in result.verdicts]
+    for fields in [*verdicts, *(each["finding"] for each in verdicts if each["finding"])]:
+        # Runs saved by earlier versions have the key "word".
+        fields["word"] = str(fields.pop("verdict"))
+        fields.update({key: _finite(value) for key, value in fields.items()})
     return {
         "schema": _JSON_SCHEMA,
         "against": result.against,
@@ -86,12 +79,6 @@ def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
         "notes": list(result.notes),
         "verdicts": verdicts,
     }
-
-
-def _plain(verdict: CaseVerdict | Finding) -> dict[str, Any]:
-    """Return the fields as JSON values. The key of the verdict is "word", as in runs saved by earlier versions."""
-    fields = asdict(verdict)
-    return {"word": str(fields.pop("verdict"))} | {key: _finite(value) for key, value in fields.items()}
 
 
 def _finite(value: Any) -> Any:

@@ -89,12 +89,8 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
     """
     Return the interpreter of a virtual environment with the packages that a checkout declares.
 
-    Args:
-        tree: The checkout.
-        report_line: Called with lines for the user while an environment is created, which can take minutes.
-
-    Returns:
-        Path of the interpreter, in the cache folder.
+    The environment lies in the cache folder. `report_line` is called with lines for the user while it is created, which
+    can take minutes.
 
     Raises:
         GateError: If the environment cannot be created; no part of it is left behind.

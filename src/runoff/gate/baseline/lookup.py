@@ -17,7 +17,7 @@ def prepare_baseline(
     against: str | None, models: dict[str, list[str]], invocation: Invocation, report_line: Callable[[str], None]
 ) -> Iterator[Side]:
     """
-    Provide the baseline inside a `with` block; afterwards, the worktree of a git revision is removed.
+    Yield the baseline inside a `with` block; afterwards, the worktree of a git revision is removed.
 
     Args:
         against: A git revision, the folder of a checkout, an interpreter, or CHECKOUT:PYTHON; None for this tree with
@@ -26,16 +26,13 @@ def prepare_baseline(
         invocation: The candidate's pytest command.
         report_line: Called with a line for the user before each step that takes long.
 
-    Yields:
-        The baseline.
-
     Raises:
         UsageError: If the text is empty or looks like an option.
         GateError: If nothing has this name, or the baseline's files or environment cannot be created.
     """
     if against is None:
         paths = " ".join(value for values in models.values() for value in values)
-        yield replace(_same_tree(invocation, f"this tree with {paths}"), set_options=models)
+        yield Side("baseline", f"this tree with {paths}", sys.executable, invocation, set_options=models)
         return
     tree, python = _parse_paths(against)
     # If "main" is both a revision and a folder, it means the revision; users can write "./main" for the folder.
@@ -50,7 +47,8 @@ def prepare_baseline(
             f"no baseline: {quote(against)} is no revision of {invocation.tree}, no folder and no interpreter; a"
             " shallow clone lacks older revisions: git fetch --depth=1 origin REVISION"
         )
-    side = _same_tree(invocation, against) if tree is None else _other_tree(invocation, tree.absolute(), against)
+    same_tree = Side("baseline", against, sys.executable, invocation)
+    side = same_tree if tree is None else _other_tree(invocation, tree.absolute(), against)
     yield replace(side, python=python or sys.executable, set_options=models)
 
 
@@ -64,10 +62,6 @@ def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_lin
     # The environment may have been created for an earlier worktree: its editable install then refers to a folder that
     # no longer exists, so this worktree has to be on the path.
     return replace(side, python=python, python_path=tuple(dict.fromkeys((*side.python_path, str(folder)))))
-
-
-def _same_tree(invocation: Invocation, label: str) -> Side:
-    return Side("baseline", label, sys.executable, invocation)
 
 
 def _other_tree(invocation: Invocation, tree: Path, label: str) -> Side:

@@ -1,7 +1,6 @@
 """One side of the comparison, candidate or baseline, and the command that starts its pytest."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +28,16 @@ class Invocation:
     folder: Path
     root: Path
     tree: Path
+
+    @property
+    def options(self) -> list[str]:
+        """The arguments without those that select tests."""
+        # Search from the end, because an equal argument before it may be the value of an option.
+        kept = list(reversed(self.arguments))
+        for argument in self.positional:
+            if argument in kept:
+                kept.remove(argument)
+        return kept[::-1]
 
 
 @dataclass(frozen=True)
@@ -66,15 +75,9 @@ class Side:
         else:
             paths = list(dict.fromkeys(argument.partition("::")[0] for argument in invocation.positional))
             paths = [path for path in paths if (invocation.folder / path).exists()]
-        options = _without(invocation.arguments, invocation.positional)
         # Paths come first: after an option with many values, pytest would take them for further values.
         worker = [self.python, "-m", "pytest", "-p", "runoff_gate_worker"]
-        return [*worker, *paths, *options, "--rootdir", str(invocation.root)]
-
-
-def candidate_side(invocation: Invocation) -> Side:
-    """Return the candidate: the user's own pytest command, run by this interpreter."""
-    return Side("candidate", "candidate", sys.executable, invocation)
+        return [*worker, *paths, *invocation.options, "--rootdir", str(invocation.root)]
 
 
 def worker_environment(side: Side, settings: str) -> dict[str, str]:
@@ -84,40 +87,16 @@ def worker_environment(side: Side, settings: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "RUNOFF_GATE_WORKER": settings, "PYTHONUTF8": "1"}
 
 
-def _without(arguments: Sequence[str], positional: Sequence[str]) -> list[str]:
-    """
-    Return the arguments without the positional ones.
-
-    Each is removed once, searching from the end, because an equal argument before it may be the value of an option.
-    """
-    kept = list(reversed(arguments))
-    for argument in positional:
-        if argument in kept:
-            kept.remove(argument)
-    return kept[::-1]
-
-
 def relocate_invocation(invocation: Invocation, tree: Path) -> Invocation:
     """
-    Return the same pytest command for another checkout.
+    Return the same pytest command with folders and test paths in another checkout, whose top folder is `tree`.
 
-    Args:
-        invocation: The candidate's command.
-        tree: Top folder of the other checkout.
-
-    Returns:
-        A command whose folders and test paths lie in the other checkout. Values of other options, such as a model
-        file, still refer to the candidate's files.
+    Values of other options, such as a model file, still refer to the candidate's files.
     """
     old = invocation.tree
-    folder = _relocate_path(invocation.folder, old, tree)
-    return Invocation(
-        arguments=tuple(_relocate_arguments(invocation, folder, tree)),
-        positional=tuple(_relocate_test(argument, old, tree) for argument in invocation.positional),
-        folder=folder,
-        root=_relocate_path(invocation.root, old, tree),
-        tree=tree,
-    )
+    folder, root = (_relocate_path(path, old, tree) for path in (invocation.folder, invocation.root))
+    positional = tuple(_relocate_test(argument, old, tree) for argument in invocation.positional)
+    return Invocation(tuple(_relocate_arguments(invocation, folder, tree)), positional, folder, root, tree)
 
 
 def _relocate_arguments(invocation: Invocation, folder: Path, tree: Path) -> Iterator[str]:

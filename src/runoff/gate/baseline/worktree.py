@@ -20,7 +20,7 @@ _TIMEOUT_S = 300.0
 def git_top_level(folder: Path) -> Path | None:
     """Return the top folder of the git work tree that contains a folder; None if there is none, or no git."""
     completed = _git(folder, "rev-parse", "--show-toplevel")
-    return Path(completed.stdout.rstrip("\n")) if completed is not None and completed.returncode == 0 else None
+    return Path(completed.stdout.rstrip("\n")) if completed.returncode == 0 else None
 
 
 def resolve_commit(tree: Path, revision: str) -> str | None:
@@ -36,20 +36,17 @@ def resolve_commit(tree: Path, revision: str) -> str | None:
             " printable characters only"
         )
     completed = _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    return completed.stdout.strip() if completed is not None and completed.returncode == 0 else None
+    return completed.stdout.strip() if completed.returncode == 0 else None
 
 
 @contextmanager
 def checkout(tree: Path, commit: str) -> Iterator[Path]:
     """
-    Provide the files of a commit inside a `with` block.
+    Provide a temporary worktree with the files of a commit inside a `with` block; yield its top folder.
 
     Args:
         tree: The user's work tree; its files and its index stay untouched.
         commit: A full commit id.
-
-    Yields:
-        The top folder of a temporary worktree.
 
     Raises:
         GateError: If git cannot check out the commit, or the cache folder is not writable.
@@ -66,9 +63,8 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
         ) from None
     try:
         completed = _git(tree, "worktree", "add", "--detach", "--force", str(folder / "tree"), commit)
-        if completed is None or completed.returncode:
-            reason = completed.stderr.strip()[-500:] if completed else f"git is missing or took over {_TIMEOUT_S:.0f} s"
-            raise GateError(f"git cannot check out {commit[:12]}: {reason}")
+        if completed.returncode:
+            raise GateError(f"git cannot check out {commit[:12]}: {completed.stderr.strip()[-500:]}")
         yield folder / "tree"
     finally:
         _remove(tree, folder)
@@ -91,15 +87,16 @@ def _remove_abandoned(tree: Path, trees: Path) -> None:
                 _remove(tree, folder)
 
 
-def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str] | None":
-    """Run git without a shell and without hooks; None if git is missing or does not end in time."""
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git without a shell and without hooks; if git is missing or takes too long, that is in `stderr`."""
     # If a git hook started this process, GIT_DIR and similar variables refer to the repository of the hook.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_TERMINAL_PROMPT"] = "0"
     command = ["git", "-c", "core.hooksPath=" + os.devnull, "-C", str(folder), *arguments]
     try:
         return subprocess.run(  # noqa: S603 - no shell; revisions come after --end-of-options
             command,
-            env=environment | {"GIT_TERMINAL_PROMPT": "0"},
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -107,5 +104,5 @@ def _git(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str] | N
             timeout=_TIMEOUT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, -1, stdout="", stderr=str(error))

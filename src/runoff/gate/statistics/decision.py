@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runoff.gate.statistics import signed_rank
-from runoff.gate.statistics.signed_rank import Float64Array
+from runoff.gate.statistics.signed_rank import Float64Array, hodges_lehmann, holm, lower_bound, p_increase, upper_bound
 
 # Error probability of the one-sided bounds that reports show and that decide whether a case is `ok`.
-BOUND_ERROR = 0.05
+_BOUND_ERROR = 0.05
 
 
 class Verdict(StrEnum):
@@ -56,9 +56,7 @@ class Finding:
     blocks: int
 
 
-def needs_second_stage(
-    blocks: Float64Array, null_blocks: Float64Array, tolerance: Float64Array
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def needs_second_stage(blocks: Float64Array, null_blocks: Float64Array, tolerance: Float64Array) -> NDArray[np.bool_]:
     """
     Find the cases that the first stage cannot settle.
 
@@ -72,9 +70,9 @@ def needs_second_stage(
         if the null seems to differ from the baseline by at least the tolerance.
     """
     limit = np.log1p(tolerance)
-    estimate = signed_rank.hodges_lehmann(blocks)
-    maybe_slower = (estimate > limit / 2) | (signed_rank.upper_bound(blocks, BOUND_ERROR) >= limit)
-    suspicious_null = np.abs(signed_rank.hodges_lehmann(null_blocks)) >= limit
+    estimate = hodges_lehmann(blocks)
+    maybe_slower = (estimate > limit / 2) | (upper_bound(blocks, _BOUND_ERROR) >= limit)
+    suspicious_null = np.abs(hodges_lehmann(null_blocks)) >= limit
     return np.asarray(maybe_slower | (estimate <= -limit) | suspicious_null)
 
 
@@ -99,67 +97,50 @@ def decide(
         alpha: Highest accepted probability of any false regression among these cases.
 
     Returns:
-        One finding per case, in the given order.
+        One finding per case.
     """
-    p_slower = signed_rank.holm(np.array([signed_rank.p_increase(values) for values in blocks]))
-    p_faster = signed_rank.holm(np.array([signed_rank.p_increase(-values) for values in blocks]))
-    return [
-        _decide_case(values, null, math.log1p(ratio), float(slower), float(faster), alpha, len(blocks))
-        for values, null, ratio, slower, faster in zip(blocks, null_blocks, tolerance, p_slower, p_faster, strict=True)
-    ]
+    p_slower = holm(np.array([p_increase(values) for values in blocks]))
+    p_faster = holm(np.array([p_increase(-values) for values in blocks]))
+    findings = []
+    limits = np.log1p(tolerance)
+    for values, null, limit, slower, faster in zip(blocks, null_blocks, limits, p_slower, p_faster, strict=True):
+        estimate, visible = hodges_lehmann(values), None
+        null_p = 2.0 * min(p_increase(null), p_increase(-null))
+        if abs(hodges_lehmann(null)) >= limit and null_p <= alpha:
+            verdict = Verdict.INVALID
+        elif estimate >= limit and slower <= alpha:
+            verdict = Verdict.REGRESSION
+        elif estimate <= -limit and faster <= alpha:
+            verdict = Verdict.IMPROVEMENT
+        elif upper_bound(values, _BOUND_ERROR) < limit:
+            verdict = Verdict.OK
+        else:
+            verdict, visible = Verdict.INCONCLUSIVE, _smallest_visible(values, limit, alpha / len(blocks))
+        findings.append(_finding(verdict, values, null, float(slower), visible))
+    return findings
 
 
-def _decide_case(
-    blocks: Float64Array, null: Float64Array, limit: float, p_slower: float, p_faster: float, alpha: float, cases: int
-) -> Finding:
-    estimate = float(signed_rank.hodges_lehmann(blocks))
-    if null_differs(null, limit, alpha):
-        verdict = Verdict.INVALID
-    elif estimate >= limit and p_slower <= alpha:
-        verdict = Verdict.REGRESSION
-    elif estimate <= -limit and p_faster <= alpha:
-        verdict = Verdict.IMPROVEMENT
-    elif signed_rank.upper_bound(blocks, BOUND_ERROR) < limit:
-        verdict = Verdict.OK
-    else:
-        verdict = Verdict.INCONCLUSIVE
-    visible = smallest_visible(blocks, limit, alpha / cases) if verdict is Verdict.INCONCLUSIVE else None
-    return _finding(verdict, blocks, null, p_slower, visible)
-
-
-def null_differs(null: Float64Array, limit: float, alpha: float) -> bool:
-    """Return whether the null differs from the baseline by at least `limit` (a log-ratio), significantly at alpha."""
-    estimate = float(signed_rank.hodges_lehmann(null))
-    p = min(float(signed_rank.p_increase(null)), float(signed_rank.p_increase(-null)))
-    return abs(estimate) >= limit and 2.0 * p <= alpha
-
-
-def smallest_visible(blocks: Float64Array, limit: float, error: float) -> float:
+def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float:
     """
-    Return the smallest slowdown that would have been a regression, given the spread of these blocks.
+    Return the smallest relative slowdown that would have been a regression, given the spread of these blocks.
 
-    Args:
-        blocks: Log-ratios candidate / baseline, shape (blocks,).
-        limit: The tolerance as a log-ratio.
-        error: Error probability for this case: alpha divided by the number of cases that share it.
-
-    Returns:
-        The relative slowdown; infinity if no slowdown would have been a regression.
+    `limit` is the tolerance as a log-ratio; `error` is alpha divided by the number of cases that share it. The result
+    is infinity if no slowdown would have been a regression.
     """
     # A regression needs a lower bound above 0. A slowdown shifts the estimate and the bound by the same amount, so the
     # bound is above 0 as soon as the estimate is larger than the distance between the two.
-    distance = float(signed_rank.hodges_lehmann(blocks) - signed_rank.lower_bound(blocks, error))
+    distance = float(hodges_lehmann(blocks) - lower_bound(blocks, error))
     return math.expm1(max(limit, distance)) if math.isfinite(distance) else math.inf
 
 
 def _finding(verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float, visible: float | None) -> Finding:
     return Finding(
         verdict=verdict,
-        change=math.expm1(float(signed_rank.hodges_lehmann(blocks))),
-        low=math.expm1(float(signed_rank.lower_bound(blocks, BOUND_ERROR))),
-        high=math.expm1(float(signed_rank.upper_bound(blocks, BOUND_ERROR))),
+        change=math.expm1(hodges_lehmann(blocks)),
+        low=math.expm1(lower_bound(blocks, _BOUND_ERROR)),
+        high=math.expm1(upper_bound(blocks, _BOUND_ERROR)),
         p=p,
         smallest_visible=visible,
-        null_change=math.expm1(float(signed_rank.hodges_lehmann(null))),
+        null_change=math.expm1(hodges_lehmann(null)),
         blocks=len(blocks),
     )

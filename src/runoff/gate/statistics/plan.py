@@ -1,13 +1,11 @@
 """Plan a gate run: number of blocks, time budget, and whether the run could find a regression at all."""
 
-import math
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runoff.errors import GateError
-from runoff.gate.statistics.signed_rank import smallest_p
 
-FIRST_BLOCKS, SECOND_BLOCKS = 5, 12
 # 24 blocks suffice down to an alpha of 2^-24 = 6e-8. Smaller values have no use, and more blocks would take an hour.
 _MAX_BLOCKS = 24
 
@@ -29,8 +27,8 @@ class Plan:
 
     alpha: float = 0.01
     budget_s: float | None = None
-    first_blocks: int = FIRST_BLOCKS
-    second_blocks: int = SECOND_BLOCKS
+    first_blocks: int = 5
+    second_blocks: int = 12
 
     def __post_init__(self) -> None:
         self.blocks_for(1)
@@ -42,21 +40,23 @@ class Plan:
         Raises:
             GateError: If the cases need more than 24 blocks.
         """
-        # n blocks give a p value of at least 2^-n, and Holm's adjustment multiplies the smallest p value by the number
-        # of cases. A regression is possible only if 2^-n · cases ≤ alpha.
-        needed = max(self.second_blocks, math.ceil(math.log2(cases / self.alpha)))
+        needed = max(self.second_blocks, self.fewest_blocks(cases))
         if needed > _MAX_BLOCKS:
             raise GateError(
                 f"the gate could never find a regression: at --gate-alpha {self.alpha:g}, {cases} cases need {needed}"
                 f" blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a"
                 " larger --gate-alpha or fewer cases"
             )
-        assert smallest_p(needed) * cases <= self.alpha  # noqa: S101 - guards the formula above
         return needed
+
+    def fewest_blocks(self, cases: int) -> int:
+        """Return the smallest number of blocks with which a case can be a regression, among a number of cases."""
+        # n blocks give a p value of at least 2^-n, and Holm's adjustment multiplies the smallest p value by `cases`.
+        return next(blocks for blocks in itertools.count() if 2.0**-blocks * cases <= self.alpha)
 
     def check_budget(self, spent_s: float, first_block_s: float, start_s: float, cheapest_case_s: float) -> None:
         """
-        Check, after the first block, that the budget suffices to find a regression.
+        Check, after the first block, that the budget suffices for the first stage and a second stage with one case.
 
         Args:
             spent_s: Time since the start of the gate.
@@ -65,13 +65,12 @@ class Plan:
             cheapest_case_s: Duration of the shortest case in a block.
 
         Raises:
-            GateError: If the first stage and a second stage with a single case do not fit into the budget. The message
-                contains the time that they would need.
+            GateError: If it does not; the message contains the time that the two stages would need.
         """
         if self.budget_s is None:
             return
-        needed_s = spent_s + first_block_s * (self.first_blocks - 1)
-        needed_s += self.blocks_for(1) * (start_s + cheapest_case_s)
+        second_stage_s = self.blocks_for(1) * (start_s + cheapest_case_s)
+        needed_s = spent_s + first_block_s * (self.first_blocks - 1) + second_stage_s
         if needed_s > self.budget_s:
             raise GateError(self.budget_refusal(f"a second stage for a single case would need {needed_s:.0f} s in all"))
 
@@ -84,19 +83,14 @@ class Plan:
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return the number of cases for which the rest of the time budget allows a second stage.
+        Return for how many cases the rest of the time budget allows a second stage, from the most suspicious one on.
 
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.
             start_s: Time to start the workers of a block.
             left_s: Rest of the budget.
-
-        Returns:
-            The number of cases, counted from the most suspicious one.
         """
         if self.budget_s is None:
             return len(costs_s)
-        for cases in range(len(costs_s), 0, -1):
-            if self.blocks_for(cases) * (start_s + sum(costs_s[:cases])) <= left_s:
-                return cases
-        return 0
+        numbers = range(len(costs_s), 0, -1)
+        return next((n for n in numbers if self.blocks_for(n) * (start_s + sum(costs_s[:n])) <= left_s), 0)

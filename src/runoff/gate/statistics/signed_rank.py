@@ -16,18 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float64Array = NDArray[np.float64]
+# Returns the index arrays of all pairs i ≤ j of a number of blocks.
+_block_pairs = cache(np.triu_indices)
 
 
 @cache
 def tail_probabilities(blocks: int) -> Float64Array:
     """
-    Return the distribution of the statistic W for unchanged code, as tail probabilities.
+    Return the distribution of the test statistic W for unchanged code and n blocks, n ≥ 1.
 
-    Args:
-        blocks: Number of blocks n, at least 1.
-
-    Returns:
-        P(W ≥ w) for w = 0 … n(n+1)/2 + 1, shape (n(n+1)/2 + 2,). The last one is 0.
+    Element w is P(W ≥ w), for w = 0 … n(n+1)/2 + 1; the shape is (n(n+1)/2 + 2,), and the last element is 0.
     """
     # W is a sum of ranks, in which each rank r from 1 to n is present or not. The number of sign patterns that give the
     # sum w is therefore the coefficient of x^w in the product of all (1 + x^r).
@@ -39,20 +37,9 @@ def tail_probabilities(blocks: int) -> Float64Array:
     return np.append(tail, 0.0)
 
 
-def smallest_p(blocks: int) -> float:
-    """Return the smallest one-sided p value that a number of blocks can give, when all signs are positive."""
-    return 2.0**-blocks
-
-
-@cache
-def _pairs(blocks: int) -> Any:
-    """Return the index arrays of all pairs (i, j) with i ≤ j."""
-    return np.triu_indices(blocks)
-
-
 def walsh_averages(log_ratios: Float64Array) -> Float64Array:
     """Return the sorted means of all pairs i ≤ j of blocks; shape (…, n) becomes (…, n(n+1)/2)."""
-    first, second = _pairs(log_ratios.shape[-1])
+    first, second = _block_pairs(log_ratios.shape[-1])
     return np.sort((log_ratios[..., first] + log_ratios[..., second]) / 2.0, axis=-1)
 
 
@@ -65,29 +52,17 @@ def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
 
 
 def p_increase(log_ratios: Float64Array) -> Float64Array:
-    """
-    Test the hypothesis "no change" against the alternative "slower".
-
-    Args:
-        log_ratios: One value per block, shape (…, n).
-
-    Returns:
-        Exact one-sided p values, shape (…).
-    """
+    """Return the exact one-sided p value of "no change" against "slower"; shape (…, n) becomes (…)."""
     positive = np.count_nonzero(walsh_averages(log_ratios) > 0.0, axis=-1)
     return np.asarray(tail_probabilities(log_ratios.shape[-1])[positive])
 
 
 def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
     """
-    Return the one-sided lower confidence bound of the change.
+    Return the one-sided lower confidence bound of the change; shape (…, n) becomes (…).
 
-    Args:
-        log_ratios: One value per block, shape (…, n).
-        error: Highest probability that the true change is below the bound; 0.05 gives a 95 % bound.
-
-    Returns:
-        The bounds, shape (…); minus infinity if there are too few blocks for this error.
+    `error` is the highest probability that the true change is below the bound: 0.05 gives a 95 % bound. The bound is
+    minus infinity if there are too few blocks for this error.
     """
     averages = walsh_averages(log_ratios)
     # The smallest number of positive Walsh averages at which p_increase is at most `error`.
@@ -104,14 +79,9 @@ def upper_bound(log_ratios: Float64Array, error: float) -> Float64Array:
 
 def holm(p_values: Float64Array) -> Float64Array:
     """
-    Adjust p values for testing many cases at once (Holm, 1979).
+    Adjust p values for testing many cases at once (Holm, 1979); the shape (cases,) and the order are kept.
 
-    Args:
-        p_values: One p value per case, shape (cases,).
-
-    Returns:
-        Adjusted p values in the same order. If every case with an adjusted p value of at most α is reported, the
-        probability of any false report is at most α.
+    If every case with an adjusted p value of at most α is reported, the probability of any false report is at most α.
     """
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
