@@ -64,9 +64,7 @@ class Backend(ABC):
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - unused by default
         """
-        Measure the parts of a call, separately from timed calls.
-
-        Errors are those of `predict`; `calls` is the number of calls, after a few for warm-up.
+        Make some calls and measure their parts, separately from timed calls; errors as for `predict`.
 
         Returns:
             The parts of a call through a service that reports its own times; None in process and for other services.
@@ -86,12 +84,7 @@ class Backend(ABC):
         """Release connections and memory; a second call does nothing."""
 
     def check_batch(self, batch: Float32Array) -> None:
-        """
-        Check the type and the shape of a batch.
-
-        Raises:
-            ShapeError: If the batch is no C-contiguous float32 array of shape (batch_size ≥ 1, input_size).
-        """
+        """Raise ShapeError unless a batch is C-contiguous float32 of shape (batch_size ≥ 1, input_size)."""
         if batch.dtype != np.float32 or not batch.flags.c_contiguous:
             raise ShapeError(f"{self.name}: batch is {batch.dtype}, expected C-contiguous float32")
         if batch.ndim != 2 or batch.shape[1] != self.input_size or not len(batch):

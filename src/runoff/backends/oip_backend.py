@@ -1,5 +1,7 @@
 """Runs a model on runoff's own service or any other server through the Open Inference Protocol."""
 
+from google.protobuf.text_format import MessageToString
+
 from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, ServiceError
 from runoff.measurement.machine import Device
@@ -63,7 +65,8 @@ class OipBackend(Backend):
             if opened != found:
                 raise ServiceError(
                     f"{self.name}: the {role} at {self._client.address} was replaced by another:"
-                    f" was {_on_one_line(opened)}, is {_on_one_line(found)}"
+                    f" was {MessageToString(opened, as_one_line=True)[:300]},"
+                    f" is {MessageToString(found, as_one_line=True)[:300]}"
                 )
 
     def close(self) -> None:
@@ -155,8 +158,3 @@ def open_oip(
     except BaseException:
         client.close()
         raise
-
-
-def _on_one_line(message: ServerMetadataResponse | ModelMetadataResponse) -> str:
-    """Return metadata as text without line breaks."""
-    return " ".join(str(message).split())[:300]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,15 +88,7 @@ class OnnxRuntimeBackend(Backend):
 
 def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSession:
     """
-    Create an ONNX Runtime session with an explicit number of threads.
-
-    Args:
-        onnx: The model as a serialized ONNX file.
-        name: `onnxruntime-cpu` or `onnxruntime-cuda`.
-        settings: Threads and spinning.
-
-    Returns:
-        An onnxruntime.InferenceSession that runs every node on the device in the name.
+    Create an ONNX Runtime session that runs every node of a serialized ONNX file on the device in a backend's name.
 
     Raises:
         BackendUnavailable: If this ONNX Runtime has no CUDA provider or finds no GPU.
@@ -155,9 +149,6 @@ def open_backend(name: str, mlp: Mlp | None, onnx: bytes | None, settings: Setti
 
 def _gpu_name() -> str:
     """Return the product name of the first visible NVIDIA GPU, from nvidia-smi; empty without that program."""
-    import shutil
-    import subprocess
-
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ""

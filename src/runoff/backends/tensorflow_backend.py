@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
-import numpy as np
-
 from runoff.backends.base import Backend, Settings
 from runoff.errors import BackendError, BackendUnavailable
 from runoff.measurement.machine import Device, processor_name
@@ -155,9 +153,4 @@ def _run_as_operation(function: "tf.types.experimental.ConcreteFunction", inputs
 
 def _layer(inputs: "tf.Tensor", weights: Float64Array, biases: Float64Array) -> "tf.Tensor":
     """Return inputs · weightsᵀ + biases; TensorFlow fuses bias_add with the neighbouring operations, but not `+`."""
-    return tf.nn.bias_add(tf.matmul(inputs, _constant(weights.T)), _constant(biases))
-
-
-def _constant(array: Float64Array) -> "tf.Tensor":
-    """Return an array as a constant float32 tensor."""
-    return tf.constant(np.ascontiguousarray(array, dtype=np.float32))
+    return tf.nn.bias_add(tf.matmul(inputs, tf.constant(weights.T, tf.float32)), tf.constant(biases, tf.float32))

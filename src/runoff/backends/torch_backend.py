@@ -13,8 +13,7 @@ class TorchBackend(Backend):
     """A PyTorch module on one device."""
 
     def __init__(self, name: str, mlp: Mlp, device: torch.device, settings: Settings) -> None:
-        # PyTorch has one thread pool per process, so the number of threads also applies to every other backend in
-        # it.
+        # PyTorch has one thread pool per process, so the number of threads also applies to all other backends.
         torch.set_num_threads(settings.threads)
         # TensorFloat-32 keeps 10 of the 23 bits of a float32 significand, too few for outputs close to the reference.
         torch.backends.cuda.matmul.allow_tf32 = False

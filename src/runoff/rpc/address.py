@@ -11,13 +11,7 @@ _EXAMPLE = "expected host:port, like 127.0.0.1:50052"
 
 def parse_address(text: str) -> tuple[str, int]:
     """
-    Split the address of a service into host and port.
-
-    Args:
-        text: `host:port`, with an IPv6 address in brackets.
-
-    Returns:
-        Host (without brackets) and port, 1 to 65535.
+    Split `host:port`, with an IPv6 address in brackets, into the host (without brackets) and the port, 1 to 65535.
 
     Raises:
         UsageError: If host or port is missing or malformed.

@@ -17,13 +17,9 @@ class UnusualLayoutError(ValueError):
 
 def check_parsed_size(size: int) -> None:
     """
-    Check the size of a message, or of the part of it, that protobuf is about to parse.
+    Raise UnusualLayoutError if protobuf would parse more than MAX_PARSED_BYTES of a message.
 
-    Args:
-        size: Bytes to parse, without a tensor's packed numbers, which protobuf copies as a whole.
-
-    Raises:
-        UnusualLayoutError: If there are more than MAX_PARSED_BYTES.
+    The size, in bytes, leaves out a tensor's packed numbers, which protobuf copies as a whole.
     """
     if size > MAX_PARSED_BYTES:
         raise UnusualLayoutError(

@@ -16,7 +16,7 @@ BytesArray = npt.NDArray[np.uint8]
 
 # Field number and wire type as one byte: (number << 3) | type; 2 is length-delimited, 5 is 32 bits, 0 a varint.
 FIELD_1_BYTES, FIELD_2_FLOAT, FIELD_3_VARINT = 0x0A, 0x15, 0x18
-_LITTLE_ENDIAN_FLOAT = np.dtype("<f4")
+LITTLE_ENDIAN_FLOAT = np.dtype("<f4")
 
 
 def varint(number: int, width: int = 1) -> bytes:
@@ -52,18 +52,18 @@ def text_field(number: int, text: str) -> bytes:
 
 def float_bytes(rows: Float32Array) -> BytesArray:
     """Return a C-contiguous array, shape (n, k), as its little-endian bytes, shape (n, 4 k)."""
-    return rows.astype(_LITTLE_ENDIAN_FLOAT, copy=False).view(np.uint8)
+    return rows.astype(LITTLE_ENDIAN_FLOAT, copy=False).view(np.uint8)
 
 
 def floats(rows: BytesArray) -> Float32Array:
     """Return little-endian bytes, shape (4 k) or (n, 4 k), as a new C-contiguous float32 array, shape (k) or (n, k)."""
     copy = np.array(rows, order="C")
-    return copy.view(_LITTLE_ENDIAN_FLOAT).astype(np.float32, copy=False)
+    return copy.view(LITTLE_ENDIAN_FLOAT).astype(np.float32, copy=False)
 
 
 def floats_in(message: bytes, start: int, end: int) -> Float32Array:
     """Return the bytes from `start` to `end`, a multiple of 4, as a new float32 array of shape (1, floats)."""
-    return np.frombuffer(message, _LITTLE_ENDIAN_FLOAT, (end - start) // 4, start).astype(np.float32).reshape(1, -1)
+    return np.frombuffer(message, LITTLE_ENDIAN_FLOAT, (end - start) // 4, start).astype(np.float32).reshape(1, -1)
 
 
 def is_constant(rows: BytesArray) -> bool:

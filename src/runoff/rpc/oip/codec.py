@@ -95,13 +95,12 @@ def decode_response(message: bytes) -> InferMessage:
 
 
 def _read_raw(read_header: Callable[[bytes], Header], message: bytes, raw_tag: int) -> InferMessage | None:
-    """Read a message of a header and one raw entry behind it; return None for any other layout."""
+    """Read a message that ends with its only raw entry; return None for any other layout."""
     offset, start, end = _find_field(message, raw_tag, 0, len(message))
     if not start or end != len(message):
         return None
-    return InferMessage(
-        read_header(message[:offset]), (np.frombuffer(message, np.uint8, end - start, start),), _NO_NUMBERS
-    )
+    raw = np.frombuffer(message, np.uint8, end - start, start)
+    return InferMessage(read_header(message[:offset]), (raw,), _NO_NUMBERS)
 
 
 def _read_parsed(
@@ -150,8 +149,8 @@ def _find_field(message: bytes, wanted_tag: int, offset: int, end: int) -> tuple
 
 def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
     """Return a header followed by a raw entry of numbers."""
-    content = wire.float_bytes(numbers)
-    return b"".join((header, bytes((raw_tag,)), wire.varint(content.nbytes), content.data))
+    content = numbers.astype(wire.LITTLE_ENDIAN_FLOAT, copy=False)
+    return b"".join((header, bytes((raw_tag,)), wire.varint(content.nbytes), content.data.cast("B")))
 
 
 def _fp32(contents: InferTensorContents) -> Float32Array:
