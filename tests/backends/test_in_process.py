@@ -107,7 +107,7 @@ def test_facts_contain_threads_and_spinning(mlp: Mlp, onnx: bytes) -> None:
 
 @pytest.mark.parametrize("spinning", [False, True])
 def test_onnxruntime_session_has_the_requested_threads_and_spinning(onnx: bytes, spinning: bool) -> None:
-    """The record states threads and spinning, so the session must really have them."""
+    """The record contains the requested threads and spinning, so the session must really use them."""
     options = create_session(onnx, "onnxruntime-cpu", Settings(threads=3, spinning=spinning)).get_session_options()
     assert (3, 1) == (options.intra_op_num_threads, options.inter_op_num_threads)
     entries = [options.get_session_config_entry(f"session.{op}_op.allow_spinning") for op in ("intra", "inter")]
@@ -115,7 +115,7 @@ def test_onnxruntime_session_has_the_requested_threads_and_spinning(onnx: bytes,
 
 
 def test_null_backend_returns_legal_outputs(mlp: Mlp) -> None:
-    """A client checks that probabilities sum to one, also those of the null service."""
+    """Clients check that probabilities sum to one, even those of a service with the null backend."""
     outputs = open_in_process("null", mlp).predict(_batch(3))
     assert np.allclose(outputs, 0.25 if mlp.kind is Kind.POLICY else 0.5)
 

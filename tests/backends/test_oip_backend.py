@@ -62,7 +62,7 @@ def test_error_for_a_missing_model_names_the_loaded_ones() -> None:
     ],
 )
 def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) -> None:
-    """The protocol's own metadata would reveal only the last of these differences."""
+    """The protocol's own metadata shows only sizes of inputs and outputs, not hidden sizes or weights."""
     with (
         served({"m": WatchedBackend(other)}) as server,
         pytest.raises(OtherModelError, match=message_part),

@@ -1,5 +1,5 @@
 """
-An Open Inference backend identifies runoff's own service and notices when another one takes its place.
+An Open Inference backend identifies runoff's own service and notices when another service takes its place.
 
 The service sends its ModelInfo as metadata of its ModelMetadata response. If a proxy drops metadata, the backend calls
 GetModelInfo of the original protocol instead.
@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return the methods of a server that sends, with each ModelMetadata response, the next of these ModelInfos."""
+    """Return the methods of a server whose ModelMetadata responses send these ModelInfos in order; None sends none."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)
@@ -105,7 +105,7 @@ def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: 
 
 
 def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
-    """Readers of a record must know that an equal server in its place would not have been noticed."""
+    """runoff cannot notice that an equal server replaced a foreign server, so the record must show the risk."""
     with (
         foreign_service(with_infos(None), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
@@ -122,7 +122,7 @@ def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
     ],
 )
 def test_server_identified_only_once_was_replaced(before: bytes | None, after: bytes | None, message: str) -> None:
-    """A foreign server took the place of a runoff service, or the reverse."""
+    """Only runoff's service sends a ModelInfo, so a new or a missing ModelInfo shows that the server was replaced."""
     with (
         foreign_service(with_infos(before, after), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,

@@ -93,7 +93,7 @@ def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
 
 
 def test_model_without_a_batch_dimension_accepts_one_sample(address: str) -> None:
-    """The server's metadata shows that it accepts one sample, so the client can refuse a larger batch itself."""
+    """The server's metadata shows that the model accepts one sample, so the client itself can refuse a larger batch."""
     with open_oip("remote-oip", address, MLP, "one_sample") as backend, pytest.raises(ShapeError, match="takes 1"):
         backend.predict(batch_of(2))
 

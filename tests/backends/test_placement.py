@@ -17,7 +17,7 @@ from tests.support.models import random_mlp
 @pytest.mark.skipif(has_nvidia_gpu(), reason="has a GPU")
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
-    """If it ran on the CPU instead, its timings would be compared under a wrong label."""
+    """If the service ran on the CPU instead, its timings would be compared under a wrong label."""
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"needs {engine}")
     options = ["--engine", engine, "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]

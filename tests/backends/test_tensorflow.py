@@ -100,7 +100,7 @@ def test_outputs_match_the_reference_and_stay_unchanged(found: dict[str, Any], k
 
 
 def test_facts_contain_device_and_threads_in_use(found: dict[str, Any]) -> None:
-    """A record states them beside every timing."""
+    """A record states device and threads beside every timing."""
     assert ["cpu", processor_name()] == found["device"]
     assert ("tensorflow", 2, 1) == tuple(found["facts"][key] for key in ("framework", "threads", "inter_op_threads"))
 
@@ -115,7 +115,7 @@ def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any]) -> None:
-    """If it ran on the CPU instead, its timings would be compared under a wrong label."""
+    """If the service ran on the CPU instead, its timings would be compared under a wrong label."""
     exit_code, output, errors = found["gpu service"]
     assert (1, "") == (exit_code, output)
     assert "an NVIDIA GPU" in errors
@@ -131,7 +131,7 @@ def test_model_on_another_device_is_refused(found: dict[str, Any]) -> None:
 
 
 def test_other_number_of_threads_in_one_process_is_an_error(found: dict[str, Any]) -> None:
-    """TensorFlow keeps its first number of threads, so a record with the second would be wrong."""
+    """TensorFlow keeps its first number of threads, so a record of another number would be wrong."""
     assert "BackendError: tensorflow-cpu: TensorFlow already runs with 2 threads" in found["other threads"]
 
 

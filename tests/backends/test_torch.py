@@ -25,7 +25,7 @@ def test_outputs_match_the_reference(kind: Kind, batch_size: int) -> None:
 
 
 def test_facts_contain_device_and_threads_in_use() -> None:
-    """A record states them beside every timing."""
+    """A record states device and threads beside every timing."""
     with open_in_process("torch-cpu", random_mlp(), settings=Settings(threads=2)) as backend:
         assert ("cpu", processor_name()) == (backend.device.type, backend.device.name)
         assert {
@@ -69,7 +69,7 @@ def test_absent_gpu_is_an_error_with_the_cure() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_outputs_on_a_gpu_match_the_reference() -> None:
-    """TensorFloat-32 arithmetic would exceed the tolerance."""
+    """PyTorch can compute in TensorFloat-32 on a GPU, with errors above the tolerance."""
     mlp = random_mlp(Kind.POLICY, 81, 256, 9)
     batch = np.random.default_rng(0).random((64, 81), dtype=np.float32)
     with open_in_process("torch-cuda", mlp) as backend:

@@ -62,7 +62,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_loading_service_is_not_reported_as_missing() -> None:
-    """A user who reads that no server is running looks for a wrong address, but only has to wait."""
+    """After an error about a missing server, users check the address, although they only have to wait."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:

@@ -10,7 +10,7 @@ from runoff.rpc.neural.neural_pb2 import BatchPredictRequest
 from runoff.rpc.oip import codec
 from tests.support.oip import infer_request
 
-# Larger than MAX_PARSED_BYTES in any layout.
+# In any layout, the message of this batch is larger than MAX_PARSED_BYTES.
 LARGE_BATCH = np.random.default_rng(0).random((8_000, 81), dtype=np.float32)
 
 

@@ -105,7 +105,7 @@ class OipBackend(Backend):
         }
 
     def describe_other_model(self, mlp: Mlp) -> str:
-        """Return how the server's description differs from a model; empty if nothing in it differs."""
+        """Describe how the server's metadata differs from `mlp`; return an empty text if it does not."""
         if self.info:
             return identity.describe_other_model(self._client.address, mlp, self.info)
         if (self.input_size, self.output_size) == (mlp.input_size, mlp.output_size):

@@ -56,7 +56,7 @@ def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo
 
 
 def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_size: int) -> None:
-    """Raise ShapeError if a batch is larger than the limit in a service's description; None has no limit."""
+    """Raise ShapeError if a batch exceeds the limit of a service; a foreign service without `info` announces none."""
     if info and 0 < info.max_batch_size < batch_size:
         raise ShapeError(
             f"{name}: the batch has {batch_size} samples, the service at {address} takes at most"
@@ -65,7 +65,7 @@ def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_siz
 
 
 def describe_other_model(address: str, mlp: Mlp, info: ModelInfo) -> str:
-    """Return how a service's model differs in its sizes or its digest; empty if it does not, or reports no digest."""
+    """Describe how a service's model differs from `mlp` in sizes or weights; return an empty text if it does not."""
     if info.sizes != mlp.sizes:
         found = "→".join(map(str, info.sizes))
         return (

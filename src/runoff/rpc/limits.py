@@ -19,7 +19,7 @@ def check_parsed_size(size: int) -> None:
     """
     Raise UnusualLayoutError if protobuf would parse more than MAX_PARSED_BYTES of a message.
 
-    The size, in bytes, leaves out a tensor's packed numbers, which protobuf copies as a whole.
+    The argument is the size in bytes without a tensor's packed numbers, which protobuf copies as a whole.
     """
     if size > MAX_PARSED_BYTES:
         raise UnusualLayoutError(

@@ -35,9 +35,9 @@ class ServiceClient:
         channel: grpc.Channel | None = None,
     ) -> None:
         """
-        Share an open channel to the address if one is given, or prepare a new one, which the first call connects.
+        Prepare a channel, or share an open channel to the same address; the first call connects.
 
-        The service name is the full one in gRPC. A service that speaks TLS needs credentials.
+        The service's name includes its protobuf package. Credentials are needed for a service that speaks TLS.
 
         Raises:
             UsageError: If the address is malformed.
@@ -83,7 +83,7 @@ class ServiceClient:
         return response, times if isinstance(times, str) else ""
 
     def _read(self, read: Callable[[*_Arguments], _Content], *arguments: *_Arguments) -> _Content:
-        """Call a function that reads a response, and put the address in front of the text of its ServiceErrors."""
+        """Call a function that reads a response; its ServiceErrors then begin with the address."""
         try:
             return read(*arguments)
         except ServiceError as error:

@@ -85,9 +85,9 @@ def read_server_tls(certificate: str | None, key: str | None, client_ca: str | N
 
 def read_client_tls(ca: str | None, certificate: str | None, key: str | None) -> ClientTls | None:
     """
-    Read the TLS files for the user's own service, from the perf suite's options `--grpc-tls-ca`, `-cert` and `-key`.
+    Read the TLS files that the perf suite gets in the options `--grpc-tls-ca`, `--grpc-tls-cert` and `--grpc-tls-key`.
 
-    Results and errors are those of `read_server_tls`.
+    They are for calls of the user's own service. Results and errors are those of `read_server_tls`.
     """
     pair = _read_pair("--grpc-tls", certificate, key)
     if ca is None:

@@ -151,11 +151,11 @@ def test_truncated_response_is_an_error(cut: int) -> None:
 
 
 def _mutated(message: bytes, seed: int) -> bytes:
-    """Return a message with, each at random, a byte changed, a byte inserted and the end cut off."""
+    """Return a message in which, at random, a byte is changed, a byte is inserted, or the end is cut off."""
     random = np.random.default_rng(seed)
     mutated = bytearray(message)
     if random.random() < 0.7:
-        # Tags and lengths are near the ends.
+        # The bytes near both ends are tags and lengths, which decoders have to check.
         place = int(random.integers(0, 4)) * int(random.choice([1, -1]))
         mutated[place] = int(random.integers(0, 256))
     if random.random() < 0.2:

@@ -35,7 +35,7 @@ ORDERS = {
 }
 CONTRACTS = {
     "same": CONTRACT,
-    # Without the fields that runoff added, as users of the original service have it.
+    # Users of the original service have a file without the fields that runoff added.
     "original": "".join(line for line in CONTRACT.splitlines(keepends=True) if " = 16;" not in line),
     "other": 'syntax = "proto3"; package neural; message PredictRequest'
     " { string model_type = 1; repeated double features = 2; }",

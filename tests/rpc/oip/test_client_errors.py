@@ -67,7 +67,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 def test_model_that_failed_to_load_is_not_reported_as_missing_server(
     call: Callable[[OipBackend, Float32Array], object],
 ) -> None:
-    """Triton's status for a model that it could not load, UNAVAILABLE, is gRPC's status for a missing server."""
+    """Triton returns UNAVAILABLE for a model that it could not load, and gRPC does so for a missing server."""
 
     def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'net' is not found")

@@ -59,9 +59,9 @@ class NeuralClient(ServiceClient):
         self, batch: Float32Array, kind: Kind, model_name: str, output_size: int, calls: int
     ) -> CallParts | None:
         """
-        Measure the parts of `predict`; see `profile_calls`.
+        Make a number of calls and measure their parts; see `profile_calls`.
 
-        The other arguments and the errors are those of `predict`.
+        The arguments before `calls` and the errors are those of `predict`.
         """
         method = self._predict if len(batch) == 1 else self._batch_predict
         return profile_calls(

@@ -90,7 +90,7 @@ def decode_batch_predict(message: bytes) -> Request:
 
 
 def _take_samples(request: BatchPredictRequest) -> Request:
-    """Return what a parsed request holds."""
+    """Convert a request that protobuf parsed."""
     count = len(request.inputs)
     # Python takes half a minute to look at the million empty samples that fit into 2 MiB.
     if count > MAX_BATCH_SIZE:

@@ -11,8 +11,8 @@ from runoff.rpc import wire
 from runoff.rpc.descriptors import parse_response
 from runoff.rpc.neural.neural_pb2 import BatchPredictResponse, PredictResponse
 
-# The bytes of the best move, which proto3 does not send if it is 0: a tag, then a varint of at most 5 bytes, all of
-# which except the last have the continuation bit.
+# The best move: a tag and a varint, whose bytes except the last have the continuation bit 0x80. proto3 does not send a
+# best move of 0.
 _BEST_MOVE = re.compile(rb"(\x18[\x80-\xff]{0,4}[\x00-\x7f])?")
 
 
@@ -76,7 +76,7 @@ def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
 
 
 def _read_plain_body(message: bytes, kind: Kind) -> Float32Array | None:
-    """Read one PredictResponse of the usual layout, or return None; takes 20 µs less than `_read_equal_bodies`."""
+    """Read one PredictResponse, 20 µs faster than `_read_equal_bodies`; return None for an unusual layout."""
     if kind is Kind.VALUE:
         plain, start, end = len(message) == 5 and message[0] == wire.FIELD_2_FLOAT, 1, 5
     else:
@@ -96,7 +96,7 @@ def _read_equal_bodies(bodies: wire.BytesArray, kind: Kind) -> Float32Array | No
     start, end = wire.split_field_1(first)
     if end == start or (end - start) % 4 or not _BEST_MOVE.fullmatch(first, end):
         return None
-    # Headers and tags must be the same in all rows, but of the best moves' varints only the continuation bits.
+    # All rows must have the same header and tag. Their best moves differ, but not in the varints' continuation bits.
     same = map(wire.is_constant, (bodies[:, :start], bodies[:, end : end + 1], bodies[:, end + 1 :] & np.uint8(0x80)))
     return wire.floats(bodies[:, start:end]) if all(same) else None
 

@@ -93,9 +93,9 @@ class OipClient(ServiceClient):
 
     def profile(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None, calls: int) -> CallParts | None:
         """
-        Measure the parts of `predict`; see `profile_calls`.
+        Make a number of calls and measure their parts; see `profile_calls`.
 
-        The other arguments and the errors are those of `predict`.
+        The arguments before `calls` and the errors are those of `predict`.
         """
         return profile_calls(
             lambda: self._encode(batch, tensors),

@@ -86,7 +86,7 @@ def decode_request(message: bytes) -> InferMessage:
 
 
 def decode_response(message: bytes) -> InferMessage:
-    """Read a serialized ModelInferResponse; DecodeError of google.protobuf.message if the bytes are none."""
+    """Read a serialized ModelInferResponse; protobuf's DecodeError if the bytes are no such message."""
     found = _read_raw(headers.read_response_header, message, _RAW_OUTPUT)
     if found is not None:
         return found
