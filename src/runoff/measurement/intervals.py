@@ -19,14 +19,7 @@ _SEED = 20_250_101
 
 @dataclass(frozen=True)
 class Interval:
-    """
-    An estimate with its 95 % confidence interval; all three numbers have the same unit.
-
-    Attributes:
-        estimate: The estimated quantity.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
+    """An estimate with the two ends of its 95 % confidence interval; all three numbers have the same unit."""
 
     estimate: float
     low: float
@@ -35,13 +28,9 @@ class Interval:
 
 def median_interval(rounds: Float64Array) -> Interval:
     """
-    Estimate the median duration of a round.
+    Return the median duration of a round with its confidence interval.
 
-    Args:
-        rounds: Durations in the order in which they were measured, shape (rounds,).
-
-    Returns:
-        The median with its confidence interval, in the unit of `rounds`.
+    `rounds` contains the durations in the order in which they were measured, shape (rounds,).
     """
     low, high = np.quantile(_resampled_medians(rounds, 0), (0.025, 0.975))
     return Interval(float(np.median(rounds)), float(low), float(high))
@@ -49,14 +38,10 @@ def median_interval(rounds: Float64Array) -> Interval:
 
 def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interval:
     """
-    Estimate the ratio of the median durations of two cases, whose rounds are resampled independently.
+    Return median(numerator) / median(denominator) for the rounds of two cases, with its confidence interval.
 
-    Args:
-        numerator: Durations in the order in which they were measured, shape (rounds,).
-        denominator: Durations of the other case; the number of rounds may differ.
-
-    Returns:
-        median(numerator) / median(denominator) with its confidence interval.
+    Both arguments contain durations in the order in which they were measured, shape (rounds,). The numbers of rounds
+    may differ, because the rounds of each case are resampled independently.
     """
     ratios = _resampled_medians(numerator, 1) / _resampled_medians(denominator, 2)
     low, high = np.quantile(ratios, (0.025, 0.975))

@@ -26,15 +26,7 @@ class MachineConditions:
 
 
 def observe_machine(measure: Callable[[], None]) -> MachineConditions:
-    """
-    Run a measurement and record the state of the machine before and after it.
-
-    Args:
-        measure: Function that measures all rounds of one case.
-
-    Returns:
-        The machine's state before, during and after `measure`.
-    """
+    """Call `measure`, which measures all rounds of one case, and return the machine's state before and after."""
     load, steal_s, yardstick_s = load_average(), cpu_steal_s(), measure_yardstick()
     measure()
     return MachineConditions(yardstick_s, measure_yardstick(), load, cpu_steal_s() - steal_s)

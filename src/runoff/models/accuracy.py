@@ -38,16 +38,13 @@ class Accuracy:
 
 def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> Accuracy:
     """
-    Check that a backend's outputs agree with the float64 reference.
+    Check that a backend's outputs agree with the float64 reference, and return their errors.
 
     Args:
         source: Name of the backend or case, for the error message.
         mlp: The model.
         batch: Inputs, shape (batch_size, input_size).
         outputs: The backend's outputs for `batch`, shape (batch_size, output_size).
-
-    Returns:
-        The errors of the worst element.
 
     Raises:
         ParityError: If an error is larger than float32 rounding explains; the message names the worst element.
@@ -58,16 +55,13 @@ def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> 
 
 def compare(source: str, outputs: Float32Array, reference: Float64Array, tolerance: Float64Array) -> Accuracy:
     """
-    Check that outputs agree with a reference within a tolerance for each element.
+    Check that outputs agree with a reference within a tolerance for each element, and return their errors.
 
     Args:
         source: Origin of the outputs, for the error message.
         outputs: The outputs, shape (batch_size, output_size).
         reference: Their correct values, same shape.
         tolerance: Allowed absolute error of each element, same shape.
-
-    Returns:
-        The errors of the worst element.
 
     Raises:
         ParityError: If an error is larger than its tolerance; the error of NaN or infinity is infinite.

@@ -31,13 +31,7 @@ _KNOWN_KEYS = (*_COMMON_KEYS, "outputSize", "biasesOutput", "biasOutput")
 
 def read(path: Path) -> Mlp:
     """
-    Read a network from a Go trainer's JSON file.
-
-    Args:
-        path: The file, usually named `*.model`.
-
-    Returns:
-        The network, with exactly the float64 numbers of the file.
+    Read a network from a Go trainer's JSON file; its weights are exactly the float64 numbers of the file.
 
     Raises:
         ModelError: If the file cannot be read or does not contain a valid network; the message names the field, what
@@ -48,14 +42,7 @@ def read(path: Path) -> Mlp:
 
 def parse(content: bytes, where: str) -> Mlp:
     """
-    Parse a network from the content of a Go trainer's JSON file.
-
-    Args:
-        content: The file's bytes.
-        where: Name of the file, for error messages.
-
-    Returns:
-        The network, with exactly the float64 numbers of the file.
+    Parse a network from the content of a Go trainer's JSON file; `where` is the file's name for error messages.
 
     Raises:
         ModelError: If the content is not a valid network.

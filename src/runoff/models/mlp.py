@@ -40,6 +40,9 @@ class Mlp:
     """
     A trained two-layer network with its head.
 
+    Its methods take a batch of inputs, shape (batch_size, input_size), compute in float64 and return an array of shape
+    (batch_size, output_size). They raise ShapeError for a batch of another shape.
+
     Attributes:
         kind: Policy (softmax head) or value (sigmoid head).
         weights_hidden: W1, shape (hidden_size, input_size), float64; rows are hidden units.
@@ -115,49 +118,21 @@ class Mlp:
         return sha.hexdigest()
 
     def logits(self, batch: npt.ArrayLike) -> Float64Array:
-        """
-        Compute the inputs of the network's head, in float64.
-
-        Args:
-            batch: Inputs, shape (batch_size, input_size).
-
-        Returns:
-            Logits, shape (batch_size, output_size), float64.
-
-        Raises:
-            ShapeError: If `batch` has another shape.
-        """
+        """Compute the logits, which are the inputs of the network's head."""
         inputs = self._checked_inputs(batch)
         hidden = np.maximum(inputs @ self.weights_hidden.T + self.biases_hidden, 0.0)
         return np.asarray(hidden @ self.weights_output.T + self.biases_output, dtype=np.float64)
 
     def forward(self, batch: npt.ArrayLike) -> Float64Array:
-        """
-        Run one forward pass in float64, including the head: the reference for every backend.
-
-        Args:
-            batch: Inputs, shape (batch_size, input_size).
-
-        Returns:
-            Outputs, shape (batch_size, output_size), float64; probabilities for a policy.
-
-        Raises:
-            ShapeError: If `batch` has another shape.
-        """
+        """Run one forward pass, including the head: the reference for the outputs of every backend."""
         return apply_head(self.kind, self.logits(batch))
 
     def logit_tolerance(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Return an upper bound on the error of each logit in a float32 forward pass.
+        Return an upper bound on the absolute error of each logit in a float32 forward pass.
 
         The error of a float32 sum is a few eps times the sum of its terms' magnitudes (Higham, Accuracy and Stability
         of Numerical Algorithms, ch. 3), here |W2|·(|W1|·|x| + |b1|) + |b2|.
-
-        Args:
-            batch: Inputs, shape (batch_size, input_size).
-
-        Returns:
-            Largest absolute error per logit, shape (batch_size, output_size), float64.
         """
         hidden = np.abs(self._checked_inputs(batch)) @ np.abs(self.weights_hidden.T) + np.abs(self.biases_hidden)
         condition = hidden @ np.abs(self.weights_output.T) + np.abs(self.biases_output)
@@ -165,18 +140,11 @@ class Mlp:
 
     def output_tolerance(self, batch: npt.ArrayLike) -> Float64Array:
         """
-        Return an upper bound on the error of each output in a float32 forward pass.
+        Return an upper bound on the absolute error of each output in a float32 forward pass.
 
         Each logit may be wrong by its own tolerance. A probability changes most if its own logit moves up and all
         others move down, or the other way round. So where one logit is far above the rest, the bound is tiny, however
-        large the logits are.
-
-        Args:
-            batch: Inputs, shape (batch_size, input_size).
-
-        Returns:
-            Largest absolute error per output, shape (batch_size, output_size), float64; at most 1 plus the rounding
-            error of the head, 1e-6.
+        large the logits are. The bound never exceeds 1 plus the rounding error of the head, 1e-6.
         """
         logits, tolerance = self.logits(batch), self.logit_tolerance(batch)
         outputs = apply_head(self.kind, logits)
@@ -193,14 +161,9 @@ class Mlp:
 
 def apply_head(kind: Kind, logits: Float64Array) -> Float64Array:
     """
-    Compute a network's outputs from its logits in float64, without overflow.
+    Return a network's outputs: the softmax of each row of logits (policy) or the sigmoid of each logit (value).
 
-    Args:
-        kind: Policy (softmax head) or value (sigmoid head).
-        logits: Shape (batch_size, output_size).
-
-    Returns:
-        The softmax of each row (policy) or the sigmoid of each number (value), same shape.
+    Logits and outputs have shape (batch_size, output_size). Large logits cause no overflow.
     """
     if kind is Kind.POLICY:
         exps = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -16,14 +16,11 @@ _NEGATIVE_ZERO = re.compile(rb"(?<![eE])-0(?![.eE])")
 
 def parse_object(content: bytes, where: str) -> dict[str, object]:
     """
-    Parse the JSON object in a file.
+    Parse the content of a file as a JSON object, in which an integer -0 becomes the float -0.0.
 
     Args:
         content: The file's bytes.
         where: Name of the file, for error messages.
-
-    Returns:
-        The object; an integer -0 is the float -0.0.
 
     Raises:
         ModelError: If the content is not strict JSON in UTF-8, is not an object, repeats a key, or is nested too deep.
