@@ -22,7 +22,7 @@ def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypa
     """pytest-benchmark's own storage ignores the lock and may use the same number at the last moment."""
     store = store_in(tmp_path)
     theirs = write_file(store, "0001_run.json", b"theirs")
-    monkeypatch.setattr(store, "_numbered", lambda: iter(()))
+    monkeypatch.setattr(store, "_numbered", list)
     store.save(plain_run(), "run")
     assert theirs.read_bytes() == b"theirs"
     assert _names(store) == ["0001_run.json", "0002_run.json"]
@@ -124,12 +124,11 @@ store = store_in(Path(sys.argv[1]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 tempfile.tempdir = sys.argv[2]
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-import runoff.records.store as module
-rescue = module._rescue
-def unlimited(content, name):
+mkdtemp = tempfile.mkdtemp
+def mkdtemp_without_limit(prefix):
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return rescue(content, name)
-module._rescue = unlimited
+    return mkdtemp(prefix=prefix)
+tempfile.mkdtemp = mkdtemp_without_limit
 store.save(plain_run(), "second")
 print(store.rescued)
 """

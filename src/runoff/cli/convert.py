@@ -1,12 +1,10 @@
 """`runoff convert`: convert model files to verified ONNX files. If one fails, the others are still converted."""
 
 import argparse
-import contextlib
+import functools
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -33,16 +31,6 @@ examples:
 """
 
 
-@dataclass(frozen=True)
-class _Options:
-    """The command's options after validation."""
-
-    opset: int
-    kind: Kind | None
-    force: bool
-    cache: ConversionCache
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `runoff convert`."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="model files (*.model), folders or globs")
@@ -60,32 +48,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """
-    Convert every model.
-
-    Returns:
-        0 if every model was converted and verified, 1 if any was not.
-
-    Raises:
-        UsageError: If an option has an invalid value.
-        ModelError: If no model is found, or if two models have one name.
-    """
+    """Convert every model. The exit code is 0 if every model was converted and verified, 1 if any was not."""
     if arguments.opset < 1:
         raise UsageError(f"--opset {arguments.opset}: expected a positive number such as {DEFAULT_OPSET}")
     models = model_files.find(arguments.models)
     folder = _prepared_folder(arguments.output)
     kind = Kind(arguments.kind) if arguments.kind else None
-    options = _Options(arguments.opset, kind, arguments.force, ConversionCache())
+    convert = functools.partial(
+        convert_file, opset=arguments.opset, cache=ConversionCache(), kind=kind, fresh=arguments.force
+    )
     failed = 0
+    # PyTorch and its exporter create millions of long-lived objects. Scanning them for garbage repeatedly takes 7 % of
+    # the time of a conversion of 294 models.
+    gc.disable()
     # With disable=None, tqdm shows a progress bar only if stderr is a terminal.
-    with (
-        _garbage_collection_off(),
-        tqdm(models.items(), unit="model", disable=None, leave=False, file=sys.stderr) as bar,
-    ):
+    with tqdm(models.items(), unit="model", disable=None, leave=False, file=sys.stderr) as bar:
         for name, path in bar:
             target = (folder or path.parent) / f"{name}.onnx"
             try:
-                model, action = _convert_one(path, target, options)
+                model = convert(path)
+                action = _write(target, model.onnx, force=arguments.force)
             except RunoffError as error:
                 failed += 1
                 bar.write(f"runoff convert: {error}", file=sys.stderr)
@@ -93,26 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
             bar.write(_result_line(name, model, action, target), file=sys.stdout)
             if model.accuracy and model.accuracy.warning:
                 bar.write(f"runoff convert: warning: {path}: {model.accuracy.warning}", file=sys.stderr)
+    gc.enable()
     summary = f"{len(models) - failed} of {len(models)} models converted and verified"
     sys.stdout.write(f"{summary}, {failed} failed\n" if failed else f"{summary}\n")
     return 1 if failed else 0
-
-
-@contextlib.contextmanager
-def _garbage_collection_off() -> Iterator[None]:
-    """
-    Disable the cyclic garbage collector within the block.
-
-    PyTorch and its exporter create millions of long-lived objects. Scanning them repeatedly takes 7 % of the time of a
-    conversion of 294 models, and a conversion leaves little garbage.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _prepared_folder(name: str | None) -> Path | None:
@@ -129,25 +95,24 @@ def _prepared_folder(name: str | None) -> Path | None:
     return folder
 
 
-def _convert_one(path: Path, target: Path, options: _Options) -> tuple[OnnxModel, str]:
-    """Convert one model and write its file; return the conversion, and `wrote`, `replaced` or `unchanged`."""
-    model = convert_file(path, opset=options.opset, cache=options.cache, kind=options.kind, fresh=options.force)
+def _write(target: Path, content: bytes, *, force: bool) -> str:
+    """Write an ONNX file and return the action; without `force`, never replace a file that runoff did not write."""
     action = "wrote"
     if os.path.lexists(target):
         existing = read_bytes(target, _MAX_OWN_BYTES)
-        if existing == model.onnx and not options.force:
-            return model, "unchanged"
-        if _OWN_MARK not in existing and not options.force:
+        if existing == content and not force:
+            return "unchanged"
+        if _OWN_MARK not in existing and not force:
             raise ModelError(
                 f"{target}: exists and was not written by runoff;"
                 " overwrite it with --force, or name another folder with -o"
             )
         action = "replaced"
     try:
-        write_atomically(target, model.onnx)
+        write_atomically(target, content)
     except OSError as error:
         raise ModelError(f"{target}: cannot be written: {error.strerror}") from None
-    return model, action
+    return action
 
 
 def _result_line(name: str, model: OnnxModel, action: str, target: Path) -> str:

@@ -44,15 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """
-    Print the history.
-
-    Returns:
-        The exit code: 0, or with --gate 10 if a case became slower and 11 if no case has enough runs.
-
-    Raises:
-        UsageError: If the folder does not exist or an option has an invalid value.
-    """
+    """Print the history. The exit code is 0; with --gate, 10 if a case became slower, 11 if no case has enough runs."""
     if arguments.last < 0:
         raise UsageError(f"--last is {arguments.last}, expected a number of runs, or 0 for all")
     folder = RunFolder(arguments.storage)

@@ -43,16 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """
-    Serve until SIGTERM or Ctrl-C.
-
-    Returns:
-        0 after an orderly shutdown.
-
-    Raises:
-        UsageError: If an option has an invalid value.
-        RunoffError: If a model cannot be read, a backend is unavailable or the port is in use.
-    """
+    """Serve until SIGTERM or Ctrl-C; the exit code is 0 after an orderly shutdown."""
     try:
         # Import these packages first, to report missing ones before any work.
         import grpc_health.v1  # noqa: F401

@@ -20,14 +20,10 @@ DIGEST_PROPERTY, KIND_PROPERTY = "runoff.digest", "runoff.kind"
 
 def make_template(exported: bytes) -> onnx.ModelProto:
     """
-    Remove from an exported model everything that depends on the machine that exported it.
+    Parse an exported model and remove everything that depends on the machine that exported it.
 
-    Args:
-        exported: A serialised model.
-
-    Returns:
-        The model without the exporter's metadata (stack traces with paths) and without inferred shapes, which a runtime
-        infers again.
+    That is the exporter's metadata (stack traces with paths). Inferred shapes are removed as well; a runtime infers
+    them again.
 
     Raises:
         ConversionError: If the model lacks one of the four float32 initializers in WEIGHT_NAMES.
@@ -58,14 +54,9 @@ def fits_all_sizes(model: onnx.ModelProto) -> bool:
 
 def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
     """
-    Insert a network's weights, rounded to float32, into a copy of a template.
+    Insert a network's weights, rounded to float32, into a copy of a template; equal arguments give equal models.
 
-    Args:
-        model: A template for networks of the same kind, either for the same sizes or for all sizes.
-        mlp: The network.
-
-    Returns:
-        The network as an ONNX model; equal arguments give equal models.
+    The template must be one for networks of the same kind, either of the same sizes or of all sizes.
     """
     filled = onnx.ModelProto()
     filled.CopyFrom(model)
@@ -92,12 +83,7 @@ def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
 
 
 def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    """
-    Return a copy of a network's graph with the logits as a second output named LOGITS_NAME.
-
-    Raises:
-        ConversionError: If no operator in the graph adds the output layer's biases.
-    """
+    """Return a copy of a network's graph with the logits as a second output named LOGITS_NAME."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     logits = next((node.output[0] for node in copy.graph.node if "output.bias" in node.input), None)

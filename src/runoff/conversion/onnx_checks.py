@@ -28,11 +28,7 @@ _Fail = Callable[[str, str], NoReturn]
 
 def check(content: bytes, where: str) -> OnnxModel:
     """
-    Check that a serialised ONNX model can be benchmarked.
-
-    Args:
-        content: The file's bytes.
-        where: Name of the file, for error messages.
+    Check that a serialised ONNX model can be benchmarked; `where` is the file's name for error messages.
 
     Returns:
         The model, with mlp=None and accuracy=None, because there is no reference for it.

@@ -22,9 +22,6 @@ def read_onnx(path: Path) -> OnnxModel:
     """
     Read a user's ONNX file and check that runoff can run it.
 
-    Args:
-        path: The file.
-
     Returns:
         The model, with mlp=None and accuracy=None, because there is no reference for it.
 

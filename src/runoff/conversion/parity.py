@@ -35,14 +35,7 @@ class _Reference:
 
 def verify(mlp: Mlp, model_bytes: bytes) -> ParityReport:
     """
-    Verify a converted model in ONNX Runtime against the float64 reference.
-
-    Args:
-        mlp: The original network.
-        model_bytes: The converted model, serialised.
-
-    Returns:
-        The errors of the converted model.
+    Verify a converted model, given its serialised bytes, in ONNX Runtime against the float64 reference.
 
     Raises:
         ParityError: If a weight differs, or if the error of a logit or an output is larger than float32 explains.
@@ -74,24 +67,12 @@ def check_weights(mlp: Mlp, model: onnx.ModelProto) -> None:
 
 def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> ParityReport:
     """
-    Compare logits, head and outputs with the reference, without looking at the weights.
+    Compare logits, head and outputs with the reference, without looking at the weights, and return their errors.
 
     Comparing outputs is not enough, because with logits of millions float32 rounding may give any probability. So a
     copy of the model with the logits as a second output is checked as well: its logits against the reference, and its
     head against the copy's own logits. If the logits saturate the head, the head is checked once more with the output
-    layer scaled down.
-
-    Args:
-        mlp: The original network.
-        model_bytes: The converted model, serialised.
-        model: The converted model, parsed.
-
-    Returns:
-        The errors of the converted model.
-
-    Raises:
-        ParityError: If the error of a logit or an output is larger than float32 explains.
-        ShapeError: If the converted model's logits or outputs have the wrong shape.
+    layer scaled down. `model` is the parsed form of `model_bytes`. The errors raised are those of `verify`.
     """
     reference = _reference_of(mlp)
     model_with_logits = graph.with_logits(model)

@@ -26,13 +26,13 @@ DEFAULT_OPSET = 18
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 
-def convert(mlp: Mlp, *, opset: int | None = None, cache: ConversionCache | None = None) -> OnnxModel:
+def convert(mlp: Mlp, *, opset: int = DEFAULT_OPSET, cache: ConversionCache | None = None) -> OnnxModel:
     """
     Convert a network to ONNX through PyTorch's exporter and verify the result.
 
     Args:
         mlp: The network.
-        opset: ONNX operator set; DEFAULT_OPSET by default.
+        opset: ONNX operator set.
         cache: Cache that is searched first and that keeps the result; no cache by default.
 
     Returns:
@@ -43,7 +43,8 @@ def convert(mlp: Mlp, *, opset: int | None = None, cache: ConversionCache | None
         ConversionError: If torch is not installed or the exporter cannot write that opset.
         ParityError: If the converted model does not compute the same outputs as the network.
     """
-    opset = _checked_opset(opset)
+    if opset < 1:
+        raise UsageError(f"opset is {opset}, expected a positive number such as {DEFAULT_OPSET}")
     cached = cache.load(mlp.digest, opset) if cache else None
     if cached is not None:
         return dataclasses.replace(cached, mlp=mlp)
@@ -56,7 +57,7 @@ def convert(mlp: Mlp, *, opset: int | None = None, cache: ConversionCache | None
 def convert_file(
     path: Path,
     *,
-    opset: int | None = None,
+    opset: int = DEFAULT_OPSET,
     cache: ConversionCache | None = None,
     kind: Kind | None = None,
     fresh: bool = False,
@@ -66,20 +67,16 @@ def convert_file(
 
     Args:
         path: The file.
-        opset: ONNX operator set; DEFAULT_OPSET by default.
+        opset: ONNX operator set.
         cache: Cache that is searched first and that keeps the result. If it holds the conversion of an unchanged file,
             the file is not parsed and the result has mlp=None.
         kind: Expected kind of the network; any kind by default.
         fresh: Convert again even if the cache holds the conversion, and replace the cached one.
 
-    Returns:
-        The conversion.
-
     Raises:
         ModelError: If the file does not contain a valid network, or contains one of another kind.
         RunoffError: Any error of `convert`; the message starts with the path.
     """
-    opset = _checked_opset(opset)
     source = read_bytes(path, go_json.MAX_FILE_BYTES)
     cached = cache.load_source(source, opset) if cache and not fresh else None
     if cached is not None:
@@ -96,15 +93,6 @@ def convert_file(
             cache.store(model, opset)
         cache.store_source(source, model.digest, opset)
     return model
-
-
-def _checked_opset(opset: int | None) -> int:
-    """Return the opset or its default; raise UsageError if it is not positive."""
-    if opset is None:
-        return DEFAULT_OPSET
-    if opset < 1:
-        raise UsageError(f"opset is {opset}, expected a positive number such as {DEFAULT_OPSET}")
-    return opset
 
 
 def _check_kind(path: Path, found: Kind | None, expected: Kind | None) -> None:

@@ -1,7 +1,7 @@
 """Read all saved runs in a folder, of one machine or several, in the order of their numbers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from runoff.records.schema import SavedRun
 _NUMBERED = re.compile(r"^(\d{4,})_.*\.json$")
 
 
-def run_number(file_name: str) -> int | None:
-    """Return the number in the file name of a saved run, 12 for `0012_name.json`; None for any other file."""
-    match = _NUMBERED.match(file_name)
-    return int(match[1]) if match else None
+def numbered_runs(paths: Iterable[Path]) -> list[tuple[int, Path]]:
+    """Return the paths named like saved runs (`0012_name.json`) with their numbers, in the order of the numbers."""
+    matches = ((_NUMBERED.match(path.name), path) for path in paths)
+    return sorted((int(match[1]), path) for match, path in matches if match)
 
 
 @dataclass
@@ -48,9 +48,8 @@ class RunFolder:
         """Return the numbered files, grouped by machine, in the order of their numbers."""
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: no such folder; name the folder of saved runs with --storage")
-        found = ((run_number(path.name), path) for path in self.path.glob("**/*.json"))
-        numbered = [(path.parent, number, path) for number, path in found if number is not None]
-        return [path for _, _, path in sorted(numbered)]
+        paths = [path for _, path in numbered_runs(self.path.glob("**/*.json"))]
+        return sorted(paths, key=lambda path: path.parent)
 
     def find(self, name: str) -> Path:
         """

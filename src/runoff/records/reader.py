@@ -17,13 +17,7 @@ _DECODER = msgspec.json.Decoder(SavedRun)
 
 def read_run(path: Path) -> SavedRun:
     """
-    Read a saved run.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The run. All numbers are finite and within their valid ranges.
+    Read a saved run and check that all numbers are finite and within their valid ranges.
 
     Raises:
         RecordError: If the file is a link, cannot be read, is not a saved run, or contains a record that is malformed

@@ -7,15 +7,7 @@ from runoff.records.schema import RunRecord
 
 
 def describe_run(incomplete_because: str) -> RunRecord:
-    """
-    Describe the current run.
-
-    Args:
-        incomplete_because: Reason why not every case was measured; empty if all were.
-
-    Returns:
-        The record, with facts about this machine.
-    """
+    """Return the current run's record; `incomplete_because` gives the reason if not every case was measured."""
     return RunRecord(
         complete=not incomplete_because,
         incomplete_because=incomplete_because,

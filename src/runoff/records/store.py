@@ -6,6 +6,7 @@ time may choose one number, and if the newest run is broken it silently reads an
 uses the same folder, names and format.
 """
 
+import itertools
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from pytest_benchmark.utils import safe_dumps
 from runoff.errors import RecordError
 from runoff.files.atomic_file import write_atomically
 from runoff.files.file_lock import hold_lock
-from runoff.records.folder import run_number
+from runoff.records.folder import numbered_runs
 from runoff.records.reader import read_run
 from runoff.records.schema import SavedRun
 
@@ -53,7 +54,7 @@ class AtomicStore(FileStorage):
     @property
     def folder(self) -> Path:
         """Folder of the runs of this machine."""
-        return Path(self.path, self.default_machine_id) if self.default_machine_id else Path(self.path)
+        return Path(self.path, self.default_machine_id or "")
 
     def check_writable(self) -> None:
         """
@@ -74,27 +75,25 @@ class AtomicStore(FileStorage):
 
     def save(self, output_json: dict[str, Any], save: str) -> None:
         """
-        Save a run atomically; if that fails, save it in a temporary folder and log an error.
+        Save a run, given in pytest-benchmark's format; if that fails, log an error and save it in a temporary folder.
 
-        Args:
-            output_json: The run in pytest-benchmark's format.
-            save: Name of the run, which becomes part of the file name.
+        `save` is the name of the run, which becomes part of the file name.
         """
         content = _to_json(output_json)
         name = re.sub(r"[^\w.+-]", "_", save)
         try:
             self.saved = self._write(content, name)
         except OSError as error:
-            self.rescued = _rescue(content, name)
+            self.rescued = Path(tempfile.mkdtemp(prefix="runoff-rescued-"), f"{name}.json")
+            self.rescued.write_bytes(content)
             self.logger.error(f"{self.folder}: the run could not be saved ({error.strerror}); it is in {self.rescued}")
 
     def _write(self, content: bytes, name: str) -> Path:
         """Write a run to a file with the next free number and return its path."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.folder / ".lock"):
-            number = max((number for number, _ in self._numbered()), default=0)
-            while True:
-                number += 1
+            newest = max((number for number, _ in self._numbered()), default=0)
+            for number in itertools.count(newest + 1):
                 target = self.folder / f"{number:04}_{name}.json"
                 # pytest-benchmark's own storage does not use the lock, so the name may be taken in spite of it.
                 with suppress(FileExistsError):
@@ -103,14 +102,9 @@ class AtomicStore(FileStorage):
         _sync_folder(self.folder)
         return target
 
-    def _numbered(self) -> Iterator[tuple[int, Path]]:
-        """Yield the number and path of each saved run of this machine, in arbitrary order."""
-        if not self.folder.is_dir():
-            return
-        for entry in os.scandir(self.folder):
-            number = run_number(entry.name)
-            if number is not None:
-                yield number, Path(entry.path)
+    def _numbered(self) -> list[tuple[int, Path]]:
+        """Return the number and path of each saved run of this machine, in the order of the numbers."""
+        return numbered_runs(self.folder.glob("*.json"))
 
     def runs_newest_first(self) -> Iterator[tuple[Path, SavedRun]]:
         """
@@ -118,18 +112,13 @@ class AtomicStore(FileStorage):
 
         Unreadable files are added to `skipped`. No file is ever deleted or overwritten.
         """
-        for _, path in sorted(self._numbered(), reverse=True):
+        for _, path in reversed(self._numbered()):
             run = self._read(path)
             if run is not None:
                 yield path, run
 
     def load(self, *globs_or_files: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """
-        Yield the saved runs that pytest-benchmark asks for; without arguments, the newest readable run.
-
-        Args:
-            globs_or_files: Paths, or globs in pytest-benchmark's syntax.
-        """
+        """Yield the saved runs that match paths or globs of pytest-benchmark; by default the newest readable run."""
         if globs_or_files:
             paths = self.query(*globs_or_files)  # type: ignore[no-untyped-call]  # see the class
         else:
@@ -156,13 +145,6 @@ def _to_json(output_json: dict[str, Any]) -> bytes:
     # safe_dumps supports all types that pytest-benchmark puts into a run; msgspec writes strict JSON.
     plain = json.loads(safe_dumps(output_json))
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
-
-
-def _rescue(content: bytes, name: str) -> Path:
-    """Write a run that could not be saved in its own folder into a new temporary folder; return its path."""
-    path = Path(tempfile.mkdtemp(prefix="runoff-rescued-")) / f"{name}.json"
-    path.write_bytes(content)
-    return path
 
 
 def _sync_folder(folder: Path) -> None:
