@@ -29,10 +29,6 @@ class ConversionCache:
         self._versions = toolchain.versions() if versions is None else versions
         self._store = ChecksummedStore(self.folder)
 
-    def path_of(self, digest: str, opset: int) -> Path:
-        """Return the path of a network's entry, which need not exist."""
-        return self._store.path_of(self._key("network", digest, opset))
-
     def load(self, digest: str, opset: int) -> OnnxModel | None:
         """Return the conversion of the network with a digest, with mlp=None, or None if it is not cached."""
         entry = self._store.load(self._key("network", digest, opset))

@@ -12,15 +12,9 @@ from runoff.models.mlp import Kind
 
 def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
     """
-    Export a network with arbitrary weights through `torch.onnx.export(dynamo=True)`.
+    Export a network with arbitrary weights through `torch.onnx.export(dynamo=True)` and serialise it.
 
-    Args:
-        kind: Policy (softmax head) or value (sigmoid head).
-        sizes: (input_size, hidden_size, output_size).
-        opset: ONNX operator set to write.
-
-    Returns:
-        A serialised model with a dynamic batch dimension and no external data.
+    The model has a dynamic batch dimension and no external data; `sizes` are (input_size, hidden_size, output_size).
 
     Raises:
         ConversionError: If torch or onnxscript is not installed, or if the exporter fails or writes another opset.

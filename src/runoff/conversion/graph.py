@@ -74,12 +74,8 @@ def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
 
 def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
     """Return the float32 weights in a graph, keyed by the attribute names of Mlp."""
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    return {
-        attribute: onnx.numpy_helper.to_array(tensors[name])
-        for name, attribute in WEIGHT_NAMES.items()
-        if name in tensors
-    }
+    weights = (tensor for tensor in model.graph.initializer if tensor.name in WEIGHT_NAMES)
+    return {WEIGHT_NAMES[tensor.name]: onnx.numpy_helper.to_array(tensor) for tensor in weights}
 
 
 def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:

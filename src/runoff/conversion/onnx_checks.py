@@ -143,23 +143,22 @@ def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | N
 
 def _run_on_zeros(content: bytes, input_name: str, input_size: int, fixed: int | None, fail: _Fail) -> int:
     """Run the model on zeros in ONNX Runtime, check its outputs and return its output size."""
-    output_sizes: set[int] = set()
+    batches = [np.zeros((size, input_size), np.float32) for size in ((1, 3) if fixed is None else (fixed,))]
     try:
         session = open_single_thread_session(content)
-        for batch_size in (1, 3) if fixed is None else (fixed,):
-            (outputs,) = session.run(None, {input_name: np.zeros((batch_size, input_size), np.float32)})
-            shape: tuple[int, ...] = getattr(outputs, "shape", ())
-            is_matrix = len(shape) == 2 and outputs.dtype == np.float32
-            if not is_matrix or shape[0] != batch_size or not shape[1]:
-                found = f"{getattr(outputs, 'dtype', type(outputs).__name__)} of shape {shape}"
-                fail(f"returns {found} for a batch of {batch_size}", f"float32 of shape ({batch_size}, outputs)")
-            if not np.isfinite(outputs).all():
-                fail(f"returns NaN or infinity for a batch of {batch_size} zeros", "finite outputs")
-            output_sizes.add(shape[1])
-    except ModelError:
-        raise
+        results = [session.run(None, {input_name: batch})[0] for batch in batches]
     except Exception as error:  # noqa: BLE001, RUF100 - ONNX Runtime's exception types are not public
         fail(f"cannot be run by ONNX Runtime ({_first_line(error)})", "a model that it supports")
+    output_sizes: set[int] = set()
+    for batch, outputs in zip(batches, results, strict=True):
+        shape: tuple[int, ...] = getattr(outputs, "shape", ())
+        is_matrix = len(shape) == 2 and outputs.dtype == np.float32
+        if not is_matrix or shape[0] != len(batch) or not shape[1]:
+            found = f"{getattr(outputs, 'dtype', type(outputs).__name__)} of shape {shape}"
+            fail(f"returns {found} for a batch of {len(batch)}", f"float32 of shape ({len(batch)}, outputs)")
+        if not np.isfinite(outputs).all():
+            fail(f"returns NaN or infinity for a batch of {len(batch)} zeros", "finite outputs")
+        output_sizes.add(shape[1])
     if len(output_sizes) != 1:
         fail("has an output size that depends on the batch size", "a fixed output size")
     return output_sizes.pop()

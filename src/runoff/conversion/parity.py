@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -20,17 +20,6 @@ from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Fl
 SATURATING_LOGIT = 8.0
 # Products below the smallest normal float32 number (2^-126) lose bits, an error that bounds in eps do not include.
 _UNDERFLOW = 2.0**-126
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """The float64 results for all samples, and how far float32 results may differ; each array has a row per sample."""
-
-    samples: Float32Array
-    logits: Float64Array
-    logit_tolerance: Float64Array
-    outputs: Float64Array
-    output_tolerance: Float64Array
 
 
 def verify(mlp: Mlp, model_bytes: bytes) -> ParityReport:
@@ -72,24 +61,24 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
     Comparing outputs is not enough, because with logits of millions float32 rounding may give any probability. So a
     copy of the model with the logits as a second output is checked as well: its logits against the reference, and its
     head against the copy's own logits. If the logits saturate the head, the head is checked once more with the output
-    layer scaled down. `model` is the parsed form of `model_bytes`. The errors raised are those of `verify`.
+    layer scaled down. `model` is the parsed form of `model_bytes`. Raises ParityError and ShapeError as `verify` does.
     """
-    reference = _reference_of(mlp)
+    samples = probe_samples(mlp.input_size)
+    logits = mlp.logits(samples)
     model_with_logits = graph.with_logits(model)
-    logits = _check_logits_and_head(mlp, reference, model_with_logits)
-    largest_logit = float(np.abs(reference.logits).max())
+    logits_accuracy = _check_logits_and_head(mlp, samples, logits, model_with_logits)
+    largest_logit = float(np.abs(logits).max())
     if largest_logit > SATURATING_LOGIT:
         # A power of two, so that the scaled weights are exact.
         scale = 2.0 ** np.floor(np.log2(SATURATING_LOGIT / 2 / largest_logit))
         scaled = replace(mlp, weights_output=mlp.weights_output * scale, biases_output=mlp.biases_output * scale)
-        _check_logits_and_head(scaled, _reference_of(scaled), graph.with_weights(model_with_logits, scaled))
-    outputs = _worst_of(
-        compare(
-            f"{mlp.description}, batch size {size}", outputs, reference.outputs[rows], reference.output_tolerance[rows]
-        )
-        for size, rows, (outputs,) in _run(model_bytes, reference.samples, [OUTPUT_NAME])
+        _check_logits_and_head(scaled, samples, scaled.logits(samples), graph.with_weights(model_with_logits, scaled))
+    reference, tolerance = apply_head(mlp.kind, logits), mlp.output_tolerance(samples)
+    outputs_accuracy = _worst_of(
+        compare(f"{mlp.description}, batch size {len(reference[rows])}", outputs, reference[rows], tolerance[rows])
+        for rows, (outputs,) in _run(model_bytes, samples, [OUTPUT_NAME])
     )
-    return ParityReport(outputs=outputs, logits=logits, sample_count=len(reference.samples))
+    return ParityReport(outputs=outputs_accuracy, logits=logits_accuracy, sample_count=len(samples))
 
 
 @functools.cache
@@ -98,42 +87,29 @@ def _thread_pools() -> threadpoolctl.ThreadpoolController:
     return threadpoolctl.ThreadpoolController()
 
 
-def _reference_of(mlp: Mlp) -> _Reference:
-    samples = probe_samples(mlp.input_size)
-    logits = mlp.logits(samples)
-    return _Reference(
-        samples=samples,
-        logits=logits,
-        logit_tolerance=mlp.logit_tolerance(samples) + _UNDERFLOW * mlp.hidden_size,
-        outputs=apply_head(mlp.kind, logits),
-        output_tolerance=mlp.output_tolerance(samples),
-    )
-
-
-def _check_logits_and_head(mlp: Mlp, reference: _Reference, model_with_logits: onnx.ModelProto) -> Accuracy:
-    """Check the logits against the reference, and the outputs against the head applied to these logits."""
+def _check_logits_and_head(
+    mlp: Mlp, samples: Float32Array, reference: Float64Array, model_with_logits: onnx.ModelProto
+) -> Accuracy:
+    """Check the logits against the reference logits, and the outputs against the head applied to the model's logits."""
+    tolerance = mlp.logit_tolerance(samples) + _UNDERFLOW * mlp.hidden_size
     logits_accuracy = []
     names = [OUTPUT_NAME, graph.LOGITS_NAME]
-    for size, rows, (outputs, logits) in _run(graph.serialise(model_with_logits), reference.samples, names):
-        source = f"{mlp.description}, batch size {size}"
-        logits_accuracy.append(
-            compare(f"{source}, logits", logits, reference.logits[rows], reference.logit_tolerance[rows])
-        )
+    for rows, (outputs, logits) in _run(graph.serialise(model_with_logits), samples, names):
+        source = f"{mlp.description}, batch size {len(reference[rows])}"
+        logits_accuracy.append(compare(f"{source}, logits", logits, reference[rows], tolerance[rows]))
         expected = apply_head(mlp.kind, logits.astype(np.float64))
         head_tolerance = np.full_like(expected, FLOAT32_HEAD_FACTOR * FLOAT32_EPS)
         compare(f"{source}, head applied to the same logits", outputs, expected, head_tolerance)
     return _worst_of(logits_accuracy)
 
 
-def _run(
-    model_bytes: bytes, samples: Float32Array, names: list[str]
-) -> Iterator[tuple[int, slice, list[Float32Array]]]:
-    """Run the samples in batches of BATCH_SIZES; yield each batch's size, its rows and the named outputs."""
+def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterator[tuple[slice, list[Float32Array]]]:
+    """Run the samples in batches of BATCH_SIZES; yield the rows of each batch and the named outputs."""
     session = open_single_thread_session(model_bytes)
     start = 0
     for size in BATCH_SIZES:
         rows = slice(start, start + size)
-        yield size, rows, session.run(names, {INPUT_NAME: samples[rows]})
+        yield rows, session.run(names, {INPUT_NAME: samples[rows]})
         start += size
 
 

@@ -28,15 +28,12 @@ _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 def convert(mlp: Mlp, *, opset: int = DEFAULT_OPSET, cache: ConversionCache | None = None) -> OnnxModel:
     """
-    Convert a network to ONNX through PyTorch's exporter and verify the result.
+    Convert a network to ONNX through PyTorch's exporter and verify the result; equal networks give equal bytes.
 
     Args:
         mlp: The network.
         opset: ONNX operator set.
         cache: Cache that is searched first and that keeps the result; no cache by default.
-
-    Returns:
-        The conversion; equal networks give equal bytes.
 
     Raises:
         UsageError: If `opset` is not positive.
