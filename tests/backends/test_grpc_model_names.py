@@ -49,6 +49,6 @@ def test_error_about_another_model_mentions_the_unknown_name(server: Server) -> 
 
 
 def test_unknown_name_is_refused_by_default(server: Server) -> None:
-    """A service that runoff starts itself loads a model under its name, so a missing name is a defect."""
+    """A service that runoff starts loads the model under the requested name, so an unknown name is a defect."""
     with pytest.raises(OtherModelError, match="no policy model named 'elsewhere'"):
         open_grpc("x-grpc", server.address, FIRST, "elsewhere")

@@ -92,7 +92,7 @@ def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch:
 
 def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     """Older runoff services send no call metadata, and some proxies drop it."""
-    monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda _context, _info: None)
+    monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda *_: None)
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         assert backend.facts["service_tells_identity"] is True
@@ -133,7 +133,7 @@ def test_server_identified_only_once_was_replaced(before: bytes | None, after: b
 
 @pytest.mark.parametrize("metadata", [b"\xff\xff", b""], ids=["no-message", "no-sizes"])
 def test_invalid_model_info_is_refused(metadata: bytes) -> None:
-    """A foreign server can use the same metadata key for something else."""
+    """A foreign server can send other data under the metadata key of runoff's ModelInfo."""
     with (
         foreign_service(with_infos(metadata), SERVICE_NAME) as address,
         pytest.raises(ServiceError, match=r"no neural\.ModelInfoResponse|a model of sizes"),

@@ -108,7 +108,7 @@ def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
 
 
 def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
-    """The protocol leaves open how a server reports a missing model; runoff's own service does as Triton does."""
+    """The protocol does not define how servers report a missing model, so runoff's own service imitates Triton."""
     response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
     assert not ModelReadyResponse.FromString(response).ready
 

@@ -30,7 +30,7 @@ def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
 
 
 def test_pytorch_model_on_another_device_is_refused() -> None:
-    """The device of an output tensor is evidence; the requested device is not."""
+    """The backend must check the device of an output tensor, because PyTorch may have used another than requested."""
     torch = pytest.importorskip("torch", reason="needs torch")
     from runoff.backends.torch_backend import TorchBackend
 
@@ -58,7 +58,7 @@ def test_onnxruntime_node_on_another_device_is_refused() -> None:
 
 
 def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
-    """The stand-in of the previous test must have the same interface as a real session."""
+    """The stand-in for a session in these tests must have the same interface as a real session."""
     from runoff.backends.onnxruntime_backend import check_placement, create_session
     from runoff.conversion import ConversionCache, convert
 

@@ -112,7 +112,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently connects to the new server, whose timings would be recorded as the old one's."""
+    """A gRPC channel silently connects to a new server, whose timings would be recorded as the old server's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()

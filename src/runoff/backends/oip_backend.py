@@ -85,7 +85,7 @@ class OipBackend(Backend):
         try:
             return server, metadata, ours.model_info(self._expected_kind, client.model_name)
         except OtherModelError:
-            # The model is of the other kind, which the caller may accept.
+            # A model of that name may be of the other kind, and the caller may accept it.
             other = next(kind for kind in Kind if kind is not self._expected_kind)
             return server, metadata, ours.model_info(other, client.model_name)
 

@@ -137,7 +137,7 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
     head = tf.nn.softmax if mlp.kind is Kind.POLICY else tf.nn.sigmoid
 
     def forward(batch: "tf.Tensor") -> "tf.Tensor":
-        # The function is pinned rather than the GPU hidden, because a process can hold a -cpu and a -gpu backend.
+        # Hiding the GPU instead of pinning the function would fail in a process with a -cpu and a -gpu backend.
         with tf.device(f"/{device_type.upper()}:0"):
             hidden = tf.nn.relu(_layer(batch, mlp.weights_hidden, mlp.biases_hidden))
             return head(_layer(hidden, mlp.weights_output, mlp.biases_output))

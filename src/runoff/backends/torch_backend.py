@@ -25,7 +25,7 @@ class TorchBackend(Backend):
             module.output.bias.copy_(torch.from_numpy(mlp.biases_output.copy()))
         self._module = module.eval().requires_grad_(False).to(device)
         self._device = device
-        # Calling `forward` itself saves the module's search for hooks, 1.5 of 24 µs at batch 1.
+        # Calling the module instead of `forward` would search for hooks first, which takes 1.5 of 24 µs at batch 1.
         self._forward = self._module.forward
         super().__init__(name, mlp.input_size, mlp.output_size, self._detect_device(name))
         self.facts |= {

@@ -26,8 +26,11 @@ def parse_address(text: str) -> tuple[str, int]:
     elif ":" in host:
         cure = f"write [{host}]:{port_text}" if _is_ip_address(host) else "there is one colon too many"
         raise UsageError(f"the address {quote(text)} cannot be read, {_EXAMPLE}; {quote(cure, 80)[1:-1]}")
-    else:
-        _check_host(host, text)
+    elif not host:
+        raise UsageError(f"the address {quote(text)} has no host, {_EXAMPLE}")
+    # Digits and dots are a mistyped IPv4 address, even where a resolver would accept them as a name.
+    elif not (_is_ip_address(host) if host.replace(".", "").isdigit() else _HOST_NAME.match(host)):
+        raise UsageError(f"the address {quote(text)} has the invalid host {quote(host)}; {_EXAMPLE}")
     port = parse_port(port_text)
     if port == 0:
         raise UsageError(f"the address {quote(text)} has port 0, which only a service may ask for; {_EXAMPLE}")
@@ -86,12 +89,3 @@ def _is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _check_host(host: str, text: str) -> None:
-    if not host:
-        raise UsageError(f"the address {quote(text)} has no host, {_EXAMPLE}")
-    # Digits and dots are a mistyped IPv4 address, even where a resolver would accept them as a name.
-    numeric = host.replace(".", "").isdigit()
-    if not (_is_ip_address(host) if numeric else _HOST_NAME.match(host)):
-        raise UsageError(f"the address {quote(text)} has the invalid host {quote(host)}; {_EXAMPLE}")

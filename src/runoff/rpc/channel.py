@@ -36,13 +36,9 @@ def check_message_size(message: bytes, batch_size: int) -> bytes:
 
 def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:
     """
-    Return the error that explains a failed gRPC call to a user.
+    Return the error that explains to a user why a gRPC call with a deadline of `timeout_s` failed.
 
-    Args:
-        error: The error that gRPC raised.
-        address: `host:port` of the service.
-        timeout_s: Deadline of the call.
-        service_name: Full name of the gRPC service, for the case that the server does not have it.
+    The service's name includes its protobuf package; the error contains it if the server has no such service.
     """
     code, details = error.code(), error.details() or ""
     shown = quote(details, 300)

@@ -3,7 +3,7 @@
 # The largest batch, 65,536 samples of 81 features, makes a message of 22 MB. gRPC's own default of 4 MiB would be
 # reached at 12,000 samples.
 MAX_MESSAGE_BYTES = 32 * 2**20
-# One call must not occupy the service for seconds.
+# A larger batch could occupy the service for seconds.
 MAX_BATCH_SIZE = 65_536
 # Protobuf makes an object of every field, and a field can be as short as 2 bytes: parsing 32 MiB of empty entries takes
 # about a second, with the interpreter lock held, and a gigabyte of memory. At 2 MiB, the worst message of our tests

@@ -35,7 +35,7 @@ class ServiceClient:
         channel: grpc.Channel | None = None,
     ) -> None:
         """
-        Prepare a channel, or share an open channel to the same address; the first call connects.
+        Prepare a channel, unless one is given that another client of the address opened; the first call connects.
 
         The service's name includes its protobuf package. Credentials are needed for a service that speaks TLS.
 
@@ -58,7 +58,7 @@ class ServiceClient:
         self.close()
 
     def _method(self, name: str) -> Method:
-        """Return a method of the service, from request bytes to response bytes."""
+        """Return a function that calls a method of the service with request bytes and returns response bytes."""
         return self.channel.unary_unary(f"/{self._service_name}/{name}", None, None)
 
     def _send(self, method: Method, request: bytes) -> bytes:
@@ -69,7 +69,7 @@ class ServiceClient:
             raise self._describe(error) from None
 
     def _send_for_metadata(self, method: Method, request: bytes) -> tuple[bytes, dict[str, str | bytes]]:
-        """Return the response and its trailing metadata, which takes about 20 µs more than `_send`; errors alike."""
+        """Send a request and return response and trailing metadata, which takes about 20 µs more than `_send`."""
         try:
             response, call = method.with_call(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
@@ -77,7 +77,7 @@ class ServiceClient:
         return response, dict(call.trailing_metadata() or ())
 
     def _send_for_times(self, method: Method, request: bytes) -> tuple[bytes, str]:
-        """Return the response and the call times that the service reports, empty if it reports none; errors alike."""
+        """Send a request and return response and call times, as text that is empty if the service reports none."""
         response, metadata = self._send_for_metadata(method, request)
         times = metadata.get(CALL_TIMES_KEY, "")
         return response, times if isinstance(times, str) else ""

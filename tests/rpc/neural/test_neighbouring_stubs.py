@@ -1,4 +1,4 @@
-"""A user's own neural_pb2 works in one process with ours, although protobuf allows a name once per descriptor pool."""
+"""A user's own neural_pb2 works in one process with ours, although protobuf refuses equal names in one pool."""
 
 import os
 import subprocess

@@ -145,7 +145,7 @@ def test_missing_probabilities_are_a_service_error() -> None:
 
 
 def test_negative_value_of_a_foreign_service_is_accepted() -> None:
-    """Foreign services can have a tanh head; the parity check decides whether it is the same model."""
+    """Foreign services can have a tanh head with negative values; the parity check finds other differences."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": PredictResponse(value=-0.75).SerializeToString()}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         assert [[-0.75]] == backend.predict(ones(1)).tolist()
