@@ -30,7 +30,9 @@ def test_count_has_three_digits_and_a_prefix(count: float, shown: str) -> None:
     assert shown == format_count(count)
 
 
-@pytest.mark.parametrize(("ratio", "shown"), [(0.0042, "0.0042×"), (0.31, "0.31×"), (1.0, "1.00×"), (67.4, "67.4×")])
+@pytest.mark.parametrize(
+    ("ratio", "shown"), [(0.0042, "0.0042×"), (0.03, "0.030×"), (0.31, "0.31×"), (1.0, "1.00×"), (67.4, "67.4×")]
+)
 def test_ratio_keeps_two_digits_when_small(ratio: float, shown: str) -> None:
     """A service that is 200 times slower must not appear as 0.00×."""
     assert shown == format_ratio(ratio)

@@ -7,7 +7,6 @@ It does nothing unless the suite's ini file contains `runoff_save = true`.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,19 +15,14 @@ from runoff.errors import RecordError
 
 if TYPE_CHECKING:  # a suite that only uses the gate should not import NumPy and msgspec for records
     from runoff.records.store import AtomicStore
-    from runoff.report.measured import MeasuredCase
 
 pytest_plugins = ("runoff.gate.plugin",)
 
-_DEFAULT_STORAGE = "file://./.benchmarks"
 # pytest-benchmark's options about its own tables: a user who gives one of them wants to see those tables.
 _TABLE_OPTIONS = (
     "benchmark_columns", "benchmark_compare_fail", "benchmark_cprofile", "benchmark_histogram", "benchmark_verbose",
 )  # fmt: skip
-_MORE = (
-    "see more with -v: throughput, the answers of each case, where the time of a call goes, pytest-benchmark's tables;"
-    "\n    and in saved runs with: runoff history, runoff compare BASELINE CANDIDATE"
-)
+_MORE = "see more with -v: throughput, answers of each case, where the time of a call goes, pytest-benchmark's tables"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,8 +48,10 @@ class SavedRuns:
         self._passed: set[str] = set()
         self._failed = 0
         self._incomplete_because = ""
+        # None if the user chose a storage that is not a folder.
+        self._store: AtomicStore | None = None
         # pytest-benchmark's default is relative to the working directory, but all runs of a suite belong together.
-        if config.option.benchmark_storage == _DEFAULT_STORAGE:
+        if config.option.benchmark_storage == "file://./.benchmarks":
             config.option.benchmark_storage = f"file://{config.rootpath / '.benchmarks'}"
         # pytest-benchmark would load these runs with its own storage, which fails on malformed files. This plugin loads
         # them in pytest_sessionstart instead.
@@ -67,14 +63,6 @@ class SavedRuns:
         """The session object of pytest-benchmark, which holds its options and results."""
         return self._config._benchmarksession  # type: ignore[attr-defined]  # set by pytest-benchmark
 
-    @property
-    def _store(self) -> AtomicStore | None:
-        """The store of saved runs; None if the user chose a storage that is not a folder."""
-        from runoff.records.store import AtomicStore
-
-        store = self._benchmarks.storage
-        return store if isinstance(store, AtomicStore) else None
-
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
         """Replace pytest-benchmark's store by the atomic one and check that it is writable before anything is timed."""
@@ -85,11 +73,11 @@ class SavedRuns:
         benchmarks = self._benchmarks
         if isinstance(benchmarks.storage, FileStorage):
             old = benchmarks.storage
-            benchmarks.storage = AtomicStore(old.path, old.logger, old.default_machine_id)
+            self._store = benchmarks.storage = AtomicStore(old.path, old.logger, old.default_machine_id)
             measures = not (benchmarks.disabled or benchmarks.skip or self._config.option.collectonly)
             if measures and not benchmarks.xdist_worker:
                 try:
-                    benchmarks.storage.check_writable()
+                    self._store.check_writable()
                 except RecordError as error:
                     raise pytest.UsageError(str(error)) from None
         if self._compare:
@@ -113,9 +101,7 @@ class SavedRuns:
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(
-        self, session: pytest.Session, exitstatus: int | pytest.ExitCode
-    ) -> Generator[None, None, None]:
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Drop the benchmarks of tests that did not pass, then let pytest-benchmark save the others."""
         benchmarks = self._benchmarks
         # The list is changed in place because pytest-benchmark's fixtures keep a reference to it.
@@ -127,18 +113,18 @@ class SavedRuns:
             benchmarks.autosave = get_tag(self._config.getoption("benchmark_project_name", None))
         return (yield)
 
-    def _why_incomplete(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> str:
+    def _why_incomplete(self, session: pytest.Session, exitstatus: int) -> str:
         """Return why the run did not measure every case; empty if it did."""
-        if exitstatus == pytest.ExitCode.INTERRUPTED:
-            return "interrupted"
-        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
-            return "an internal error"
-        if self._failed:
-            return f"{self._failed} tests failed"
         from runoff.gate.plugin import NO_BASELINE_BECAUSE
 
+        ended: dict[int, str] = {
+            pytest.ExitCode.INTERRUPTED: "interrupted",
+            pytest.ExitCode.INTERNAL_ERROR: "an internal error",
+        }
+        failed = f"{self._failed} tests failed" if self._failed else ""
         stopped = str(session.shouldstop or session.shouldfail or "")
-        return stopped or self._config.stash.get(NO_BASELINE_BECAUSE, "")
+        no_baseline = self._config.stash.get(NO_BASELINE_BECAUSE, "")
+        return ended.get(exitstatus, "") or failed or stopped or no_baseline
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_benchmark_update_json(self, output_json: dict[str, Any]) -> None:
@@ -151,71 +137,52 @@ class SavedRuns:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print runoff's report, and suppress pytest-benchmark's tables if they would repeat its numbers."""
-        measured = self._measured_cases()
-        detailed = self._config.option.verbose > 0
+        """Print runoff's report, where the run was saved, and how to see more."""
+        measured = [b for b in self._benchmarks.benchmarks if b and "runoff" in b.extra_info]
         if measured:
-            from runoff.report.comparison import comparison_lines
-
             terminalreporter.section("runoff", sep="=")
-            for line in [*comparison_lines(measured, detailed=detailed), *self._earlier_run(measured)]:
-                terminalreporter.line(line)
-            if not detailed and len(measured) == len(self._benchmarks.benchmarks) and not self._wants_tables():
-                # The same as --benchmark-quiet.
-                self._benchmarks.quiet = True
-        for line in [*self._store_lines(), *([_MORE] if measured and not detailed else [])]:
+        lines, more = self._report(measured) if measured else ([], [])
+        for line in [*lines, *self._store_lines(), *more]:
             terminalreporter.line(line)
 
-    def _wants_tables(self) -> bool:
-        """Return whether the user gave an option that makes sense only with pytest-benchmark's tables."""
-        return bool(self._compare) or any(self._config.getoption(name) for name in _TABLE_OPTIONS)
-
-    def _measured_cases(self) -> list[MeasuredCase]:
-        """Return the cases of runoff's perf suite that this run measured."""
-        found = [b for b in self._benchmarks.benchmarks if b and "runoff" in b.extra_info]
-        if not found:
-            return []
+    def _report(self, measured: Sequence[Any]) -> tuple[list[str], list[str]]:
+        """Return the report on benchmarks of runoff's perf suite, and lines that state how to see more."""
         import msgspec
         import numpy as np
 
-        from runoff.records.schema import CaseRecord
-        from runoff.report.measured import MeasuredCase
-
-        return [
-            MeasuredCase(msgspec.convert(b.extra_info["runoff"], type=CaseRecord), np.array(b.stats.data))
-            for b in found
-        ]
-
-    def _earlier_run(self, measured: Sequence[MeasuredCase]) -> list[str]:
-        """Return the comparison with an earlier saved run; no lines if there is no comparable one."""
         from runoff.records.run_record import describe_run
+        from runoff.records.schema import CaseRecord
+        from runoff.report.comparison import comparison_lines
         from runoff.report.earlier_run import closest_earlier_run, earlier_run_lines
+        from runoff.report.measured import MeasuredCase
+        from runoff.report.saved_files import command_lines
 
-        store = self._store
-        if store is None:
-            return []
-        records = [case.record for case in measured]
-        earlier_runs = ((path, run) for path, run in store.runs_newest_first() if path != store.saved)
-        earlier = closest_earlier_run(describe_run(self._incomplete_because), records, earlier_runs)
-        return ["", *earlier_run_lines(earlier, len(records))] if earlier else []
+        records = msgspec.convert([b.extra_info["runoff"] for b in measured], type=list[CaseRecord])
+        cases = [MeasuredCase(record, np.array(b.stats.data)) for record, b in zip(records, measured, strict=True)]
+        detailed = self._config.option.verbose > 0
+        lines, more = comparison_lines(cases, detailed=detailed), [] if detailed else [_MORE]
+        store, folder = self._store, self._config.invocation_params.dir
+        if store is not None:
+            earlier_runs = ((path, run) for path, run in store.runs_newest_first() if path != store.saved)
+            earlier = closest_earlier_run(describe_run(""), records, earlier_runs)
+            lines += ["", *earlier_run_lines(earlier, len(records))] if earlier else []
+            if store.saved:
+                more += command_lines(store.saved, earlier.path if earlier else None, folder)
+        asks_for_tables = self._compare or any(self._config.getoption(name) for name in _TABLE_OPTIONS)
+        if not detailed and not asks_for_tables and len(measured) == len(self._benchmarks.benchmarks):
+            self._benchmarks.quiet = True  # pytest-benchmark's tables would only repeat numbers of the report
+        return lines, more
 
     def _store_lines(self) -> list[str]:
         """Return where the run was saved, and warnings about the store."""
-        from runoff.report.skipped import skipped_lines
+        from runoff.report.saved_files import short_path, skipped_lines
 
         store = self._store
         if store is None:
             return []
         lines = skipped_lines(store.skipped)
         if store.saved:
-            lines += ["", f"saved as {_short_path(store.saved, self._config.invocation_params.dir)}"]
+            lines += ["", f"saved as {short_path(store.saved, self._config.invocation_params.dir)}"]
             if self._incomplete_because:
                 lines.append(f"the saved run is marked incomplete: {self._incomplete_because}; it is never a baseline")
-        if store.rescued:
-            lines.append(f"the results could not be saved in {store.folder}; they are in {store.rescued}")
         return lines
-
-
-def _short_path(path: Path, folder: Path) -> Path:
-    """Return a path relative to a folder if it lies inside the folder, else the path itself."""
-    return path.relative_to(folder) if path.is_relative_to(folder) else path

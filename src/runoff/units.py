@@ -32,4 +32,4 @@ def format_ratio(ratio: float) -> str:
     """Return a ratio with up to three digits and a times sign, such as `0.52×`; `-` if it is not finite."""
     if not math.isfinite(ratio):
         return "-"
-    return f"{_three_digits(ratio)}×" if ratio >= 0.0995 else f"{ratio:.2g}×"
+    return f"{_three_digits(ratio)}×" if ratio >= 0.0995 else f"{ratio:#.2g}×"

@@ -13,7 +13,7 @@ from tests.support.records import case_record
 
 
 def _lines(now: list[CaseRecord], before: list[CaseRecord]) -> list[str]:
-    return earlier_run_lines(EarlierRun("0001", pair_cases(now, before)), len(now))
+    return earlier_run_lines(EarlierRun(Path("0001_run.json"), "2026-01-01 00:00", pair_cases(now, before)), len(now))
 
 
 def test_changed_case_is_listed_with_both_times() -> None:
@@ -77,7 +77,7 @@ def test_newest_run_that_measured_the_same_cases_is_chosen() -> None:
     runs = [_saved_run(3, now[0]), _saved_run(2, *now), _saved_run(1, *now)]
     found = closest_earlier_run(describe_run(""), now, runs)
     assert found is not None
-    assert found.name.startswith("0002_run")
+    assert ("0002_run.json", "2026-01-01 00:00") == (found.path.name, found.date)
 
 
 def test_run_with_one_common_case_is_better_than_none() -> None:

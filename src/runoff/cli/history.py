@@ -9,7 +9,7 @@ from tqdm import tqdm
 from runoff.errors import UsageError
 from runoff.records.folder import RunFolder
 from runoff.report.history import FEWEST_RUNS_OF_A_LEVEL, Change, Series, change_points, collect_series, history_lines
-from runoff.report.skipped import skipped_lines
+from runoff.report.saved_files import skipped_lines
 
 EXIT_OK, EXIT_SLOWER, EXIT_TOO_FEW_RUNS = 0, 10, 11
 # With fewer runs, the latencies before and after a change are not known well enough for a verdict.

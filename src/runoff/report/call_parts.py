@@ -1,30 +1,17 @@
 """The parts of a call through a service: how much of its time is computing, waiting, message coding and transport."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from tabulate import tabulate
 
 from runoff.records.schema import VERIFIED, CaseRecord
 from runoff.report.measured import MeasuredCase, other_model_suffix
+from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 # Read from left to right, the headers state which parts add up to which sum.
 _HEADERS = (
-    "batch",
-    "service",
-    "call",
-    "= compute",
-    "(model",
-    "+ framework",
-    "+ hosting)",
-    "+ queue",
-    "+ messages",
-    "+ transport",
-    "null's",
-    "in process",
-)
-_ALIGNMENT = ("right", "left", *["right"] * 9, "left")
+    "batch", "service", "call", "= compute", "(model", "+ framework", "+ hosting)", "+ queue", "+ messages",
+    "+ transport", "null's", "in process",
+)  # fmt: skip
 CALL_PARTS_LEGEND = (
     "call = compute + queue + messages + transport, measured with single calls after the rounds; each number is the",
     "mean of the middle half of the calls. The service times compute (the forward pass) and queue (waiting for the",
@@ -35,27 +22,13 @@ CALL_PARTS_LEGEND = (
     "the same engine inside the service. in process: the cases used for this. They ran at other moments than the",
     "calls, so noise of the machine can make a part negative.",
 )
-_HOSTING_UNKNOWN = "in framework"
 # Single calls are measured after the rounds. A note warns the reader if the two differ by more than this factor.
 _AGREEING_RATIO = 1.3
-
-
-@dataclass(frozen=True)
-class _Compute:
-    """The parts of a call's compute time; None where the run has no case from which to derive a part."""
-
-    model_s: float | None = None
-    framework_s: float | None = None
-    hosting_s: float | None = None
-    cases: tuple[str, ...] = ()
 
 
 def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
     Split the time of calls through the services of one model into parts.
-
-    Args:
-        cases: Cases of one model, in any order.
 
     Returns:
         A table with a row per service and batch size, explained by CALL_PARTS_LEGEND; no lines if no service reported
@@ -71,20 +44,11 @@ def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
             batch_size = record.batch_size
     if not rows:
         return []
-    table = tabulate(rows, _HEADERS, tablefmt="simple", disable_numparse=True, colalign=_ALIGNMENT)
-    return ["", "where a call's time goes", *table.splitlines(), *notes]
+    return ["", "where a call's time goes", *table_lines(_HEADERS, rows, "rlrrrrrrrrrl"), *notes]
 
 
 def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
-    """
-    Name the backends that the user should add to see more parts of a call.
-
-    Args:
-        cases: Cases of any models.
-
-    Returns:
-        One line, or none if no backend is missing.
-    """
+    """Return a line with the backends that the user should add to see more parts of a call; none if all are there."""
     measured = {case.record.backend for case in cases}
     wanted: dict[str, None] = {}
     for record in (case.record for case in cases):
@@ -101,21 +65,19 @@ def has_call_parts(record: CaseRecord) -> bool:
 
 def _cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, ...]:
     """Return the cells of one service's row, starting with the column `call`."""
-    compute = _compute_parts(record, records)
+    model, framework, hosting, in_process = _compute_cells(record, records)
     null = next((other for other in records if _is_null_of(other, record)), None)
-    parts = (compute.model_s, compute.framework_s, compute.hosting_s)
-    model, framework, hosting = ("" if part is None else _format_part(part) for part in parts)
     return (
         format_duration(_call_s(record)),
         format_duration(record.service_compute_s or 0.0),
         model,
         framework,
-        _HOSTING_UNKNOWN if framework and not hosting else hosting,
+        hosting,
         format_duration(record.service_queue_s or 0.0),
         format_duration(_messages_s(record)),
         _format_part(_transport_s(record)),
         _format_part(_transport_s(null)) if null else "",
-        ", ".join(compute.cases),
+        in_process,
     )
 
 
@@ -135,20 +97,25 @@ def _transport_s(record: CaseRecord) -> float:
     return _call_s(record) - _messages_s(record) - (record.service_compute_s or 0.0) - (record.service_queue_s or 0.0)
 
 
-def _compute_parts(record: CaseRecord, records: Sequence[CaseRecord]) -> _Compute:
-    """Split the service's compute time with the help of cases that ran the model in process."""
+def _compute_cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, str, str, str]:
+    """
+    Split the service's compute time with the help of cases that ran the model in process.
+
+    Returns:
+        The cells of the columns `model`, `framework`, `hosting` and `in process`; empty where no case is suitable.
+    """
     in_process = [other for other in records if _is_in_process_match(record, other)]
     if not in_process or record.answers != VERIFIED:
-        return _Compute()
+        return "", "", "", ""
     compute_s = record.service_compute_s or 0.0
     fastest = min(in_process, key=lambda other: other.latency_s_per_batch)
     model_s = fastest.latency_s_per_batch
     own = next((other for other in in_process if _is_same_engine(record, other)), None)
     if own is None:
-        return _Compute(model_s, compute_s - model_s, None, (fastest.backend,))
+        return format_duration(model_s), _format_part(compute_s - model_s), "in framework", fastest.backend
     own_s = own.latency_s_per_batch
-    cases = tuple(dict.fromkeys((fastest.backend, own.backend)))
-    return _Compute(model_s, own_s - model_s, compute_s - own_s, cases)
+    cases = ", ".join(dict.fromkeys((fastest.backend, own.backend)))
+    return format_duration(model_s), _format_part(own_s - model_s), _format_part(compute_s - own_s), cases
 
 
 def _is_in_process_match(record: CaseRecord, other: CaseRecord) -> bool:

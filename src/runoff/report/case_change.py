@@ -1,4 +1,4 @@
-"""The change of one case between two runs, and the rule for which records may be compared."""
+"""The change of one case between two runs, and the rules for which runs and records may be compared."""
 
 import math
 from collections.abc import Iterable
@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from runoff.measurement.intervals import Interval
 from runoff.records.schema import CaseRecord
 
+# The fields of a RunRecord that must be equal if the times of two runs are to be compared.
+MACHINE_FIELDS = ("processor", "cores", "system", "python")
 _COMPARED_FACTS = ("framework", "framework_version", "threads", "spinning")
 
 
 @dataclass(frozen=True)
 class CaseChange:
-    """
-    One case, measured in two runs.
-
-    Attributes:
-        before: The case's record in the earlier run.
-        now: The case's record in the later run.
-    """
+    """The records of one case in an earlier run (`before`) and in a later one (`now`)."""
 
     before: CaseRecord
     now: CaseRecord
@@ -41,8 +37,10 @@ class CaseChange:
         The interval combines those of both runs as independent errors of the logarithm: its half-width is the root of
         the sum of their squares. It does not cover differences between processes.
         """
-        low, high = self._log_distance("low"), self._log_distance("high")
         ratio = 1.0 + self.change
+        # The ratio now/before is lowest where `now` is lowest and `before` is highest.
+        low = math.hypot(_log_error(self.now, "low"), _log_error(self.before, "high"))
+        high = math.hypot(_log_error(self.now, "high"), _log_error(self.before, "low"))
         return Interval(self.change, ratio * math.exp(-low) - 1.0, ratio * math.exp(high) - 1.0)
 
     @property
@@ -56,30 +54,12 @@ class CaseChange:
     def _yardstick_ratio(self) -> float:
         return yardstick_s(self.now) / yardstick_s(self.before)
 
-    def _log_distance(self, side: str) -> float:
-        """Return the distance of the ratio's logarithm from its lower or upper limit."""
-        # The ratio now/before is lowest where `now` is lowest and `before` is highest.
-        other_side = "high" if side == "low" else "low"
-        limits = ((self.now, side), (self.before, other_side))
-        return math.hypot(
-            *(math.log(getattr(r, f"latency_{end}_s_per_batch") / r.latency_s_per_batch) for r, end in limits)
-        )
-
 
 def pair_cases(now: Iterable[CaseRecord], before: Iterable[CaseRecord]) -> list[CaseChange]:
-    """
-    Pair the cases of two runs that measured the same thing.
-
-    Args:
-        now: Records of the later run.
-        before: Records of the earlier run.
-
-    Returns:
-        A pair for each case whose model, device, versions and settings are the same in both runs.
-    """
+    """Pair the cases of two runs whose model, device, versions and settings are the same in both."""
     earlier = {record.case: record for record in before}
-    pairs = [(earlier[record.case], record) for record in now if record.case in earlier]
-    return [CaseChange(old, new) for old, new in pairs if comparison_key(old) == comparison_key(new)]
+    pairs = [CaseChange(earlier[record.case], record) for record in now if record.case in earlier]
+    return [pair for pair in pairs if comparison_key(pair.before) == comparison_key(pair.now)]
 
 
 def comparison_key(record: CaseRecord) -> tuple[object, ...]:
@@ -91,3 +71,8 @@ def comparison_key(record: CaseRecord) -> tuple[object, ...]:
 def yardstick_s(record: CaseRecord) -> float:
     """Return the mean duration of the yardstick before and after a case, in seconds; never 0."""
     return max((record.yardstick_before_s + record.yardstick_after_s) / 2, 1e-9)
+
+
+def _log_error(record: CaseRecord, end: str) -> float:
+    """Return the distance of the median's logarithm from the `low` or `high` end of its interval."""
+    return math.log(getattr(record, f"latency_{end}_s_per_batch") / record.latency_s_per_batch)

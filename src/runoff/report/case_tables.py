@@ -2,63 +2,48 @@
 
 from collections.abc import Mapping, Sequence
 
-from tabulate import tabulate
-
-from runoff.records.schema import VERIFIED
-from runoff.report.measured import MeasuredCase, answers_label, error_label, other_model_suffix
-from runoff.report.speedup import Speedup
+from runoff.records.schema import VERIFIED, CaseRecord
+from runoff.report.measured import MeasuredCase, error_label, other_model_suffix
+from runoff.report.tables import table_lines
 from runoff.units import format_count, format_duration
 
-_NOT_STEADY = "*"
 _DETAILED_HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
-_DETAILED_ALIGNMENT = ("right", "left", "right", "right", "right", "left", "left")
+# Backend name and batch size to the text of the speedup.
+SpeedupTexts = Mapping[tuple[str, int], str]
 
 
-def compact_table(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequence[Speedup]]) -> list[str]:
+def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:
     """
     Lay out the time per call of one model's cases, a column per backend and a row per batch size.
-
-    Args:
-        cases: Cases of one model.
-        speedups: Backend name to its speedups, as service_speedups returns them.
 
     Returns:
         The table, the largest error of the answers, and a note if a case was not steady.
     """
-    titles = {case.record.backend: case.record.backend + other_model_suffix(case.record) for case in cases}
-    times = {(case.record.backend, case.record.batch_size): _time_cell(case) for case in cases}
-    ratios = {(name, speedup.batch_size): speedup.text for name in speedups for speedup in speedups[name]}
-    sizes = sorted({case.record.batch_size for case in cases})
+    records = [case.record for case in cases]
+    titles = {record.backend: record.backend + other_model_suffix(record) for record in records}
+    services = dict.fromkeys(backend for backend, _ in speedups)
+    times = {
+        (record.backend, record.batch_size): format_duration(record.latency_s_per_batch)
+        + ("" if record.steady else "*")
+        for record in records
+    }
     rows = [
         [
             str(size),
-            *(times.get((name, size), "") for name in titles),
-            *(ratios.get((name, size), "") for name in speedups),
+            *(times.get((backend, size), "") for backend in titles),
+            *(speedups.get((backend, size), "") for backend in services),
         ]
-        for size in sizes
+        for size in sorted({record.batch_size for record in records})
     ]
-    headers = ["batch", *titles.values(), *(f"speedup of {titles[name]} [95 %]" for name in speedups)]
-    alignment = ["right"] * (1 + len(titles)) + ["left"] * len(speedups)
-    table = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=alignment).splitlines()
-    notes = [] if all(case.record.steady for case in cases) else [f"{_NOT_STEADY} not steady when its warm-up ended"]
-    return [*table, *_answer_lines(cases), *notes]
+    headers = ["batch", *titles.values(), *(f"speedup of {titles[backend]} [95 %]" for backend in services)]
+    notes = [] if all(record.steady for record in records) else ["* not steady when its warm-up ended"]
+    return [*table_lines(headers, rows, "r" + "r" * len(titles) + "l" * len(services)), *_answer_lines(records), *notes]
 
 
-def detailed_table(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequence[Speedup]]) -> list[str]:
-    """
-    Lay out one model's cases, a row per case, with throughput and the state of the answers.
-
-    Args:
-        cases: Cases of one model.
-        speedups: Backend name to its speedups, as service_speedups returns them.
-
-    Returns:
-        The table.
-    """
-    ratios = {(name, speedup.batch_size): speedup.text for name in speedups for speedup in speedups[name]}
+def detailed_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:
+    """Lay out one model's cases, a row per case in the given order, with throughput and the state of the answers."""
     rows, shown_size = [], 0
-    for case in sorted(cases, key=lambda case: case.record.batch_size):
-        record = case.record
+    for record in (case.record for case in cases):
         rows.append(
             (
                 str(record.batch_size) if record.batch_size != shown_size else "",
@@ -66,28 +51,20 @@ def detailed_table(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequenc
                 format_duration(record.latency_s_per_batch),
                 format_duration(record.latency_s_per_sample),
                 format_count(record.throughput_samples_per_s),
-                ratios.get((record.backend, record.batch_size), ""),
-                answers_label(record),
+                speedups.get((record.backend, record.batch_size), ""),
+                error_label(record) + ("" if record.steady else ", not steady"),
             )
         )
         shown_size = record.batch_size
-    return tabulate(
-        rows, _DETAILED_HEADERS, tablefmt="simple", disable_numparse=True, colalign=_DETAILED_ALIGNMENT
-    ).splitlines()
+    return table_lines(_DETAILED_HEADERS, rows, "rlrrrll")
 
 
-def _time_cell(case: MeasuredCase) -> str:
-    return format_duration(case.record.latency_s_per_batch) + ("" if case.record.steady else _NOT_STEADY)
-
-
-def _answer_lines(cases: Sequence[MeasuredCase]) -> list[str]:
+def _answer_lines(records: Sequence[CaseRecord]) -> list[str]:
     """Return the largest error among verified answers, and the backends whose answers were not verified."""
-    records = [case.record for case in cases]
     verified = [record for record in records if record.answers == VERIFIED and record.worst_error is not None]
     parts = []
     if verified:
         worst = max(verified, key=lambda record: record.worst_error or 0.0)
         parts.append(f"largest {error_label(worst)}, {worst.backend} at batch {worst.batch_size}")
-    unverified = dict.fromkeys((r.backend, r.answers) for r in records if r.answers != VERIFIED)
-    parts += [f"{backend}: {answers}" for backend, answers in unverified]
+    parts += dict.fromkeys(f"{record.backend}: {record.answers}" for record in records if record.answers != VERIFIED)
     return ["; ".join(parts)] if parts else []

@@ -1,14 +1,14 @@
 """The report of a run: the result of each model in a sentence, then a table per model."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from runoff.records.schema import OTHER_MODEL
 from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, has_call_parts, missing_cases_lines
 from runoff.report.case_tables import compact_table, detailed_table
 from runoff.report.headline import headlines
 from runoff.report.measured import MeasuredCase, device_label, other_model_suffix
-from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
+from runoff.report.speedup import IN_PROCESS_BACKEND, service_speedups
 
 WIDTH = 120
 _UNKNOWN_IDENTITY = "does not report its identity; the run would not notice if a similar service replaced it"
@@ -20,24 +20,20 @@ _SPEEDUP_LEGEND = (
 
 def comparison_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
     """
-    Report the results of a run.
+    Report the result of each model of a run, the devices, then a table per model.
 
     Args:
         cases: All cases of the run, in any order.
         detailed: Whether to show throughput, the answers of each case and where the time of a call goes.
-
-    Returns:
-        Lines: the result of each model, the devices, then a table per model.
     """
     models = dict.fromkeys(case.record.model for case in cases)
     by_model = [[case for case in cases if case.record.model == model] for model in models]
     lines = [line for group in by_model for sentence in headlines(group) for line in _wrapped(sentence)]
     computing = [case.record for case in cases if case.computes]
-    devices = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
-    lines += ["", *devices]
+    lines += ["", *dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)]
     for group in by_model:
-        lines += ["", *_model_lines(group, detailed=detailed)]
-    if any(case.record.service and case.computes for case in cases):
+        lines += ["", *_title_lines(group), *_model_lines(group, detailed=detailed)]
+    if any(record.service for record in computing):
         lines += ["", *_wrapped(_SPEEDUP_LEGEND)]
     if detailed and any(has_call_parts(case.record) for case in cases):
         lines += [*CALL_PARTS_LEGEND, *missing_cases_lines(cases)]
@@ -49,18 +45,14 @@ def _wrapped(sentence: str) -> list[str]:
 
 
 def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
-    """Return the title and the table of one model."""
+    """Return the tables of one model; a compact table that many backends would make too wide is not used."""
     ordered = sorted(cases, key=lambda case: case.record.batch_size)
-    speedups = service_speedups(ordered)
+    by_backend = service_speedups(ordered)
+    speedups = {(name, speedup.batch_size): speedup.text for name in by_backend for speedup in by_backend[name]}
     if detailed:
-        return [*_title_lines(cases), *detailed_table(ordered, speedups), *call_parts_lines(ordered)]
-    return [*_title_lines(cases), *_table_that_fits(ordered, speedups)]
-
-
-def _table_that_fits(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequence[Speedup]]) -> list[str]:
-    """Return the compact table, or the detailed one if many backends would make the compact one too wide."""
-    table = compact_table(cases, speedups)
-    return table if max(map(len, table)) <= WIDTH else detailed_table(cases, speedups)
+        return [*detailed_table(ordered, speedups), *call_parts_lines(ordered)]
+    table = compact_table(ordered, speedups)
+    return table if max(map(len, table)) <= WIDTH else detailed_table(ordered, speedups)
 
 
 def _title_lines(cases: Sequence[MeasuredCase]) -> list[str]:
@@ -72,7 +64,5 @@ def _title_lines(cases: Sequence[MeasuredCase]) -> list[str]:
     title = f"{record.model} ({record.model_description})"
     if in_process and services:
         title += f": {device_label(in_process)} against {' and '.join(services)}"
-    unknown = dict.fromkeys(
-        r.backend + other_model_suffix(r) for r in computing if r.facts.get("service_tells_identity") is False
-    )
-    return [title, *(f"{name} {_UNKNOWN_IDENTITY}" for name in unknown)]
+    unknown = [r.backend + other_model_suffix(r) for r in computing if r.facts.get("service_tells_identity") is False]
+    return [title, *(f"{name} {_UNKNOWN_IDENTITY}" for name in dict.fromkeys(unknown))]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tabulate import tabulate
-
 from runoff.records.schema import CaseRecord, RunRecord, SavedRun
-from runoff.report.case_change import CaseChange, pair_cases
+from runoff.report.case_change import MACHINE_FIELDS, CaseChange, pair_cases
 from runoff.report.measured import other_model_suffix
+from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 _MOST_ROWS = 10
@@ -22,15 +21,10 @@ INTERVALS_NOTE = (
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """
-    A saved run to compare the current run with.
+    """A saved run to compare the current run with: its file, its date as text, and the cases that both measured."""
 
-    Attributes:
-        name: Short file name and date of the run.
-        changes: The cases that both runs measured.
-    """
-
-    name: str
+    path: Path
+    date: str
     changes: list[CaseChange]
 
 
@@ -51,43 +45,35 @@ def closest_earlier_run(
     """
     newest = None
     for path, run in islice(runs, _MOST_RUNS_READ):
-        if not comparable_runs(now, run.runoff):
-            continue
-        changes = pair_cases(records, run.records)
-        found = EarlierRun(f"{path.stem[:12]}… of {run.datetime[:16]}", changes)
-        if len(changes) * 2 >= len(records):
-            return found
-        newest = newest or (found if changes else None)
+        changes = pair_cases(records, run.records) if comparable_runs(now, run.runoff) else []
+        if changes:
+            found = EarlierRun(path, run.datetime[:16].replace("T", " "), changes)
+            if len(changes) * 2 >= len(records):
+                return found
+            newest = newest or found
     return newest
 
 
 def comparable_runs(now: RunRecord, before: RunRecord | None) -> bool:
     """Return whether an earlier run is complete and was made on the same machine with the same Python."""
-    same = ("processor", "cores", "system", "python")
-    return before is not None and before.complete and all(getattr(now, key) == getattr(before, key) for key in same)
+    if before is None or not before.complete:
+        return False
+    return all(getattr(now, field) == getattr(before, field) for field in MACHINE_FIELDS)
 
 
 def earlier_run_lines(earlier: EarlierRun, case_count: int) -> list[str]:
     """
-    List the cases that changed since an earlier run.
+    List the cases that changed since an earlier run, the largest changes first, ten at most.
 
-    A case is listed if the 95 % intervals of both runs stay apart after division by the yardstick's change.
-
-    Args:
-        earlier: The earlier run with the changes.
-        case_count: Number of cases in the current run.
-
-    Returns:
-        Lines; the largest changes come first, ten at most.
+    A case is listed if the 95 % intervals of both runs stay apart after division by the yardstick's change. A last
+    line counts the other cases of the current run, which has `case_count` cases.
     """
     changed = [change for change in earlier.changes if change.is_beyond_intervals]
     changed.sort(key=lambda change: abs(change.change_without_machine), reverse=True)
-    lines = [f"compared with the earlier run {earlier.name}:"]
+    lines = [f"compared with the earlier run {earlier.path.stem[:12]}… of {earlier.date}:"]
     if changed:
         headers = ("case", "before", "now", "change", "without the machine's change")
-        rows = [_row(change) for change in changed[:_MOST_ROWS]]
-        alignment = ("left", "right", "right", "right", "right")
-        lines += tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines()
+        lines += table_lines(headers, map(_row, changed[:_MOST_ROWS]), "lrrrr")
     lines.append(_remaining_cases(len(changed), len(earlier.changes), case_count))
     return [*lines, INTERVALS_NOTE] if changed else lines
 

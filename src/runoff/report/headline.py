@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from runoff.measurement.intervals import ratio_interval
-from runoff.records.schema import OTHER_MODEL, CaseRecord
+from runoff.records.schema import OTHER_MODEL
 from runoff.report.measured import MeasuredCase
 from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
 from runoff.units import format_duration, format_ratio
@@ -12,16 +12,12 @@ from runoff.units import format_duration, format_ratio
 
 def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
-    State the result for one model.
-
-    "Faster" and "wins" are used only where a 95 % interval supports them.
-
-    Args:
-        cases: Cases of one model.
+    State the result for the cases of one model.
 
     Returns:
         One sentence per service that was compared, or one about the fastest backends if no service was compared; one
-        more for each service that runs another model.
+        more for each service that runs another model. "Faster" and "wins" appear only where a 95 % interval supports
+        them.
     """
     model = cases[0].record.model
     other_model = dict.fromkeys(case.record.backend for case in cases if case.record.answers == OTHER_MODEL)
@@ -29,7 +25,9 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     speedups = service_speedups(own)
     sentences = [_service_result(backend, speedups[backend], own) for backend in speedups]
     if own and not sentences:
-        sentences.append(f"{_fastest_backends(own)}; {_why_not_compared(own)}")
+        sizes = sorted({case.record.batch_size for case in own})
+        parts = [_fastest_at(own, size) for size in dict.fromkeys((sizes[0], sizes[-1]))]
+        sentences.append("; ".join([*parts, _why_not_compared(own)]))
     sentences += [f"{name} runs another model, so its times are no result for this model" for name in other_model]
     return [f"{model}: {sentence}" for sentence in sentences or ["nothing was timed that computes the model"]]
 
@@ -42,10 +40,9 @@ def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[M
     sentence = _comparison(process, service, first)
     if len(speedups) == 1:
         return sentence
-    if _is_same_outcome(first, last):
-        factor = last.text if not _is_certain(last) else f"{_format_factor(last)}"
-        sentence += f" and {factor} at batch {last.batch_size}"
-    elif last.service_is_slower:
+    if first.faster == last.faster:
+        sentence += f" and {_format_factor(last) if last.faster else last.text} at batch {last.batch_size}"
+    elif last.faster == "process":
         sentence += f"; {_comparison(process, service, last)}"
     return f"{sentence}; {_where_service_wins(speedups)}"
 
@@ -53,63 +50,50 @@ def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[M
 def _comparison(process: str, service: str, speedup: Speedup) -> str:
     """Return which side is faster at one batch size and by what factor."""
     where = f"at batch {speedup.batch_size}"
-    if not _is_certain(speedup):
+    if not speedup.faster:
         return f"no certain difference between {process} and {service}: speedup of the service {speedup.text} {where}"
-    faster, slower = (process, service) if speedup.service_is_slower else (service, process)
+    faster, slower = (process, service) if speedup.faster == "process" else (service, process)
     return f"{faster} is {_format_factor(speedup)} faster than {slower} {where}"
 
 
 def _where_service_wins(speedups: Sequence[Speedup]) -> str:
     """Return the batch sizes at which a service is certainly faster."""
-    wins = [speedup for speedup in speedups if speedup.service_is_faster]
+    wins = [speedup for speedup in speedups if speedup.faster == "service"]
     if len(wins) == len(speedups):
         return "the service wins at every batch size"
-    lasting = list(takewhile(lambda speedup: speedup.service_is_faster, reversed(speedups)))
+    lasting = list(takewhile(lambda speedup: speedup.faster == "service", reversed(speedups)))
     single = ", ".join(str(win.batch_size) for win in wins[: len(wins) - len(lasting)])
     if lasting:
         also = f" and at batch {single}" if single else ""
         return f"the service wins from batch {lasting[-1].batch_size} on ({lasting[-1].text}){also}"
     if single:
         return f"the service wins only at batch {single}"
-    uncertain = [speedup for speedup in speedups if not _is_certain(speedup)]
+    uncertain = [speedup for speedup in speedups if not speedup.faster]
     if not uncertain:
         return "the service never wins"
     best = max(uncertain, key=lambda speedup: speedup.ratio.estimate)
     return f"the service never certainly wins (best: {best.text} at batch {best.batch_size})"
 
 
-def _is_certain(speedup: Speedup) -> bool:
-    return speedup.service_is_faster or speedup.service_is_slower
-
-
-def _is_same_outcome(first: Speedup, last: Speedup) -> bool:
-    return (first.service_is_faster, first.service_is_slower) == (last.service_is_faster, last.service_is_slower)
-
-
 def _format_factor(speedup: Speedup) -> str:
     """Return how many times faster the faster side is."""
     ratio = speedup.ratio.estimate
-    return format_ratio(1.0 / ratio if speedup.service_is_slower else ratio)
+    return format_ratio(1.0 / ratio if speedup.faster == "process" else ratio)
 
 
 def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
     """Return a service's name for a sentence; it contains the backend if two services would have the same name."""
-    labels = {case.record.backend: _framework_and_device(case.record) for case in cases if case.record.service}
+    labels = {
+        record.backend: f"the {record.framework_label} service" + (" on the GPU" if record.device_type == "gpu" else "")
+        for record in (case.record for case in cases)
+        if record.service
+    }
     is_unique = list(labels.values()).count(labels[backend]) == 1
     return labels[backend] if is_unique else f"{labels[backend]} ({backend})"
 
 
-def _framework_and_device(record: CaseRecord) -> str:
-    return f"the {record.framework_label} service" + (" on the GPU" if record.device_type == "gpu" else "")
-
-
-def _fastest_backends(cases: Sequence[MeasuredCase]) -> str:
-    """Return the fastest backend at the smallest and at the largest batch size, with its time per call."""
-    sizes = sorted({case.record.batch_size for case in cases})
-    return "; ".join(_fastest_at(cases, size) for size in dict.fromkeys((sizes[0], sizes[-1])))
-
-
 def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> str:
+    """Return the fastest backend at one batch size, with its time per call."""
     at_size = [case for case in cases if case.record.batch_size == batch_size]
     ranked = sorted(at_size, key=lambda case: case.record.latency_s_per_batch)
     names = [case.record.backend for case in ranked]

@@ -7,30 +7,22 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from tabulate import tabulate
 
 from runoff.models.mlp import Float64Array
-from runoff.records.schema import RunRecord, SavedRun
-from runoff.report.case_change import comparison_key, yardstick_s
+from runoff.records.schema import SavedRun
+from runoff.report.case_change import MACHINE_FIELDS, comparison_key, yardstick_s
+from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 # A level is the time of a case over consecutive runs. With fewer runs, one unusual run would count as a level.
 FEWEST_RUNS_OF_A_LEVEL = 5
 # A level is the median of at least five runs. Differences below 3 % between two such medians are not reported.
 _SMALLEST_CHANGE = 0.03
-_Key = tuple[object, ...]
 
 
 @dataclass(frozen=True)
 class Point:
-    """
-    One case in one run.
-
-    Attributes:
-        run: Number and date of the run.
-        latency_s: Median time of one call in that run.
-        yardstick_s: Mean duration of the yardstick before and after the case.
-    """
+    """One case in one run: number and date of the run, median time of a call, mean duration of the yardstick."""
 
     run: str
     latency_s: float
@@ -39,13 +31,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """
-    One case over all runs that measured it under the same conditions.
-
-    Attributes:
-        case: The case's id.
-        points: One point per run, oldest first.
-    """
+    """One case over all runs that measured it under the same conditions: its id and a point per run, oldest first."""
 
     case: str
     points: list[Point]
@@ -59,13 +45,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Change:
-    """
-    A change of level in a series.
-
-    Attributes:
-        run: The first run of the new level.
-        change: Relative change of the level's median: 0.1 for a tenth slower.
-    """
+    """A change of level in a series: its first run, and the relative change of the median: 0.1 for a tenth slower."""
 
     run: str
     change: float
@@ -82,17 +62,16 @@ def collect_series(runs: Iterable[tuple[Path, SavedRun]]) -> list[Series]:
         A series for each combination of case, model digest, device, settings, versions and machine, in the order in
         which they first appear.
     """
-    series: dict[_Key, Series] = {}
+    series: dict[tuple[object, ...], Series] = {}
     for path, run in runs:
-        about = run.runoff
-        if about is None or not about.complete:
+        if run.runoff is None or not run.runoff.complete:
             continue
-        name, machine = f"{path.name.partition('_')[0]} of {run.datetime[:10]}", _machine(about)
+        name = f"{path.name.partition('_')[0]} of {run.datetime[:10]}"
+        machine = tuple(getattr(run.runoff, field) for field in MACHINE_FIELDS)
         for record in run.records:
             key = (record.case, *comparison_key(record), *machine)
-            if key not in series:
-                series[key] = Series(record.case, [])
-            series[key].points.append(Point(name, record.latency_s_per_batch, yardstick_s(record)))
+            point = Point(name, record.latency_s_per_batch, yardstick_s(record))
+            series.setdefault(key, Series(record.case, [])).points.append(point)
     return list(series.values())
 
 
@@ -103,9 +82,6 @@ def change_points(series: Series) -> list[Change]:
     The search is PELT (Killick et al., 2012) on the logarithms of the normalised times with the penalty 3 σ² log n,
     similar to the Bayesian information criterion. σ is estimated from differences between neighbouring runs, which a
     change of level hardly affects.
-
-    Args:
-        series: One case over many runs.
 
     Returns:
         Changes of 3 % or more, oldest first; none if there are too few runs for two levels.
@@ -121,8 +97,8 @@ def change_points(series: Series) -> list[Change]:
     ends = [0, *search.predict(pen=3 * noise**2 * math.log(len(values)))]
     levels = [float(np.median(values[start:end])) for start, end in pairwise(ends)]
     changes = [
-        Change(series.points[ends[index]].run, math.expm1(levels[index] - levels[index - 1]))
-        for index in range(1, len(levels))
+        Change(series.points[start].run, math.expm1(new - old))
+        for start, (old, new) in zip(ends[1:], pairwise(levels), strict=False)
     ]
     return [change for change in changes if abs(change.change) >= _SMALLEST_CHANGE]
 
@@ -136,28 +112,15 @@ def _neighbour_noise(values: Float64Array) -> float:
 
 
 def history_lines(all_series: Sequence[Series], changes: dict[int, list[Change]]) -> list[str]:
-    """
-    Show series with their changes of level.
-
-    Args:
-        all_series: Series of all cases.
-        changes: Index of a series to its changes.
-
-    Returns:
-        A table and an explanation; the series with the largest latest change comes first.
-    """
-    order = sorted(range(len(all_series)), key=lambda index: -_size_of_last(changes[index]))
+    """Show series, the largest latest change first, and their changes of level by the index of the series."""
+    # A step to half the time is as large as a step to twice the time.
+    last = {index: abs(math.log1p(found[-1].change)) if found else 0.0 for index, found in changes.items()}
+    order = sorted(last, key=lambda index: -last[index])
     rows = [_row(all_series[index], changes[index]) for index in order]
-    headers = ("case", "runs", "first", "last", "overall", "steps")
-    alignment = ("left", "right", "right", "right", "right", "left")
     return [
-        *tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines(),
+        *table_lines(("case", "runs", "first", "last", "overall", "steps"), rows, "lrrrrl"),
         "Times are medians per call, normalised by the yardstick. No verdict: a step may come from the machine.",
     ]
-
-
-def _size_of_last(changes: Sequence[Change]) -> float:
-    return abs(math.log1p(changes[-1].change)) if changes else 0.0
 
 
 def _row(series: Series, changes: Sequence[Change]) -> tuple[str, ...]:
@@ -167,7 +130,3 @@ def _row(series: Series, changes: Sequence[Change]) -> tuple[str, ...]:
     steps = ", ".join(f"{change.change:+.0%} since {change.run}" for change in changes[-3:])
     overall = f"{last_s / first_s - 1:+.0%}" if len(times_s) > 1 else ""
     return series.case, str(len(times_s)), format_duration(first_s), format_duration(last_s), overall, steps
-
-
-def _machine(about: RunRecord) -> tuple[object, ...]:
-    return about.processor, about.cores, about.system, about.python

@@ -9,13 +9,7 @@ from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, VERIFIED, CaseR
 
 @dataclass(frozen=True, eq=False)
 class MeasuredCase:
-    """
-    A measured case.
-
-    Attributes:
-        record: The case's record.
-        rounds: Seconds per call in each round, in the order of measurement, shape (rounds,).
-    """
+    """The record of a case, and the seconds per call in each round in the order of measurement, shape (rounds,)."""
 
     record: CaseRecord
     rounds: Float64Array
@@ -28,20 +22,14 @@ class MeasuredCase:
 
 def device_label(record: CaseRecord) -> str:
     """Return device, framework and place of a case: `CPU (ONNX Runtime, in process)` or `CPU (TensorFlow service)`."""
-    how = "service" if record.service else ", in process"
-    separator = " " if record.service else ""
+    where = " service" if record.service else ", in process"
     other = f", {OTHER_MODEL}" if record.answers == OTHER_MODEL else ""
-    return f"{record.device_type.upper()} ({record.framework_label}{separator}{how}{other})"
+    return f"{record.device_type.upper()} ({record.framework_label}{where}{other})"
 
 
 def other_model_suffix(record: CaseRecord) -> str:
     """Return the suffix that marks a backend's name if the service runs another model; empty otherwise."""
     return f" ({OTHER_MODEL})" if record.answers == OTHER_MODEL else ""
-
-
-def answers_label(record: CaseRecord) -> str:
-    """Return the result of the answer check, and a warning if the warm-up did not reach a steady state."""
-    return error_label(record) + ("" if record.steady else ", not steady")
 
 
 def error_label(record: CaseRecord) -> str:

@@ -4,11 +4,10 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
-from runoff.records.schema import RunRecord, SavedRun
-from runoff.report.case_change import CaseChange, pair_cases
+from runoff.records.schema import SavedRun
+from runoff.report.case_change import MACHINE_FIELDS, CaseChange, pair_cases
 from runoff.report.earlier_run import INTERVALS_NOTE
+from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 Saved = tuple[Path, SavedRun]
@@ -17,11 +16,7 @@ _MOST_LISTED = 5
 
 def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
     """
-    Compare two saved runs.
-
-    Args:
-        before: The baseline: its path and its contents.
-        now: The candidate: its path and its contents.
+    Compare the baseline `before` with the candidate `now`, each given as its path and its contents.
 
     Returns:
         Lines: differences between the runs that make a comparison doubtful; a table of the cases that both measured
@@ -29,20 +24,31 @@ def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
     """
     old, new = before[1].records, now[1].records
     changes = pair_cases(new, old)
-    lines = [f"baseline   {before[0].name}", f"candidate  {now[0].name}", *_doubts(before, now)]
+    lines = [f"baseline   {before[0].name}", f"candidate  {now[0].name}", *_doubts(before[1], now[1])]
     if changes:
-        lines += _table(changes)
+        headers = ("case", "baseline", "candidate", "change [95 %]", "without the machine's change")
+        changes.sort(key=lambda change: -abs(math.log1p(change.change)))
+        lines += table_lines(headers, map(_row, changes), "lrrlr")
+    # Dictionaries instead of sets keep the order of the cases.
+    old_ids, new_ids = (dict.fromkeys(record.case for record in records) for records in (old, new))
     paired = {change.now.case for change in changes}
-    for name, records, others in (("baseline", old, new), ("candidate", new, old)):
-        ids = {record.case for record in others}
-        alone = [record.case for record in records if record.case not in ids]
-        lines += _listed(f"only in the {name}", alone)
-    common = {record.case for record in old} & {record.case for record in new}
-    unlike = [record.case for record in new if record.case in common - paired]
+    lines += _listed("only in the baseline", [case for case in old_ids if case not in new_ids])
+    lines += _listed("only in the candidate", [case for case in new_ids if case not in old_ids])
+    unlike = [case for case in new_ids if case in old_ids and case not in paired]
     lines += _listed("not compared because model, device, versions or settings differ", unlike)
     if not changes:
         lines.append("nothing to compare: the runs have no case in common that measured the same thing")
     return [*lines, INTERVALS_NOTE]
+
+
+def _row(change: CaseChange) -> tuple[str, ...]:
+    return (
+        change.now.case,
+        format_duration(change.before.latency_s_per_batch),
+        format_duration(change.now.latency_s_per_batch),
+        f"{change.change:+.1%} [{change.interval.low:+.1%}, {change.interval.high:+.1%}]",
+        f"{change.change_without_machine:+.1%}",
+    )
 
 
 def _listed(what: str, cases: Sequence[str]) -> list[str]:
@@ -51,9 +57,9 @@ def _listed(what: str, cases: Sequence[str]) -> list[str]:
     return lines + ([f"{what}: {len(cases) - _MOST_LISTED} more"] if len(cases) > _MOST_LISTED else [])
 
 
-def _doubts(before: Saved, now: Saved) -> list[str]:
+def _doubts(before: SavedRun, now: SavedRun) -> list[str]:
     """Return the reasons why the times of two runs may not be comparable."""
-    old, new = before[1].runoff, now[1].runoff
+    old, new = before.runoff, now.runoff
     if old is None or new is None:
         return ["one of the runs was not saved by runoff, so its machine is unknown and it may be incomplete"]
     lines = [
@@ -61,37 +67,7 @@ def _doubts(before: Saved, now: Saved) -> list[str]:
         for name, about in (("baseline", old), ("candidate", new))
         if not about.complete
     ]
-    return (
-        lines
-        + [
-            f"another {key}: {getattr(old, key)} against {getattr(new, key)}"
-            for key in ("processor", "cores", "system", "python")
-            if getattr(old, key) != getattr(new, key)
-        ]
-        + _package_changes(old, new)
-    )
-
-
-def _package_changes(old: RunRecord, new: RunRecord) -> list[str]:
-    names = sorted(old.packages.keys() | new.packages.keys())
-    return [
-        f"another {name}: {old.packages.get(name, 'none')} against {new.packages.get(name, 'none')}"
-        for name in names
-        if old.packages.get(name) != new.packages.get(name)
-    ]
-
-
-def _table(changes: Sequence[CaseChange]) -> list[str]:
-    rows = [
-        (
-            change.now.case,
-            format_duration(change.before.latency_s_per_batch),
-            format_duration(change.now.latency_s_per_batch),
-            f"{change.change:+.1%} [{change.interval.low:+.1%}, {change.interval.high:+.1%}]",
-            f"{change.change_without_machine:+.1%}",
-        )
-        for change in sorted(changes, key=lambda change: -abs(math.log1p(change.change)))
-    ]
-    headers = ("case", "baseline", "candidate", "change [95 %]", "without the machine's change")
-    alignment = ("left", "right", "right", "left", "right")
-    return tabulate(rows, headers, disable_numparse=True, colalign=alignment).splitlines()
+    facts = [(field, getattr(old, field), getattr(new, field)) for field in MACHINE_FIELDS]
+    packages = sorted(old.packages.keys() | new.packages.keys())
+    facts += [(name, old.packages.get(name, "none"), new.packages.get(name, "none")) for name in packages]
+    return lines + [f"another {name}: {value} against {other}" for name, value, other in facts if value != other]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from runoff.measurement.intervals import Interval, ratio_interval
 from runoff.report.measured import MeasuredCase
@@ -25,14 +26,9 @@ class Speedup:
     ratio: Interval
 
     @property
-    def service_is_faster(self) -> bool:
-        """Whether the whole interval lies above 1."""
-        return self.ratio.low > 1.0
-
-    @property
-    def service_is_slower(self) -> bool:
-        """Whether the whole interval lies below 1."""
-        return self.ratio.high < 1.0
+    def faster(self) -> Literal["service", "process", ""]:
+        """The side that is faster; empty if the interval contains 1, so that neither side certainly is."""
+        return "service" if self.ratio.low > 1.0 else "process" if self.ratio.high < 1.0 else ""
 
     @property
     def text(self) -> str:
@@ -43,10 +39,7 @@ class Speedup:
 
 def service_speedups(cases: Sequence[MeasuredCase]) -> dict[str, list[Speedup]]:
     """
-    Compute the speedup of every service that runs a model.
-
-    Args:
-        cases: Cases of one model.
+    Compute the speedup of every service among the cases of one model, except the null services.
 
     Returns:
         Backend name to its speedups, smallest batch size first. A batch size is left out if IN_PROCESS_BACKEND was not

@@ -1,0 +1,46 @@
+"""Lines about saved runs: commands that show them, and warnings about other files in their folder."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from runoff.records.folder import run_number
+
+_MOST_NAMED = 5
+
+
+def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
+    """
+    Return commands that show saved runs, written so that they work where the user pastes them.
+
+    Args:
+        saved: The run just saved.
+        earlier: An earlier run to compare it with; None if there is none.
+        folder: The user's working directory.
+    """
+    python = Path(sys.executable)
+    script = python.with_name("runoff")
+    runoff = [short_path(script, folder)] if script.is_file() else [short_path(python, folder), "-m", "runoff"]
+    if shutil.which("runoff") == str(script):
+        runoff = ["runoff"]
+    storage = ["--storage", short_path(saved.parent, folder)]
+    lines = [f"see all saved runs: {shlex.join([*runoff, 'history', *storage])}"]
+    if earlier:
+        numbers = [str(run_number(path.name)) for path in (earlier, saved)]
+        lines.append(f"see the change of each case: {shlex.join([*runoff, 'compare', *numbers, *storage])}")
+    return lines
+
+
+def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
+    """Return the reason for each of the first five files that are not saved runs, and their number if it is larger."""
+    lines = [f"skipped, not a saved run: {reason}" for reason in list(skipped.values())[:_MOST_NAMED]]
+    if len(skipped) > _MOST_NAMED:
+        lines.append(f"skipped {len(skipped)} files in total that are not saved runs")
+    return lines
+
+
+def short_path(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder if it lies inside the folder, else the path itself."""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

@@ -1,0 +1,62 @@
+"""The commands at the end of a run's output, which show saved runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.logger import Logger
+
+from runoff.records.store import AtomicStore
+from runoff.report.saved_files import command_lines
+from tests.support.saved_runs import plain_run, store_in, write_file
+
+
+def _commands(lines: list[str]) -> list[str]:
+    return [line.partition(": ")[2] for line in lines]
+
+
+def test_commands_work_where_they_are_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout, `runoff` is usually not on the path, and each version of Python has its own run 1."""
+    script = tmp_path / "an environment" / "runoff"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m runoff \"$@\"\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    runs = tmp_path / ".benchmarks"
+    earlier, saved = (write_file(store_in(runs), f"000{number}_run.json", plain_run()) for number in (1, 2))
+    write_file(AtomicStore(runs, Logger(Logger.QUIET), "other-machine"), "0001_run.json", plain_run())
+    pasted = " && ".join(_commands(command_lines(saved, earlier, tmp_path)))
+    done = subprocess.run(["/bin/sh", "-c", pasted], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "onnxruntime-cpu-net-b1" in done.stdout
+    assert "candidate  0002_run.json" in done.stdout
+
+
+def test_first_run_is_not_compared(tmp_path: Path) -> None:
+    """A comparison needs an earlier run of the same cases."""
+    [history] = command_lines(tmp_path / "0001_run.json", None, tmp_path)
+    assert "runoff history" in history
+
+
+def test_command_is_relative_to_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short command is easier to read, and the folder contains the environment of a checkout."""
+    script = tmp_path / ".venv" / "bin" / "runoff"
+    script.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    saved = tmp_path / ".benchmarks" / "machine" / "0012_run.json"
+    storage = "--storage .benchmarks/machine"
+    assert [f".venv/bin/python -m runoff history {storage}"] == _commands(command_lines(saved, None, tmp_path))
+    script.touch()
+    expected = [f".venv/bin/runoff history {storage}", f".venv/bin/runoff compare 9 12 {storage}"]
+    assert expected == _commands(command_lines(saved, saved.with_name("0009_run.json"), tmp_path))
+
+
+def test_script_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an active environment the plain name is the command that users know."""
+    script = tmp_path / "runoff"
+    script.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [command] = _commands(command_lines(tmp_path / "0001_run.json", None, Path.cwd()))
+    assert command.startswith("runoff history")
