@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from runoff.records.folder import run_number
+from runoff.records.folder import numbered_runs
 
 _MOST_NAMED = 5
 
@@ -28,7 +28,7 @@ def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
     storage = ["--storage", short_path(saved.parent, folder)]
     lines = [f"see all saved runs: {shlex.join([*runoff, 'history', *storage])}"]
     if earlier:
-        numbers = [str(run_number(path.name)) for path in (earlier, saved)]
+        numbers = [str(number) for number, _ in numbered_runs((earlier, saved))]
         lines.append(f"see the change of each case: {shlex.join([*runoff, 'compare', *numbers, *storage])}")
     return lines
 
