@@ -1,1 +1,1 @@
-"""The card game and the program that trains the networks in fixtures/models."""
+"""The rock-paper-scissors card game, and the program that trains the networks in fixtures/models to play it."""

@@ -1,4 +1,4 @@
-"""Training of two-layer networks with the Adam optimiser, in NumPy with float64, for policy and value networks."""
+"""Training of two-layer policy and value networks with the Adam optimiser, in float64 with NumPy."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,10 @@ from runoff.models.mlp import Float32Array, Float64Array, Kind, Mlp
 from training.rps_game import FEATURES, FEATURES_PER_SQUARE, SQUARES, IndexArray
 
 BATCH_SIZE = 512
-# Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019), its usual decay
-# rates, and a learning rate that falls linearly to 0. Compared with a weight decay of 0.02, 0.2 raises the loss by less
-# than 0.005 nats and keeps logits within ±7 instead of ±10 (10,000 games, 64 hidden units). Small logits matter because
-# float32 can represent the resulting probabilities well.
+# The optimiser is Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled Weight Decay Regularization,
+# 2019), with the usual decay rates and a learning rate that falls linearly to 0. A weight decay of 0.2 gives a loss
+# less than 0.005 nats higher than 0.02 does, but keeps logits within ±7 instead of ±10 (10,000 games, 64 hidden units).
+# Small logits matter because float32 can represent the resulting probabilities accurately.
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.2
 MEAN_DECAY, SQUARE_DECAY, EPSILON = 0.9, 0.999, 1e-8
 
@@ -64,7 +64,11 @@ def train(
 
 
 def _initial_weights(hidden_size: int, output_size: int, rng: np.random.Generator) -> list[Float64Array]:
-    """Draw W1 as He et al. (2015) recommend for ReLU, and a small W2, so that the first outputs are almost uniform."""
+    """
+    Draw initial weights.
+
+    W1 follows He et al. (2015) for ReLU; W2 is small, so that first outputs are almost uniform.
+    """
     return [
         rng.normal(0.0, np.sqrt(2 / FEATURES), (hidden_size, FEATURES)),
         np.zeros(hidden_size),
@@ -74,18 +78,18 @@ def _initial_weights(hidden_size: int, output_size: int, rng: np.random.Generato
 
 
 def _batches(count: int, rng: np.random.Generator) -> Iterator[IndexArray]:
-    """Yield all indices in random order, in arrays of up to BATCH_SIZE."""
+    """Split a random permutation of the indices 0 to count - 1 into arrays of up to BATCH_SIZE."""
     order = rng.permutation(count)
     for first in range(0, count, BATCH_SIZE):
         yield order[first : first + BATCH_SIZE]
 
 
 def _gradients(mlp: Mlp, inputs: Float32Array, targets: Float64Array) -> tuple[float, list[Float64Array]]:
-    """Return the sum of a batch's cross-entropies, and the gradients of their mean for W1, b1, W2 and b2."""
+    """Return the summed cross-entropy of a batch, and the gradients of the mean cross-entropy for W1, b1, W2 and b2."""
     batch = inputs.astype(np.float64)
     hidden = np.maximum(batch @ mlp.weights_hidden.T + mlp.biases_hidden, 0.0)
     outputs = mlp.forward(batch)
-    # For softmax and for sigmoid, the gradient of the cross-entropy with respect to a logit is output minus target.
+    # For both softmax and sigmoid, the gradient of the cross-entropy with respect to a logit is output minus target.
     errors = (outputs - targets) / len(batch)
     hidden_errors = (errors @ mlp.weights_output) * (hidden > 0)
     return _cross_entropy(outputs, targets), [
@@ -97,7 +101,7 @@ def _gradients(mlp: Mlp, inputs: Float32Array, targets: Float64Array) -> tuple[f
 
 
 def _cross_entropy(outputs: Float64Array, targets: Float64Array) -> float:
-    """Return the sum of the samples' cross-entropies; a single column is the probability of one of two outcomes."""
+    """Return the cross-entropy summed over the samples. A single output column is treated as a binary probability."""
     log = np.log(np.maximum(outputs, 1e-300))
     loss = -(targets * log).sum()
     if outputs.shape[1] == 1:
@@ -106,7 +110,7 @@ def _cross_entropy(outputs: Float64Array, targets: Float64Array) -> float:
 
 
 def _symmetries() -> IndexArray:
-    """Return the 8 rotations and reflections of the board as permutations of its squares, shape (8, 9)."""
+    """Return the 8 rotations and reflections of the board, each as a permutation of the 9 squares, shape (8, 9)."""
     board = np.arange(SQUARES).reshape(3, 3)
     return np.array([np.rot90(side, turns).ravel() for side in (board, board.T) for turns in range(4)])
 
@@ -117,7 +121,7 @@ _SYMMETRIES = _symmetries()
 def _transformed(
     inputs: Float32Array, targets: Float64Array, rng: np.random.Generator
 ) -> tuple[Float32Array, Float64Array]:
-    """Apply a random symmetry of the board to a batch; the target of a value network does not depend on it."""
+    """Apply one random symmetry of the board to a batch. A symmetry does not change the targets of a value network."""
     squares = _SYMMETRIES[rng.integers(len(_SYMMETRIES))]
     transformed = inputs.reshape(-1, SQUARES, FEATURES_PER_SQUARE)[:, squares].reshape(len(inputs), FEATURES)
     return transformed, targets[:, squares] if targets.shape[1] == SQUARES else targets

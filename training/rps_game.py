@@ -1,5 +1,5 @@
 """
-The rock-paper-scissors card game, played many games at a time, and the 81 input features of its networks.
+The rules of the rock-paper-scissors card game, applied to many games at once, and its encoding as 81 input features.
 
 Two players take turns on a 3×3 board; player 1 begins. The squares are numbered 0–8, row by row.
 
@@ -34,18 +34,18 @@ NOBODY, PLAYER_1, PLAYER_2 = range(3)
 COPIES_IN_DECK = 7
 HAND_SIZE = 5
 
-# _ADJACENT[i, j] is True if the squares i and j share an edge.
+# _ADJACENT[i, j] is True if squares i and j share an edge.
 _ADJACENT: BoolArray = np.array(
     [[abs(i // 3 - j // 3) + abs(i % 3 - j % 3) == 1 for j in range(SQUARES)] for i in range(SQUARES)]
 )
-# _BEATEN[kind] is the kind that it beats: rock beats scissors, paper beats rock, scissors beat paper.
+# _BEATEN[kind] is the kind of card that `kind` beats: rock beats scissors, paper beats rock, scissors beat paper.
 _BEATEN: Int8Array = np.array([SCISSORS, ROCK, PAPER], dtype=np.int8)
 
 
 @dataclass(frozen=True, eq=False)
 class Games:
     """
-    The state of `count` games, which may have different numbers of moves.
+    The state of `count` games. The games may be at different stages.
 
     Attributes:
         cards: Kind of the card on each square, NO_CARD for an empty square, shape (count, 9).
@@ -63,17 +63,17 @@ class Games:
         return len(self.to_move)
 
     def __getitem__(self, which: IndexArray | BoolArray | slice) -> "Games":
-        """Return the games that an index array, a mask or a slice selects; an index array may repeat games."""
+        """Select games by an index array, a mask or a slice. An index array may select a game more than once."""
         return Games(self.cards[which], self.owners[which], self.hands[which], self.to_move[which])
 
     @property
     def own_hands(self) -> Int8Array:
-        """Number of cards of each kind in the hand of the player to move, shape (count, 3)."""
+        """Number of rock, paper and scissors cards that the player to move holds, shape (count, 3)."""
         return self.hands[np.arange(len(self)), self.to_move - 1]
 
 
 def start(count: int, rng: np.random.Generator) -> Games:
-    """Shuffle a deck for each of `count` games and deal both hands."""
+    """Start `count` games: shuffle a separate deck for each game and deal both hands."""
     deck = np.repeat(np.arange(3, dtype=np.int8), COPIES_IN_DECK)
     dealt = rng.permuted(np.tile(deck, (count, 1)), axis=1)[:, : 2 * HAND_SIZE].reshape(count, 2, HAND_SIZE)
     return Games(
@@ -85,7 +85,7 @@ def start(count: int, rng: np.random.Generator) -> Games:
 
 
 def legal_squares(games: Games) -> BoolArray:
-    """Return which squares are empty, shape (count, 9)."""
+    """Return a mask of the empty squares of each game, shape (count, 9)."""
     return np.asarray(games.owners == NOBODY)
 
 
@@ -96,7 +96,7 @@ def finished(games: Games) -> BoolArray:
 
 def captures(games: Games, squares: IndexArray) -> IndexArray:
     """
-    Count the enemy cards that each kind of card would capture.
+    Count how many enemy cards a rock, a paper and a scissors card would each capture on a given square.
 
     Args:
         games: The games.
@@ -112,7 +112,7 @@ def captures(games: Games, squares: IndexArray) -> IndexArray:
 
 def greediest_cards(games: Games, squares: IndexArray) -> IndexArray:
     """
-    Return the card of the hand that captures most cards on a square.
+    Return the card from the player's hand that captures the most cards on a given square.
 
     Ties are decided by the number of copies in the hand, then in the order rock, paper, scissors.
 
@@ -124,7 +124,7 @@ def greediest_cards(games: Games, squares: IndexArray) -> IndexArray:
         Kind of the card, shape (count,).
     """
     held = games.own_hands
-    # A hand holds at most 5 cards of a kind, so one capture more always outweighs the number of copies.
+    # A player holds at most 5 cards of a kind, so one more capture always outweighs the number of copies held.
     merit = captures(games, squares) * (HAND_SIZE + 1) + held
     return np.asarray(np.where(held > 0, merit, -1).argmax(axis=1))
 
@@ -147,7 +147,7 @@ def play(games: Games, squares: IndexArray, cards: IndexArray) -> Games:
     rows = np.arange(len(games))
     _demand(legal_squares(games)[rows, squares], "square {} is not empty", squares)
     _demand(games.own_hands[rows, cards] > 0, "card {} is not in the hand of the player to move", cards)
-    # The mask also contains beaten cards of the player's own, whose owner stays the same.
+    # The mask may also include the player's own cards. That is harmless, because their owner does not change.
     taken = _ADJACENT[squares] & (games.cards == _BEATEN[cards][:, None])
     owners = np.where(taken, games.to_move[:, None], games.owners)
     owners[rows, squares] = games.to_move
@@ -158,14 +158,14 @@ def play(games: Games, squares: IndexArray, cards: IndexArray) -> Games:
 
 
 def _demand(allowed: BoolArray, complaint: str, chosen: IndexArray) -> None:
-    """Raise ValueError with the complaint about the first game whose choice is not allowed."""
+    """Raise ValueError about the first game whose choice is not allowed."""
     if not allowed.all():
         game = int(allowed.argmin())
         raise ValueError(f"game {game}: {complaint.format(chosen[game])}")
 
 
 def winner(games: Games) -> Int8Array:
-    """Return the player who owns more cards, or NOBODY if both own equally many, shape (count,)."""
+    """Return the player who owns more cards in each game, or NOBODY if both own equally many, shape (count,)."""
     ahead = (games.owners == PLAYER_1).sum(axis=1) - (games.owners == PLAYER_2).sum(axis=1)
     return np.select([ahead > 0, ahead < 0], [PLAYER_1, PLAYER_2], NOBODY).astype(np.int8)
 

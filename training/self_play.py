@@ -1,4 +1,4 @@
-"""Random play of the card game, and self-play with a search, which generates the training data."""
+"""Random play and search-based self-play of the card game; the self-play generates the training data."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from training.rps_game import (
     winner,
 )
 
-# Limits memory: the search holds up to 2,000 games × 9 squares × roll-outs at a time.
+# This constant limits the search's memory use: up to 2,000 games × 9 squares × roll-outs are in memory at once.
 GAMES_PER_CHUNK = 2_000
-# The win rates of a position's squares differ by 0.05 to 0.3. With a temperature of 0.08 the search clearly prefers the
-# best square but still plays the others, and a network can express the probabilities with logits of a few units.
+# In one position, the win rates of the squares differ by 0.05 to 0.3. A temperature of 0.08 makes the search clearly
+# prefer the best square but still play the others. The resulting probabilities need logits of only a few units.
 SEARCH_TEMPERATURE = 0.08
 
 
@@ -46,19 +46,19 @@ class Samples:
 
     @staticmethod
     def joined(parts: Iterable["Samples"]) -> "Samples":
-        """Return the samples of all parts, one part after the other."""
+        """Concatenate the samples of all parts."""
         inputs, policies, outcomes = zip(*((p.inputs, p.policies, p.outcomes) for p in parts), strict=True)
         return Samples(np.concatenate(inputs), np.concatenate(policies), np.concatenate(outcomes))
 
 
 def random_squares(games: Games, rng: np.random.Generator) -> IndexArray:
-    """Return a random empty square of each game, shape (count,)."""
+    """Choose a random empty square in each game, shape (count,)."""
     draws = rng.random((len(games), SQUARES), dtype=np.float32)
     return np.asarray(np.where(legal_squares(games), draws, -1.0).argmax(axis=1))
 
 
 def roll_out(games: Games, rng: np.random.Generator) -> Games:
-    """Play games to their end with random squares; all games must have the same number of moves left."""
+    """Play games to the end on random squares. All games must have the same number of moves left."""
     while not finished(games).any():
         squares = random_squares(games, rng)
         games = play(games, squares, greediest_cards(games, squares))
@@ -67,7 +67,7 @@ def roll_out(games: Games, rng: np.random.Generator) -> Games:
 
 def square_win_rates(games: Games, rollouts: int, rng: np.random.Generator) -> Float64Array:
     """
-    Estimate the win rate of every empty square with random games: flat Monte Carlo search.
+    Estimate the win rate of every empty square by playing random games from it (flat Monte Carlo search).
 
     The search sees both hands. A network sees neither, so it learns the average over all hands.
 
@@ -121,6 +121,6 @@ def self_play(count: int, rollouts: int, rng: np.random.Generator) -> Iterator[S
 
 
 def _draw(probabilities: Float64Array, rng: np.random.Generator) -> IndexArray:
-    """Draw a column index for each row with the given probabilities, by the Gumbel-max trick."""
+    """Draw one column index per row, where each row contains the probabilities of its columns (Gumbel-max trick)."""
     with np.errstate(divide="ignore"):
         return np.asarray((np.log(probabilities) + rng.gumbel(size=probabilities.shape)).argmax(axis=1))

@@ -1,4 +1,4 @@
-"""The playing strength of trained networks: games won by a policy, and prediction error of a value network."""
+"""Measures of a trained network's playing strength: a policy's wins and a value network's prediction error."""
 
 import numpy as np
 
@@ -19,14 +19,14 @@ from training.self_play import Samples, random_squares
 
 
 def policy_squares(games: Games, policy: Mlp) -> IndexArray:
-    """Return the empty square to which a policy network gives the highest probability, shape (count,)."""
+    """Return the empty square to which a policy network gives the highest probability in each game, shape (count,)."""
     probabilities = policy.forward(features(games))
     return np.asarray(np.where(legal_squares(games), probabilities, -1.0).argmax(axis=1))
 
 
 def beats_random(policy: Mlp, count: int, rng: np.random.Generator) -> BoolArray:
     """
-    Let a policy network play against an opponent that chooses random squares.
+    Let a policy network play games against an opponent that chooses squares at random.
 
     Both players choose their cards with `greediest_cards`.
 

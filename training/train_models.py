@@ -1,9 +1,9 @@
 """
-The program that trains the networks in fixtures/models: `python -m training.train_models` in the repository's root.
+The program that trains the networks in fixtures/models. Run `python -m training.train_models` in the repository root.
 
 A flat Monte Carlo search plays the card game against itself. A policy network learns the search's preferences among the
-squares, a value network learns whether the player to move wins. The same seed gives identical files on the same
-machine. On another machine the linear algebra library may sum in another order.
+squares. A value network learns to predict whether the player to move wins. The same seed gives identical files on the
+same machine. On a different machine, the linear algebra library may add numbers in a different order.
 """
 
 import argparse
@@ -27,10 +27,10 @@ STRENGTH_GAMES, HELD_OUT_GAMES = 1_000, 500
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train a policy and a value network of each size, write them to files, and print a line about each file."""
+    """Train a policy and a value network for each hidden size, write each to a file, and print one line per file."""
     options = _parse(argv)
     options.output.mkdir(parents=True, exist_ok=True)
-    # With several threads the linear algebra library may sum in a different order in each run.
+    # With several threads, the linear algebra library may add numbers in a different order in each run.
     with threadpool_limits(1):
         samples = _play(options.games, options.rollouts, np.random.default_rng([options.seed, 0]))
         held_out = _play(HELD_OUT_GAMES, options.rollouts, np.random.default_rng([options.seed, 3]))
@@ -74,7 +74,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
-    """Return a parser for whole numbers from `minimum` on."""
+    """Return a parser that accepts whole numbers of `minimum` or more."""
 
     def whole_number(text: str) -> int:
         if int(text) < minimum:
@@ -85,15 +85,16 @@ def _at_least(minimum: int) -> Callable[[str], int]:
 
 
 def _play(games: int, rollouts: int, rng: np.random.Generator) -> Samples:
-    """Return the samples of many games of self-play, with a progress bar."""
+    """Let the search play games against itself behind a progress bar, and return all samples."""
     chunks = self_play(games, rollouts, rng)
     total = -(-games // GAMES_PER_CHUNK)
     return Samples.joined(tqdm(chunks, desc="self-play", total=total, unit="chunk", disable=None, leave=False))
 
 
 def _train(name: str, kind: Kind, hidden_size: int, samples: Samples, options: argparse.Namespace) -> tuple[float, Mlp]:
-    """Train one network with a progress bar; return the loss of the last epoch and the network."""
-    # Each network has its own random numbers, so the order in which networks are trained does not matter.
+    """Train one network behind a progress bar. Return the mean loss of the last epoch and the trained network."""
+    # Each network has its own random generator, so the result does not depend on the order in which networks are
+    # trained.
     rng = np.random.default_rng([options.seed, 1, hidden_size, list(Kind).index(kind)])
     targets = samples.policies if kind is Kind.POLICY else samples.outcomes
     epochs = train(kind, hidden_size, samples.inputs, targets, epochs=options.epochs, rng=rng)
@@ -102,7 +103,7 @@ def _train(name: str, kind: Kind, hidden_size: int, samples: Samples, options: a
 
 
 def _strength(mlp: Mlp, held_out: Samples, seed: int) -> str:
-    """Return a phrase about the playing strength of a network."""
+    """Describe the playing strength of a network in one phrase."""
     if mlp.kind is Kind.POLICY:
         won = beats_random(mlp, STRENGTH_GAMES, np.random.default_rng([seed, 2]))
         return f"wins {won.mean():.1%} of {STRENGTH_GAMES} games against random squares"

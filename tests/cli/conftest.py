@@ -1,4 +1,4 @@
-"""Each test of the commands has its own cache folder."""
+"""Gives each test of the `runoff` commands its own empty cache folder."""
 
 from tests.support.cache_folder import own_cache_folder
 

@@ -1,4 +1,4 @@
-"""`runoff convert` prints a line per model, returns the right exit code, and never leaves partial or stale files."""
+"""`runoff convert` prints one line per model, returns the right exit code, and leaves no partial or stale files."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from tests.support.models import random_mlp
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """A folder with the model files of a policy and a value network."""
+    """A folder that contains two model files, one of a policy network and one of a value network."""
     folder = tmp_path / "models"
     folder.mkdir()
     save(folder / "p.model", random_mlp())
@@ -27,7 +27,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def save(path: Path, mlp: Mlp) -> Path:
-    """Write a network as a model file and return its path."""
+    """Write a network to a model file and return the file's path."""
     path.write_bytes(go_json_writer.encode(mlp))
     return path
 
@@ -38,7 +38,7 @@ def run(*arguments: object) -> int:
 
 
 def test_each_model_becomes_a_verified_file_and_a_line(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line gives the size of the error, so that the user can judge the conversion."""
+    """The line shows how large the worst error is, so that the user can judge the conversion."""
     assert 0 == run(models, "-o", models / "out")
     assert convert(random_mlp()).onnx == (models / "out" / "p.onnx").read_bytes()
     first, second, summary = capsys.readouterr().out.splitlines()
@@ -49,13 +49,13 @@ def test_each_model_becomes_a_verified_file_and_a_line(models: Path, capsys: pyt
 
 
 def test_file_is_written_next_to_its_model_by_default(models: Path) -> None:
-    """Users expect the ONNX file next to its model file."""
+    """Users look for the ONNX file next to its model file, so that folder is the default."""
     run(models / "p.model")
     assert ["p.model", "p.onnx", "v.model"] == sorted(path.name for path in models.iterdir())
 
 
 def test_failing_model_does_not_stop_the_others(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If one of 294 files is broken, the other 293 must still be converted."""
+    """If one of 294 model files is broken, the other 293 must still be converted."""
     (models / "bad.model").write_text("{}")
     assert 1 == run(models, "-o", models / "out")
     assert ["p.onnx", "v.onnx"] == sorted(path.name for path in (models / "out").iterdir())
@@ -65,7 +65,7 @@ def test_failing_model_does_not_stop_the_others(models: Path, capsys: pytest.Cap
 
 
 def test_model_that_fails_parity_leaves_no_file(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Users take an existing .onnx file for a verified one. This network overflows float32, so it must fail."""
+    """Users assume that an existing .onnx file was verified, so a model that overflows float32 must leave no file."""
     mlp = random_mlp()
     large = Mlp(mlp.kind, mlp.weights_hidden * 1e30, mlp.biases_hidden, mlp.weights_output * 1e30, mlp.biases_output)
     path = save(models / "large.model", large)
@@ -75,7 +75,7 @@ def test_model_that_fails_parity_leaves_no_file(models: Path, capsys: pytest.Cap
 
 
 def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Scripts use --kind to reject value networks where they need policies, also if the cache holds them."""
+    """Scripts rely on --kind to reject value networks. It must do so even if the conversion is in the cache."""
     run(models, "-o", models / "out")
     assert 1 == run(models, "-o", models / "policies", "--kind", "policy")
     assert ["p.onnx"] == [path.name for path in (models / "policies").iterdir()]
@@ -83,19 +83,19 @@ def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureF
 
 
 def test_opset_option_sets_the_opset_of_the_file(models: Path) -> None:
-    """Users with an older runtime need ONNX files of an older opset."""
+    """Older runtimes cannot read the default opset, so users must be able to choose an older one."""
     run(models / "p.model", "--opset", "20")
     assert 20 == onnx.load(models / "p.onnx").opset_import[0].version
     assert 20 != DEFAULT_OPSET
 
 
 def test_opset_zero_is_a_usage_error(models: Path) -> None:
-    """An invalid opset must be reported before PyTorch is imported, which takes seconds."""
+    """Importing PyTorch takes seconds, so an invalid opset must be reported before the import."""
     assert 2 == run(models, "--opset", "0")
 
 
 def test_up_to_date_file_is_left_unchanged(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Build tools compare modification times, so rewriting an unchanged file would trigger needless work."""
+    """Build tools compare modification times, so rewriting an unchanged file would trigger needless rebuilds."""
     run(models / "p.model")
     before = (models / "p.onnx").stat().st_mtime_ns
     assert 0 == run(models / "p.model")
@@ -104,7 +104,7 @@ def test_up_to_date_file_is_left_unchanged(models: Path, capsys: pytest.CaptureF
 
 
 def test_file_of_an_older_version_of_the_model_is_replaced(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After retraining a model, a stale ONNX file would be benchmarked in place of the new network."""
+    """If the ONNX file of a retrained model were not replaced, the benchmark would time the old network."""
     run(models / "p.model")
     save(models / "p.model", random_mlp(seed=1))
     assert 0 == run(models / "p.model")
@@ -113,7 +113,7 @@ def test_file_of_an_older_version_of_the_model_is_replaced(models: Path, capsys:
 
 
 def test_file_that_runoff_did_not_write_is_not_overwritten(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An ONNX file that runoff did not write may be the only copy of somebody's work."""
+    """An ONNX file that runoff did not write may be the user's only copy, so it must not be overwritten."""
     (models / "p.onnx").write_bytes(b"mine")
     assert 1 == run(models / "p.model")
     assert b"mine" == (models / "p.onnx").read_bytes()
@@ -121,14 +121,14 @@ def test_file_that_runoff_did_not_write_is_not_overwritten(models: Path, capsys:
 
 
 def test_force_overwrites_a_file_that_runoff_did_not_write(models: Path) -> None:
-    """The error message about an existing ONNX file recommends --force, so --force must work."""
+    """The error message about an existing ONNX file recommends --force, so --force must overwrite the file."""
     (models / "p.onnx").write_bytes(b"mine")
     assert 0 == run(models / "p.model", "--force")
     assert convert(random_mlp()).onnx == (models / "p.onnx").read_bytes()
 
 
 def test_force_converts_again_and_replaces_cached_entries(models: Path, own_cache_folder: Path) -> None:
-    """Users try --force if they suspect that the cache is wrong."""
+    """Users pass --force when they suspect that the cache is wrong, so --force must not reuse cached entries."""
     run(models / "p.model")
     entries = {path: path.stat().st_mtime_ns for path in (own_cache_folder / "conversions").iterdir()}
     run(models / "p.model", "--force")
@@ -137,13 +137,13 @@ def test_force_converts_again_and_replaces_cached_entries(models: Path, own_cach
 
 
 def test_folder_that_cannot_be_created_is_a_usage_error(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An unusable output folder must be reported before minutes of conversions, not after them."""
+    """An unusable output folder must be reported at once, not after minutes of converting models."""
     assert 2 == run(models, "-o", models / "p.model" / "out")
     assert "cannot be created" in capsys.readouterr().err
 
 
 def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder named like the ONNX file must stay, and the other models must still be converted."""
+    """If a folder already has the ONNX file's name, it must be kept, and the other models must still be converted."""
     (models / "p.onnx").mkdir()
     assert 1 == run(models, "--force")
     assert (models / "v.onnx").is_file()
@@ -151,20 +151,20 @@ def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys:
 
 
 def test_same_model_twice_is_an_error_before_anything_is_written(models: Path) -> None:
-    """If a model is given twice, its second conversion would overwrite the file of the first."""
+    """If the same model were accepted twice, the second conversion would overwrite the file of the first."""
     assert 1 == run(models / "p.model", models)
     assert ["p.model", "v.model"] == sorted(path.name for path in models.iterdir())
 
 
 def test_path_may_contain_spaces_and_newlines(tmp_path: Path) -> None:
-    """Users choose the names of model files; only the name of the output is made safe."""
+    """Users may give model files any name. Only the output file's name is restricted to safe characters."""
     path = save(tmp_path / "my net\nof today.model", random_mlp())
     assert 0 == run(path)
     assert (tmp_path / "my_net_of_today.onnx").is_file()
 
 
 def test_warning_of_an_ill_conditioned_model_is_shown(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An ill-conditioned model converts, but the user must know that float32 rounding changes its outputs."""
+    """An ill-conditioned model converts, but the user must learn that float32 rounding can change its outputs."""
     mlp = random_mlp()
     weights = mlp.weights_output.copy() * 1e7
     weights[1] = weights[0]
@@ -174,14 +174,14 @@ def test_warning_of_an_ill_conditioned_model_is_shown(models: Path, capsys: pyte
 
 
 def test_no_progress_bar_if_stderr_is_not_a_terminal(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The carriage returns of a progress bar make log files unreadable."""
+    """A progress bar prints carriage returns, which would make a log file unreadable."""
     run(models)
     assert "" == capsys.readouterr().err
 
 
 def test_ascii_output_is_not_an_error(models: Path, own_cache_folder: Path) -> None:
-    """Many CI machines log in ASCII, and the arrow in a line must not make the conversion fail."""
-    run(models / "p.model")  # Fill the cache, so that the new process does not import torch.
+    """Many CI machines use ASCII output, so the arrow in `5→7→3` must not make the conversion fail."""
+    run(models / "p.model")  # Fill the cache, so that the new process need not import torch.
     environment = os.environ | {CACHE_DIR_VARIABLE: str(own_cache_folder), "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "runoff", "convert", str(models / "p.model")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -189,8 +189,8 @@ def test_ascii_output_is_not_an_error(models: Path, own_cache_folder: Path) -> N
     assert "p: policy 5?7?3" in ended.stdout
 
 
-# Run `runoff` with Python's SIGINT handler, because a process started by a background shell ignores SIGINT. The
-# process interrupts itself when it flushes the fifth file to disk, so the test does not depend on the machine's speed.
+# A process started by a background shell ignores SIGINT, so this script restores Python's default handler. It interrupts
+# itself when the fifth file is flushed to disk, so the moment of the signal does not depend on the machine's speed.
 INTERRUPTED_AT_FIFTH_FILE = """
 import itertools, os, signal, sys
 from runoff.cli.main import main
@@ -209,7 +209,7 @@ sys.exit(main())
 
 
 def test_interrupt_leaves_complete_files_and_prints_one_line(models: Path, own_cache_folder: Path) -> None:
-    """Ctrl-C during a conversion must give exit code 130 without a traceback, and must leave no partial file."""
+    """Ctrl-C during a conversion must give exit code 130 without a traceback, and must not leave a partial file."""
     for seed in range(8):
         save(models / f"n{seed}.model", random_mlp(seed=seed))
     run(models / "p.model", models / "v.model", "-o", models / "warm")  # Fill the cache with templates.

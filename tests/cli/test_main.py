@@ -1,4 +1,4 @@
-"""The `runoff` command itself: its version, its help, and its exit codes."""
+"""Tests of the `runoff` command itself: its version, its help page and its exit codes."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 from runoff.cli.main import COMMANDS, EXIT_OK, EXIT_USAGE, main
 
-# Libraries whose import would make `runoff --version` slow.
+# Each of these libraries would make `runoff --version` slow if it were imported.
 HEAVY = {"numpy", "torch", "tensorflow", "onnx", "onnxruntime", "grpc", "pytest"}
 
 
@@ -21,13 +21,13 @@ def help_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bug reports quote the output of `runoff --version`."""
+    """Bug reports quote the output of `runoff --version`, so it must show the version that is really installed."""
     assert EXIT_OK == main(["--version"])
     assert f"runoff {metadata.version('runoff')}\n" == capsys.readouterr().out
 
 
 def test_version_is_printed_without_heavy_imports() -> None:
-    """`runoff --version` must not import PyTorch or TensorFlow, which takes seconds."""
+    """Importing PyTorch or TensorFlow takes seconds, so `runoff --version` must import neither."""
     code = (
         f"import sys; from runoff.cli.main import main; main(['--version']);print(sorted({HEAVY!r} & set(sys.modules)))"
     )
@@ -37,13 +37,13 @@ def test_version_is_printed_without_heavy_imports() -> None:
 
 
 def test_command_without_arguments_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """A newcomer types `runoff` first. The exit code is an error, because scripts need a subcommand."""
+    """A newcomer types `runoff` first, so it must print the help. A script without a subcommand must still fail."""
     assert EXIT_USAGE == main([])
     assert capsys.readouterr().out == help_of(capsys)
 
 
 def test_help_has_one_line_per_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first help page must fit on a screen and still name everything that runoff can do."""
+    """The main help page must list every subcommand, but be short enough to fit on a screen."""
     lines = [line.split() for line in help_of(capsys).splitlines()]
     for name, summary in COMMANDS.items():
         assert [[name, *summary.split()]] == [line for line in lines if line[:1] == [name]]
@@ -51,12 +51,12 @@ def test_help_has_one_line_per_subcommand(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_subcommand_contains_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Most readers of a help page copy its example."""
+    """Most readers of a help page copy its example, so every subcommand's help must contain one."""
     assert f"\nexamples:\n  runoff {name} " in help_of(capsys, name)
 
 
 def test_unknown_subcommand_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """The error message for a mistyped subcommand must list the valid ones."""
+    """If a subcommand is mistyped, the error message must list the valid ones."""
     with pytest.raises(SystemExit) as exited:
         main(["convrt"])
     assert EXIT_USAGE == exited.value.code

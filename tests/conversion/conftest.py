@@ -1,4 +1,4 @@
-"""Each conversion test has its own cache folder."""
+"""Gives each conversion test its own empty cache folder."""
 
 from tests.support.cache_folder import own_cache_folder
 

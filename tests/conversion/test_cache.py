@@ -1,4 +1,4 @@
-"""The cache returns exactly the conversion that was verified, or nothing."""
+"""The conversion cache returns exactly the conversion that was verified, or nothing at all."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> ConversionCache:
 
 @pytest.fixture
 def kept(cache: ConversionCache) -> tuple[Mlp, OnnxModel, Path]:
-    """A network, its conversion, and the path of the cache entry that contains it."""
+    """A network, its conversion, and the path of its cache entry."""
     mlp = random_mlp()
     model = convert(mlp, cache=cache)
     return mlp, model, entry_of(cache, model)
@@ -37,25 +37,25 @@ def entry_of(cache: ConversionCache, model: OnnxModel) -> Path:
 
 
 def test_hit_is_what_was_stored(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """A hit must have the bytes, the sizes and the parity report, because it is not verified again."""
+    """A cached conversion is not verified again, so its bytes, sizes and parity report must be the stored ones."""
     mlp, model, _ = kept
     assert model == convert(mlp, cache=cache)
 
 
 def test_another_network_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """A network that differs in its weights has its own entry."""
+    """Networks with different weights must not share a cache entry."""
     assert cache.load(random_mlp(seed=1).digest, DEFAULT_OPSET) is None
 
 
 def test_another_opset_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """Converting a network with another opset gives a different file."""
+    """A conversion with a different opset is a different file, so it needs its own cache entry."""
     assert cache.load(kept[0].digest, DEFAULT_OPSET + 1) is None
 
 
 def test_another_version_of_a_converter_part_is_a_miss(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]
 ) -> None:
-    """After an update of PyTorch or ONNX Runtime, the network must be converted and verified again."""
+    """After an update of PyTorch or ONNX Runtime, a network must be converted and verified again."""
     newer = ConversionCache(cache.folder.parent, versions={"torch": "torch 99"})
     assert newer.load(kept[0].digest, DEFAULT_OPSET) is None
 
@@ -89,7 +89,7 @@ def test_damaged_entry_is_logged_and_replaced(
     kept: tuple[Mlp, OnnxModel, Path],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Returning a damaged entry would give the user a network that was never verified."""
+    """If a damaged cache entry were returned, the user would get a network that was never verified."""
     mlp, model, path = kept
     sound = path.read_bytes()
     path.write_bytes(damage(sound))
@@ -101,7 +101,7 @@ def test_damaged_entry_is_logged_and_replaced(
 def test_entry_under_the_name_of_another_network_is_a_miss(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A cache entry that was copied or renamed is intact but contains the wrong network."""
+    """An entry copied to the wrong file name is intact but contains a different network, so it must not be used."""
     other = convert(random_mlp(seed=1), cache=cache)
     entry_of(cache, other).write_bytes(kept[2].read_bytes())
     assert cache.load(other.digest, DEFAULT_OPSET) is None
@@ -111,7 +111,7 @@ def test_entry_under_the_name_of_another_network_is_a_miss(
 def test_folder_in_place_of_an_entry_does_not_prevent_the_conversion(
     cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Strange contents of the cache folder may cost time, but must not cause an error."""
+    """Unexpected files in the cache folder may make a conversion slower, but must not make it fail."""
     kept[2].unlink()
     kept[2].mkdir()
     assert kept[1] == convert(kept[0], cache=cache)
@@ -119,7 +119,7 @@ def test_folder_in_place_of_an_entry_does_not_prevent_the_conversion(
 
 
 def test_conversion_works_if_the_cache_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """On a machine with a read-only home folder, conversions take longer but must succeed."""
+    """If the home folder is read-only, the cache cannot be written, but conversions must still succeed."""
     (tmp_path / "file").write_text("in the way")
     cache = ConversionCache(tmp_path / "file")
     with caplog.at_level(logging.WARNING):
@@ -128,7 +128,11 @@ def test_conversion_works_if_the_cache_cannot_be_written(tmp_path: Path, caplog:
 
 
 def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """Parsing takes most of the time of a hit, so a hit skips it; mlp=None shows that it did."""
+    """
+    Parsing is the slowest part of loading a cached conversion, so it is skipped.
+
+    `mlp` is None if nothing was parsed.
+    """
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)
@@ -138,7 +142,7 @@ def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Pa
 
 
 def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """After retraining, the cache must not return the conversion of the old network of the same name."""
+    """After retraining, the cache must not return the conversion of the old network that had the same file name."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
@@ -147,7 +151,7 @@ def test_changed_file_is_converted_again(cache: ConversionCache, tmp_path: Path)
 
 
 def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> None:
-    """Importing PyTorch takes longer than reading 294 conversions from the cache."""
+    """Importing PyTorch takes longer than loading 294 conversions from the cache, so a cache hit must not import it."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     convert_file(path, cache=cache)
@@ -161,12 +165,12 @@ def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> Non
 
 
 def test_several_processes_may_convert_the_same_models_at_once(cache: ConversionCache, tmp_path: Path) -> None:
-    """Processes that run in parallel share the user's cache; none may read a partially written entry."""
+    """Parallel processes share the user's cache, so none of them may read a partially written entry."""
     models = tmp_path / "models"
     models.mkdir()
     for seed in range(8):
         (models / f"net_{seed}.model").write_bytes(go_json_writer.encode(random_mlp(seed=seed)))
-    convert(random_mlp(seed=99), cache=cache)  # Fill the cache, so that no process imports torch.
+    convert(random_mlp(seed=99), cache=cache)  # Fill the cache, so that no process has to import torch.
     command = [sys.executable, "-W", "error", "-m", "runoff", "convert", str(models), "-o", str(tmp_path / "out")]
     environment = os.environ | {CACHE_DIR_VARIABLE: str(cache.folder.parent)}
     processes = [

@@ -1,4 +1,4 @@
-"""ONNX files from users are untrusted: a file that cannot be benchmarked is rejected with its name and a reason."""
+"""ONNX files from users are untrusted. If a file cannot be benchmarked, the error gives its name and the reason."""
 
 import os
 import pickle
@@ -23,7 +23,11 @@ def write(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx"
 
 
 def error_message(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx") -> str:
-    """Return the message of the ModelError for a file; it must name the file and be one line of sensible length."""
+    """
+    Read a file and return the message of the ModelError.
+
+    The message must name the file and be a single short line.
+    """
     with pytest.raises(ModelError) as caught:
         read_onnx(write(folder, content, name))
     message = str(caught.value)
@@ -46,7 +50,7 @@ def with_constant_node(tensor: TensorProto) -> onnx.ModelProto:
 
 
 def in_subgraph(tensor: TensorProto) -> onnx.ModelProto:
-    """Make a model with a tensor in a branch of an If node; it is not among the weights of the main graph."""
+    """Make a model whose tensor is hidden in a branch of an If node, where it is not among the main graph's weights."""
     branch = helper.make_graph([helper.make_node("Identity", ["t"], ["o"])], "b", [], [], [tensor])
     model = linear_model()
     model.graph.node.append(helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch))
@@ -99,7 +103,7 @@ def two_outputs() -> onnx.ModelProto:
 
 
 def fixed_batch_inside() -> onnx.ModelProto:
-    """Make a model whose input has a dynamic batch dimension, but whose Reshape accepts only one sample."""
+    """Make a model whose input has a dynamic batch dimension, although an inner Reshape accepts only one sample."""
     model = linear_model()
     model.graph.initializer.append(numpy_helper.from_array(np.array([1, 3]), "shape"))
     model.graph.node.insert(0, helper.make_node("Reshape", ["x", "shape"], ["r"]))
@@ -146,19 +150,19 @@ REJECTED = {
 def test_unusable_file_is_rejected_with_its_reason(
     content: bytes | onnx.ModelProto, reason: str, tmp_path: Path
 ) -> None:
-    """The error message for an unusable ONNX file must give the file and the fault in one line."""
+    """The error message for an unusable ONNX file must give its path and the fault in one line."""
     assert reason in error_message(tmp_path, content)
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.PTH", "net.pkl", "net.ckpt"])
 def test_pickle_is_rejected_by_its_name_before_it_is_read(name: str, tmp_path: Path) -> None:
-    """Unpickling a file can run any code that its author put into it."""
+    """Unpickling can run any code that the file's author put into it, so such a file must not even be opened."""
     with pytest.raises(ModelError, match="can run code, so it is not opened"):
         read_onnx(tmp_path / name)
 
 
 def test_pickle_with_an_onnx_suffix_is_not_unpickled(tmp_path: Path) -> None:
-    """An attacker may name a pickle `net.onnx`; the pickle in this test would create a folder if it were unpickled."""
+    """An attacker may name a pickle `net.onnx`. If the pickle in this test were unpickled, it would create a folder."""
 
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -170,7 +174,7 @@ def test_pickle_with_an_onnx_suffix_is_not_unpickled(tmp_path: Path) -> None:
 
 
 def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
-    """Reading a file of a terabyte would fill the memory."""
+    """Reading a very large file would fill the memory, so its size must be checked first."""
     path = tmp_path / "net.onnx"
     with path.open("wb") as file:
         file.truncate(MAX_ONNX_BYTES + 1)
@@ -179,7 +183,7 @@ def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
 
 
 def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
-    """The benchmark needs the sizes of a user's ONNX model to create input batches."""
+    """The benchmark creates its input batches from the input size that is read from the user's ONNX file."""
     model = read_onnx(write(tmp_path, linear_model()))
     assert (3, 2, None) == (model.input_size, model.output_size, model.fixed_batch_size)
     assert "ONNX 3→2" == model.description
@@ -187,7 +191,7 @@ def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
 
 
 def test_fixed_batch_size_is_returned_and_described(tmp_path: Path) -> None:
-    """A file with a fixed batch dimension can be timed at this batch size only."""
+    """An ONNX file with a fixed batch dimension can be timed at that batch size only, so users must see the size."""
     model = read_onnx(write(tmp_path, linear_model(input_shape=[4, 3], output_shape=[4, 2])))
     assert 4 == model.fixed_batch_size
     assert "ONNX 3→2 (batch size 4 only)" == model.description
@@ -195,25 +199,25 @@ def test_fixed_batch_size_is_returned_and_described(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [None, "n"])
 def test_unnamed_batch_dimension_is_dynamic_too(batch: str | None, tmp_path: Path) -> None:
-    """Older exporters do not name a dynamic batch dimension."""
+    """Older exporters leave a dynamic batch dimension unnamed, so an unnamed dimension must not count as fixed."""
     assert read_onnx(write(tmp_path, linear_model(input_shape=[batch, 3]))).fixed_batch_size is None
 
 
 def test_weights_listed_as_inputs_are_not_counted_as_inputs(tmp_path: Path) -> None:
-    """ONNX files of IR version 3 must list their weights as inputs too."""
+    """ONNX files of IR version 3 list their weights among the inputs, so these entries must not be counted."""
     model = linear_model(ir_version=3, opset=8)
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 2]))
     assert 3 == read_onnx(write(tmp_path, model)).input_size
 
 
 def test_own_conversion_can_be_read_back(tmp_path: Path) -> None:
-    """Users are most likely to benchmark ONNX files that runoff itself wrote."""
+    """The ONNX files that users benchmark most often are those that runoff wrote itself."""
     model = read_onnx(write(tmp_path, convert(random_mlp()).onnx))
     assert (5, 3) == (model.input_size, model.output_size)
 
 
 def test_files_with_other_weights_have_other_digests(tmp_path: Path) -> None:
-    """The history identifies ONNX files by digest, so different files must not share one."""
+    """The history identifies ONNX files by digest, so files with different weights must have different digests."""
     first = read_onnx(write(tmp_path, linear_model(), "a.onnx"))
     second = read_onnx(write(tmp_path, linear_model(weights=np.zeros((3, 2), np.float32)), "b.onnx"))
     assert first.digest != second.digest

@@ -1,4 +1,4 @@
-"""The parity check detects each kind of wrong conversion, and passes correct ones."""
+"""The parity check detects every kind of faulty conversion and accepts correct ones."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,12 +23,12 @@ def scaled(mlp: Mlp, factor: float) -> Mlp:
 
 
 def saturated_value() -> Mlp:
-    """Make a value network whose output is always 1, because its logits are about a million."""
+    """Make a value network with logits of about a million, so that its output is always 1."""
     return replace(random_mlp(Kind.VALUE, 5, 5), biases_output=np.array([1e6]))
 
 
 def untrained() -> Mlp:
-    """Make a policy network with tiny logits, so that all probabilities are nearly equal."""
+    """Make a policy network whose logits are so small that all probabilities are almost equal."""
     return scaled(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e-6)
 
 
@@ -75,14 +75,14 @@ def check_outputs_of(mlp: Mlp, model_bytes: bytes) -> None:
 
 @pytest.mark.parametrize("mlp", MODELS)
 def test_correct_conversion_passes(mlp: Mlp) -> None:
-    """A check that rejects correct conversions would make runoff unusable."""
+    """If the parity check rejected correct conversions, runoff would be unusable."""
     assert verify(mlp, convert(mlp).onnx).fraction_of_allowed <= 1
 
 
 @pytest.mark.parametrize("fault", [pytest.param(edit, id=name) for name, edit in WEIGHT_FAULTS.items()])
 @pytest.mark.parametrize("mlp", MODELS)
 def test_wrong_weight_is_caught(mlp: Mlp, fault: Edit) -> None:
-    """One wrong weight among thousands hardly changes an output, so the weights themselves are compared."""
+    """One wrong weight among thousands hardly changes the outputs, so the check compares the weights themselves."""
     with pytest.raises(ParityError, match="in the graph"):
         verify(mlp, edited(convert(mlp).onnx, fault))
 
@@ -90,7 +90,11 @@ def test_wrong_weight_is_caught(mlp: Mlp, fault: Edit) -> None:
 @pytest.mark.parametrize("fault", ["swapped-rows", "transposed", "zeros"])
 @pytest.mark.parametrize("mlp", [model for model in MODELS if model.id not in ("value-saturated",)])
 def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> None:
-    """A graph may use correct weights wrongly, which only the outputs show, even if the logits are huge."""
+    """
+    A graph may apply correct weights wrongly, which only its outputs show.
+
+    The check must notice it for huge logits too.
+    """
     if fault == "transposed" and mlp.input_size != mlp.hidden_size:
         fault = "swapped-rows"
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -99,20 +103,24 @@ def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> Non
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" not in str(model.id)])
 def test_log_softmax_instead_of_softmax_is_caught(mlp: Mlp) -> None:
-    """An earlier converter for these models used log-softmax by mistake."""
+    """An earlier converter for these models applied log-softmax instead of softmax, so the check must detect it."""
     with pytest.raises(ParityError, match="head applied to the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Softmax", "LogSoftmax")))
 
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" in str(model.id)])
 def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
-    """An earlier converter used tanh by mistake; for large positive logits, tanh and sigmoid both return 1."""
+    """
+    An earlier converter used tanh instead of sigmoid.
+
+    Both return 1 for large logits, so the mistake is easy to miss.
+    """
     with pytest.raises(ParityError, match="head applied to the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Sigmoid", "Tanh")))
 
 
 def test_softmax_over_the_batch_is_caught() -> None:
-    """A softmax over the wrong axis still gives numbers between 0 and 1."""
+    """A softmax over the wrong axis still gives numbers between 0 and 1, so its outputs look plausible."""
 
     def edit(model: onnx.ModelProto) -> None:
         (node,) = [node for node in model.graph.node if node.op_type == "Softmax"]
@@ -124,14 +132,14 @@ def test_softmax_over_the_batch_is_caught() -> None:
 
 
 def test_missing_activation_is_caught() -> None:
-    """If the relu is lost in a conversion, the two layers compute a linear function."""
+    """If a conversion loses the ReLU, the network becomes linear, so its outputs are wrong."""
     mlp = random_mlp()
     with pytest.raises(ParityError, match="logit"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Relu", "Identity")))
 
 
 def test_message_gives_the_position_of_the_worst_element() -> None:
-    """To find the fault, a developer needs the position, the number found and the number expected."""
+    """To find the fault, a developer needs the position of the wrong value, its actual value and the expected value."""
     mlp = random_mlp()
     pattern = r"policy 5→7→3, batch size \d+, logits: sample \d+, output \d is \S+, expected"
     with pytest.raises(ParityError, match=pattern):
@@ -139,7 +147,7 @@ def test_message_gives_the_position_of_the_worst_element() -> None:
 
 
 def test_model_that_overflows_float32_does_not_pass() -> None:
-    """Each weight is finite in float32, but the products overflow, so the outputs are NaN."""
+    """In this model every weight fits into float32, but the products overflow and the outputs become NaN."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_hidden=mlp.weights_hidden * 1e30, weights_output=mlp.weights_output * 1e30)
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -147,7 +155,7 @@ def test_model_that_overflows_float32_does_not_pass() -> None:
 
 
 def test_network_of_zeros_passes() -> None:
-    """If all terms are zero, error and tolerance are zero too; their quotient must not become NaN."""
+    """For a network of zeros, error and tolerance are both zero. The check must not divide zero by zero."""
     zero = random_mlp()
     zero = replace(zero, weights_hidden=zero.weights_hidden * 0, biases_hidden=zero.biases_hidden * 0)
     zero = replace(zero, biases_output=zero.biases_output * 0)
@@ -155,7 +163,7 @@ def test_network_of_zeros_passes() -> None:
 
 
 def test_ill_conditioned_model_gives_a_warning() -> None:
-    """The user must know that no runtime can reproduce the probabilities of such a model in float32."""
+    """The user must learn that no runtime can reproduce the probabilities of an ill-conditioned model in float32."""
     mlp = scaled(random_mlp(), 1e7)
     undecided = mlp.weights_output.copy()
     undecided[1] = undecided[0]
@@ -166,14 +174,14 @@ def test_ill_conditioned_model_gives_a_warning() -> None:
 
 
 def test_ordinary_model_gives_no_warning() -> None:
-    """Users would ignore the warning about float32 if it appeared for every model."""
+    """If the warning about float32 rounding appeared for every model, users would ignore it."""
     report = convert(random_mlp()).accuracy
     assert report is not None
     assert report.warning is None
 
 
 def test_probe_samples_contain_zeros_and_binary_and_real_vectors() -> None:
-    """Some conversion errors appear only for zeros, only for 0/1 vectors or only for real numbers."""
+    """Some conversion faults show only for zero inputs, only for 0/1 inputs or only for real-valued inputs."""
     samples = probe_samples(81)
     is_binary = ((samples == 0) | (samples == 1)).all(axis=1)
     assert (samples == 0).all(axis=1).any()

@@ -1,4 +1,4 @@
-"""A conversion computes the same outputs as the network, and gives the same bytes every time."""
+"""A converted model computes the same outputs as its network, and converting a network again gives the same bytes."""
 
 import hashlib
 import logging
@@ -29,28 +29,28 @@ KINDS = [pytest.param(kind, id=str(kind)) for kind in Kind]
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_converted_model_agrees_with_the_reference(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """Other samples and another batch size show whether the built-in parity check itself is wrong."""
+    """Using samples that the built-in parity check does not use, this test also detects faults of that check."""
     mlp = random_mlp(kind, *sizes)
     batch = np.random.default_rng(1).normal(size=(17, sizes[0])).astype(np.float32)
     (found,) = open_single_thread_session(convert(mlp).onnx).run(["output"], {"input": batch})
     accuracy.check("converted", mlp, batch, found)
 
 
-# Each export takes a second, so only three architectures are tested, and only one of them at the reduced test size.
+# Each export takes a second, so only three architectures are tested. In reduced test runs it is only one.
 EXPORTED = ("81x64x9", "1x1x1", "7x7x7") if FULL_SIZE else ("7x7x7",)
 
 
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in EXPORTED])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """Networks of all sizes share one exported graph, which is correct only if separate exports would be identical."""
+    """Networks of all sizes share one exported graph, so it must be identical to a graph exported for one size."""
     mlp = random_mlp(kind, *sizes)
     exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx
 
 
 def test_names_of_input_output_and_batch_are_fixed() -> None:
-    """Programs that use the file refer to tensors by name, and tools display the name of the batch dimension."""
+    """User programs and tools refer to the tensors and the batch dimension by name, so the names must not change."""
     model = onnx.load_from_string(convert(random_mlp()).onnx)
     (model_input,), (model_output,) = model.graph.input, model.graph.output
     assert ("input", "output") == (model_input.name, model_output.name)
@@ -60,7 +60,7 @@ def test_names_of_input_output_and_batch_are_fixed() -> None:
 
 
 def test_converted_model_is_valid_and_self_contained() -> None:
-    """A model with external data stops working when only its main file is copied."""
+    """Users copy the converted file alone, so it must not depend on weights in a second file."""
     model_bytes = convert(random_mlp()).onnx
     onnx.checker.check_model(model_bytes, full_check=True)
     model = onnx.ModelProto.FromString(model_bytes)
@@ -68,7 +68,7 @@ def test_converted_model_is_valid_and_self_contained() -> None:
 
 
 def test_file_contains_only_the_networks_weights() -> None:
-    """The random weights of the exported template must all be replaced."""
+    """The exported template contains random weights, and all of them must be replaced by the network's weights."""
     mlp = random_mlp()
     found = graph.weights_of(onnx.ModelProto.FromString(convert(mlp).onnx))
     for name, values in found.items():
@@ -83,20 +83,20 @@ def test_opset_is_the_one_asked_for(opset: int) -> None:
 
 
 def test_opset_that_the_exporter_cannot_write_is_an_error() -> None:
-    """A file with a wrong opset would fail much later, in the user's runtime."""
+    """A file with an unsupported opset would fail later, in the user's runtime, so the converter must refuse it."""
     with pytest.raises(ConversionError, match="expected 5; choose another opset"):
         convert(random_mlp(), opset=5)
 
 
 @pytest.mark.parametrize("opset", [0, -1])
 def test_opset_that_is_no_positive_number_is_a_usage_error(opset: int) -> None:
-    """A typing mistake must be reported before PyTorch is imported, which takes seconds."""
+    """Importing PyTorch takes seconds, so an invalid opset must be reported before the import."""
     with pytest.raises(UsageError, match="expected a positive number"):
         convert(random_mlp(), opset=opset)
 
 
 def test_second_model_of_a_kind_needs_no_second_export() -> None:
-    """An export takes a second, which would be five minutes for a folder of 294 models."""
+    """An export takes a second, so exporting each of 294 models separately would take five minutes."""
     convert(random_mlp())
     before = pipeline._run_exporter.cache_info().misses
     convert(random_mlp(input_size=9, hidden_size=4, seed=1))
@@ -104,7 +104,7 @@ def test_second_model_of_a_kind_needs_no_second_export() -> None:
 
 
 def test_another_process_writes_the_same_bytes() -> None:
-    """Files can be compared and cached only if they do not depend on the process, its paths or its hash seed."""
+    """Converted files can be compared and cached only if every process writes the same bytes for the same network."""
     script = (
         "import hashlib; from runoff.conversion import convert; from tests.support.models import random_mlp;"
         "print(hashlib.sha256(convert(random_mlp()).onnx).hexdigest())"
@@ -115,13 +115,13 @@ def test_another_process_writes_the_same_bytes() -> None:
 
 
 def test_file_contains_no_paths_of_the_machine_that_wrote_it() -> None:
-    """The exporter's metadata contains stack traces with paths on the user's machine."""
+    """The exporter adds stack traces with paths of the user's machine, which must not be published with the file."""
     assert b"site-packages" not in convert(random_mlp()).onnx
     assert b".py" not in convert(random_mlp()).onnx
 
 
 def test_export_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    """The exporter's log messages would hide the lines that runoff prints."""
+    """Log messages of the exporter would bury the lines that runoff prints, so they are suppressed."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         export.export(Kind.VALUE, (2, 3, 1), DEFAULT_OPSET)
@@ -130,7 +130,7 @@ def test_export_is_silent(capfd: pytest.CaptureFixture[str], caplog: pytest.LogC
 
 
 def test_graph_that_depends_on_sizes_is_not_shared() -> None:
-    """If a future exporter writes a Reshape to fixed sizes, each architecture needs its own export."""
+    """A Reshape to fixed sizes makes a graph valid for one architecture only, so the graph must not be shared."""
     model = graph.make_template(pipeline._run_exporter(Kind.POLICY, (5, 7, 3), DEFAULT_OPSET))
     assert graph.fits_all_sizes(model)
     model.graph.node.append(onnx.helper.make_node("Transpose", ["a"], ["b"], perm=[1, 0]))
@@ -141,14 +141,14 @@ def test_graph_that_depends_on_sizes_is_not_shared() -> None:
 
 
 def test_conversion_has_a_description_and_sizes() -> None:
-    """Messages and table titles identify a conversion by its kind and sizes."""
+    """Messages and table titles show a model's kind and layer sizes, so a conversion must provide them."""
     model = convert(random_mlp())
     assert "policy 5→7→3" == model.description
     assert (5, 3, None) == (model.input_size, model.output_size, model.fixed_batch_size)
 
 
 def test_file_of_another_kind_is_rejected(tmp_path: Path) -> None:
-    """The output of a value network is meaningless where a policy is expected."""
+    """A value network's output is meaningless where a policy is expected, so the wrong kind must be rejected."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp(Kind.VALUE)))
     with pytest.raises(ModelError, match=r"net\.model: is a value network, expected a policy network"):

@@ -1,4 +1,4 @@
-"""Real trained networks convert; the tests need a folder `shared/models` beside the checkout."""
+"""Conversions of real trained networks. These tests need a folder `shared/models` next to the checkout."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not PATHS, reason="no folder shared/models besid
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_real_network_converts(path: Path) -> None:
-    """Random weights do not show the huge logits of some trained networks."""
+    """Some trained networks have huge logits, which networks with random weights do not have."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
     assert report.fraction_of_allowed < 1
@@ -23,7 +23,7 @@ def test_real_network_converts(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_only_the_network_of_huge_logits_gets_a_warning(path: Path) -> None:
-    """The logits of rps_h256_policy reach eight million; those of the other networks are a few units."""
+    """The logits of rps_h256_policy reach eight million, so only this network is expected to get the warning."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
     assert (path.stem == "rps_h256_policy") == report.outputs.ill_conditioned

@@ -1,4 +1,4 @@
-"""Only one process at a time holds a lock on a file."""
+"""A file lock is held by at most one process at a time."""
 
 import fcntl
 from pathlib import Path
@@ -9,7 +9,7 @@ from runoff.files.file_lock import hold_lock
 
 
 def test_lock_excludes_others_until_it_is_released(tmp_path: Path) -> None:
-    """Two processes that save a run at the same time must not choose the same number for it."""
+    """If two processes saved a run at the same time without a lock, both could choose the same file number."""
     path = tmp_path / "lock"
     with hold_lock(path), path.open("w") as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Reading an untrusted file never blocks and never uses more memory than allowed."""
+"""Reading an untrusted file must never block and never use more memory than allowed."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 
 
 def error_message(path: Path, max_bytes: int = 100) -> str:
-    """Return the message of the ModelError for a file; it must start with the path."""
+    """Read a file and return the message of the ModelError. The message must start with the file's path."""
     with pytest.raises(ModelError) as caught:
         read_bytes(path, max_bytes)
     assert str(caught.value).startswith(f"{path}: ")
@@ -22,44 +22,44 @@ def error_message(path: Path, max_bytes: int = 100) -> str:
 
 
 def test_file_within_the_limit_is_read(tmp_path: Path) -> None:
-    """A file of exactly the maximum size is still accepted."""
+    """The maximum size is inclusive, so a file of exactly that size must be accepted."""
     (tmp_path / "file").write_bytes(b"x" * 100)
     assert b"x" * 100 == read_bytes(tmp_path / "file", 100)
 
 
 def test_file_over_the_limit_is_rejected_with_both_sizes(tmp_path: Path) -> None:
-    """The message about a large file must give its size and the size allowed."""
+    """The message about an oversized file must give both its size and the maximum size."""
     (tmp_path / "file").write_bytes(b"x" * 101)
     assert "has 101 bytes, expected at most 100" in error_message(tmp_path / "file")
 
 
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
-    """A mistyped path must give a message with the path rather than a traceback."""
+    """If the user mistypes a path, the error must be a message with that path, not a traceback."""
     assert "cannot be read: No such file" in error_message(tmp_path / "gone")
 
 
 def test_folder_is_rejected(tmp_path: Path) -> None:
-    """On POSIX systems a folder can be opened like a file, but not read."""
+    """On POSIX systems a folder can be opened but not read as a file, so it needs an error message of its own."""
     assert "is a folder, expected a file" in error_message(tmp_path)
 
 
 @posix
 def test_fifo_is_rejected_without_waiting_for_a_writer(tmp_path: Path) -> None:
-    """Opening a FIFO without O_NONBLOCK would hang forever."""
+    """Opening a FIFO without O_NONBLOCK blocks until a program writes to it, so a FIFO must be rejected."""
     os.mkfifo(tmp_path / "fifo")
     assert "is a FIFO" in error_message(tmp_path / "fifo")
 
 
 @posix
 def test_device_is_rejected() -> None:
-    """Reading /dev/zero to its end would fill the memory."""
+    """/dev/zero has no end, so reading it would fill the memory. Devices must be rejected."""
     assert "is a device" in error_message(Path("/dev/zero"))
 
 
 @posix
 def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket cannot be opened as a file; the error must be a ModelError, not an OSError."""
-    monkeypatch.chdir(tmp_path)  # A socket's path may have at most 107 bytes.
+    """Opening a socket as a file raises an OSError, which must be converted to a ModelError."""
+    monkeypatch.chdir(tmp_path)  # A socket's path is limited to 107 bytes, so the test uses a relative path.
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket")
         assert "cannot be read" in error_message(Path("socket"))
@@ -67,7 +67,7 @@ def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @posix
 def test_message_gives_the_target_of_a_dangling_link(tmp_path: Path) -> None:
-    """For a dangling link, the message "no such file" would be confusing, because `ls` shows the link."""
+    """The message "no such file" would confuse users, because `ls` does show a dangling link."""
     (tmp_path / "link").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist" in error_message(tmp_path / "link")
 
@@ -83,12 +83,12 @@ def test_link_to_a_file_is_followed(tmp_path: Path) -> None:
 @posix
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root can read every file")
 def test_unreadable_file_is_rejected(tmp_path: Path) -> None:
-    """The message about an unreadable file must contain the operating system's reason."""
+    """The message about an unreadable file must give the operating system's reason, such as `Permission denied`."""
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "file").chmod(0)
     assert "cannot be read: Permission denied" in error_message(tmp_path / "file")
 
 
 def test_path_with_a_null_byte_is_rejected() -> None:
-    """Python raises a ValueError for a path with a null byte; it must become a ModelError."""
+    """For a path with a null byte, Python raises a ValueError, which must be converted to a ModelError."""
     assert "cannot be read" in error_message(Path("a\0b"))

@@ -1,4 +1,4 @@
-"""Confidence intervals cover the true value about as often as promised, also for correlated rounds."""
+"""Confidence intervals contain the true value about as often as promised, even for correlated rounds."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from runoff.models.mlp import Float64Array
 
 
 def _correlated_rounds(rng: np.random.Generator, count: int = 60, memory: float = 0.7) -> Float64Array:
-    """Return log-normal durations around 1, each correlated with the previous one."""
+    """Return log-normal durations with a median of about 1, where each is correlated with the previous one."""
     noise = rng.normal(size=count) * 0.05
     for index in range(1, count):
         noise[index] += memory * noise[index - 1]
@@ -20,14 +20,18 @@ def _coverage(low_high: list[tuple[float, float]], truth: float) -> float:
 
 
 def test_ratio_interval_covers_the_truth_of_correlated_rounds() -> None:
-    """The nominal coverage is 95 %; for 60 rounds the block bootstrap reaches somewhat less, but over 82 %."""
+    """The intervals aim at a coverage of 95 %. With 60 correlated rounds they reach less, but must exceed 82 %."""
     rng = np.random.default_rng(1)
     intervals = [ratio_interval(2.0 * _correlated_rounds(rng), _correlated_rounds(rng)) for _ in range(200)]
     assert _coverage([(i.low, i.high) for i in intervals], 2.0) > 0.82
 
 
 def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
-    """Rounds are resampled in blocks, because resampling single rounds gives intervals that are far too narrow."""
+    """
+    Resampling single rounds ignores their correlation, so its intervals are too narrow.
+
+    Hence blocks are resampled.
+    """
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):
@@ -38,7 +42,7 @@ def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
 
 
 def test_swapping_the_sides_inverts_the_ratio() -> None:
-    """Readers expect that 3× in one direction is 0.33× in the other."""
+    """If A is 3 times as slow as B, readers expect that B takes 1/3 of A's time, so swapping must invert the ratio."""
     rng = np.random.default_rng(2)
     left, right = _correlated_rounds(rng), 3 * _correlated_rounds(rng)
     there, back = ratio_interval(left, right), ratio_interval(right, left)
@@ -46,7 +50,7 @@ def test_swapping_the_sides_inverts_the_ratio() -> None:
 
 
 def test_ratio_does_not_depend_on_the_unit() -> None:
-    """The ratio of durations is the same in seconds and in nanoseconds."""
+    """Changing the unit from seconds to nanoseconds must not change the ratio of two durations."""
     rng = np.random.default_rng(3)
     left, right = _correlated_rounds(rng), _correlated_rounds(rng)
     seconds, nanoseconds = ratio_interval(left, right), ratio_interval(left * 1e9, right * 1e9)
@@ -54,6 +58,6 @@ def test_ratio_does_not_depend_on_the_unit() -> None:
 
 
 def test_interval_of_a_single_round_has_width_zero() -> None:
-    """`--rounds 1` is allowed, so a single round must not cause an error in the tables."""
+    """`--rounds 1` is allowed, so computing the interval of a single round must not raise an error."""
     interval = median_interval(np.array([0.5]))
     assert (0.5, 0.5, 0.5) == (interval.estimate, interval.low, interval.high)

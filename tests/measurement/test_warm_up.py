@@ -1,4 +1,4 @@
-"""The warm-up ends when a call is steady, tested with a fake clock that only the calls advance."""
+"""The warm-up ends as soon as the call's duration is steady. A fake clock makes these tests deterministic."""
 
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
@@ -9,7 +9,7 @@ from runoff.measurement.warm_up import ROUND_NS, warm_up
 
 
 class Clock:
-    """A fake clock; each call advances it by the next of the given durations."""
+    """A fake clock. Each call advances it by the next of the given durations."""
 
     def __init__(self, durations_ns: Iterator[int]) -> None:
         self.now_ns = 0
@@ -23,46 +23,46 @@ class Clock:
 
 
 def test_constant_call_is_steady_with_its_own_duration() -> None:
-    """The number of calls per round is computed from the duration that the warm-up measures."""
+    """The number of calls per round is computed from the call's duration, so the warm-up must measure it correctly."""
     clock = Clock(repeat(1_000_000))
     warm = warm_up(clock.call, clock.read)
     assert (True, 1_000_000) == (warm.steady, warm.call_ns)
 
 
 def test_slow_first_call_does_not_affect_the_rounds() -> None:
-    """pytest-benchmark plans from the first call; a cold call of 400 ms before calls of 1 ms would give five rounds."""
+    """The first call is often much slower than the rest, so the number of calls per round must not be based on it."""
     clock = Clock(chain([400_000_000], repeat(1_000_000)))
     warm = warm_up(clock.call, clock.read)
     assert (400_000_000, ROUND_NS // 1_000_000) == (warm.first_call_ns, warm.iterations())
 
 
 def test_warm_up_goes_on_while_the_call_gets_faster() -> None:
-    """A JIT compiler that starts late must finish before the first timed round."""
+    """A JIT compiler may start late, and it must finish before the first timed round."""
     clock = Clock(chain((20_000_000 - 1_000_000 * n for n in range(19)), repeat(1_000_000)))
     assert warm_up(clock.call, clock.read).call_ns == 1_000_000
 
 
 def test_call_that_never_settles_is_reported_as_unsteady() -> None:
-    """The warm-up of an unsteady call must end at the time limit, and the record must show that it was unsteady."""
+    """If the duration never becomes steady, the warm-up must end at its time limit and be recorded as unsteady."""
     clock = Clock(30_000_000 * (1 + n % 2) for n in range(10_000))
     assert not warm_up(clock.call, clock.read).steady
 
 
 def test_warm_up_ends_at_its_time_limit() -> None:
-    """In the gate, three workers warm up in every block, so each must be able to limit its warm-up."""
+    """In the gate, three workers warm up in every block, so the caller must be able to limit a warm-up's length."""
     clock = Clock(1_000_000 * (1 + n) for n in range(10_000))
     assert 15 > warm_up(clock.call, clock.read, longest_ns=50_000_000).calls
 
 
 @pytest.mark.parametrize(("call_ns", "iterations"), [(4_000, 1_000), (3_000_000, 2), (50_000_000, 1)])
 def test_round_lasts_milliseconds(call_ns: int, iterations: int) -> None:
-    """Shorter rounds would mostly measure the timer, longer ones the changes of the machine's speed."""
+    """In a shorter round the timer's own cost would dominate; during a longer one the machine's speed may change."""
     clock = Clock(repeat(call_ns))
     assert iterations == warm_up(clock.call, clock.read).iterations()
 
 
 def test_error_of_the_call_is_passed_on() -> None:
-    """If a backend fails during the warm-up, its case must fail with the backend's own error message."""
+    """If a backend fails during the warm-up, the case must fail with the backend's own error message."""
 
     def broken() -> None:
         raise ConnectionError("gone")

@@ -1,4 +1,4 @@
-"""Outputs within float32 rounding of the reference pass the accuracy check; any other output is reported."""
+"""Outputs that differ from the reference only by float32 rounding pass the accuracy check. All others are reported."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ def right_outputs() -> Float32Array:
 
 
 def test_right_outputs_pass() -> None:
-    """The reference rounded to float32 is the best result that a float32 backend can give."""
+    """No float32 backend can do better than the rounded reference, so its outputs must pass."""
     assert accuracy.check("backend", MLP, BATCH, right_outputs()).fraction_of_allowed < 1
 
 
 def test_message_gives_sample_and_output_of_a_wrong_number() -> None:
-    """The position of a wrong output helps to tell a wrong weight from swapped rows or columns."""
+    """The position of a wrong output helps the developer to distinguish a wrong weight from swapped rows or columns."""
     outputs = right_outputs()
     outputs[4, 2] += 0.01
     with pytest.raises(ParityError, match=r"backend \(policy 5→7→3\): sample 4, output 2 is .*, expected "):
@@ -31,7 +31,7 @@ def test_message_gives_sample_and_output_of_a_wrong_number() -> None:
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 def test_output_that_is_not_finite_is_wrong(number: float) -> None:
-    """Every comparison with NaN is false, so a check of the form `error > allowed` would accept NaN."""
+    """Every comparison with NaN is false, so a check that tested only `error > allowed` would accept NaN."""
     outputs = right_outputs()
     outputs[1, 1] = number
     with pytest.raises(ParityError, match="sample 1, output 1"):
@@ -40,13 +40,13 @@ def test_output_that_is_not_finite_is_wrong(number: float) -> None:
 
 @pytest.mark.parametrize("shape", [(6,), (5, 3), (6, 4), (6, 3, 1)])
 def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
-    """NumPy would broadcast outputs of a wrong shape and compare unrelated elements."""
+    """NumPy would broadcast outputs of the wrong shape, so unrelated numbers would be compared."""
     with pytest.raises(ShapeError, match="expected \\(6, 3\\)"):
         accuracy.check("backend", MLP, BATCH, np.zeros(shape, np.float32))
 
 
 def test_worst_element_has_the_largest_error_relative_to_its_tolerance() -> None:
-    """A small error beside a small tolerance is more suspicious than a large error beside a large tolerance."""
+    """Each output has its own tolerance, so the worst output has the largest error relative to its tolerance."""
     outputs = np.array([[1.5, 0.2]], np.float32)
     measured = accuracy.compare("backend", outputs, np.array([[1.0, 0.1]]), np.array([[5.0, 0.2]]))
     assert (0, 1) == (measured.sample, measured.output)
@@ -56,6 +56,6 @@ def test_worst_element_has_the_largest_error_relative_to_its_tolerance() -> None
 
 @pytest.mark.parametrize(("allowed", "ill"), [(1e-4, False), (1e-2, True)])
 def test_model_is_ill_conditioned_if_float32_changes_it_visibly(allowed: float, ill: bool) -> None:
-    """Users are warned about ill-conditioned models, so ordinary models must not be counted among them."""
+    """Users are warned about ill-conditioned models, so an ordinary model must not be classified as ill-conditioned."""
     measured = accuracy.compare("backend", np.zeros((1, 1), np.float32), np.zeros((1, 1)), np.full((1, 1), allowed))
     assert ill == measured.ill_conditioned

@@ -1,4 +1,4 @@
-"""A model file is read exactly or rejected with a reason; missing or wrong fields are never guessed."""
+"""A model file is read exactly or rejected with a reason. Missing or wrong values are never guessed."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.support.model_json import POLICY, VALUE, encoded, error_message, with
 
 @pytest.mark.parametrize("literal", ["0", "-0", "0.0"])
 def test_bare_integer_as_a_values_bias_is_valid(literal: str) -> None:
-    """In real value networks the bias is often the integer 0 rather than 0.0."""
+    """Real value networks often have the integer 0 as their bias, so integers must be accepted as well as 0.0."""
     assert 0 == go_json.parse(with_literal(VALUE, "biasOutput", literal), "net.model").biases_output[0]
 
 
@@ -35,14 +35,14 @@ def test_bare_integer_as_a_values_bias_is_valid(literal: str) -> None:
 def test_number_that_overflows_is_rejected_with_its_place(
     literal: str, found: str, document: dict[str, Any], key: str
 ) -> None:
-    """A number over the range of float32 would become infinity in every runtime."""
+    """A number outside the range of float32 would become infinity in every runtime, so it must be rejected."""
     message = error_message(with_literal(document, key, literal))
     assert found in message
     assert key in message
 
 
 def test_message_gives_row_and_column_of_a_number_in_a_matrix() -> None:
-    """The key alone does not help to find one invalid number among thousands."""
+    """One key contains thousands of numbers, so the message must also give the row and column of the invalid one."""
     document = json.loads(encoded(POLICY))
     document["weightsInputHidden"][2][3] = 1e39
     assert "weightsInputHidden[2][3] is 1e+39" in error_message(encoded(document))
@@ -50,7 +50,7 @@ def test_message_gives_row_and_column_of_a_number_in_a_matrix() -> None:
 
 @pytest.mark.parametrize("key", sorted(POLICY))
 def test_missing_key_is_named(key: str) -> None:
-    """An earlier converter silently replaced missing weights with random ones."""
+    """An earlier converter silently replaced missing weights with random ones, so a missing key must be an error."""
     assert (
         error_message(encoded({k: v for k, v in POLICY.items() if k != key})) == f"net.model: the key {key} is missing"
     )
@@ -59,7 +59,7 @@ def test_missing_key_is_named(key: str) -> None:
 @pytest.mark.parametrize("rename", [lambda key: f"{key}Policy", str.lower], ids=["suffix", "lower-case"])
 @pytest.mark.parametrize("key", sorted(POLICY))
 def test_message_suggests_the_misspelled_key(key: str, rename: Callable[[str], str]) -> None:
-    """If a key is misspelled, the user has to find the wrong key rather than the missing one."""
+    """To correct a misspelled key, the user must find it in the file, so the message must quote it."""
     document = {rename(k) if k == key else k: v for k, v in POLICY.items()}
     assert f"the key {key} is missing; found '{rename(key)}', did you mean {key}?" in error_message(encoded(document))
 
@@ -81,7 +81,7 @@ def test_message_suggests_the_misspelled_key(key: str, rename: Callable[[str], s
 )
 @pytest.mark.parametrize("key", ["inputSize", "hiddenSize", "outputSize"])
 def test_size_that_is_not_an_integer_in_range_is_rejected(key: str, size: object, found: str) -> None:
-    """The check comes before any allocation: the weights of two layers of a billion units would need exabytes."""
+    """A wrong size must be rejected before memory is allocated, because a billion units would need exabytes."""
     message = error_message(encoded(POLICY | {key: size}))
     assert message.startswith(f"net.model: {key} is ")
     assert found in message
@@ -89,7 +89,7 @@ def test_size_that_is_not_an_integer_in_range_is_rejected(key: str, size: object
 
 @pytest.mark.parametrize("row", [0, 3, 6])
 def test_ragged_row_is_named(row: int) -> None:
-    """The message must name the row that differs from the declared size, even if it is the first row."""
+    """The message must name the row whose length differs from the declared size, even if it is the first row."""
     matrix = [list(numbers) for numbers in POLICY["weightsInputHidden"]]
     matrix[row].pop()
     message = error_message(encoded(POLICY | {"weightsInputHidden": matrix}))
@@ -97,7 +97,11 @@ def test_ragged_row_is_named(row: int) -> None:
 
 
 def test_message_recognises_a_transposed_matrix() -> None:
-    """Other exporters store weight matrices transposed, which a user can correct easily once it is known."""
+    """
+    Some exporters store weight matrices transposed.
+
+    The user can easily correct that if the message points it out.
+    """
     transposed = np.transpose(POLICY["weightsInputHidden"]).tolist()
     message = error_message(encoded(POLICY | {"weightsInputHidden": transposed}))
     assert "weightsInputHidden has shape (5, 7), expected (7, 5)" in message
@@ -113,47 +117,47 @@ def test_message_recognises_a_transposed_matrix() -> None:
     ],
 )
 def test_message_gives_both_numbers_if_a_size_disagrees_with_an_array(key: str, found: str) -> None:
-    """If a size disagrees with an array, only the user can decide which of the two is wrong."""
+    """If a declared size contradicts an array, only the user knows which is wrong, so the message must give both."""
     assert any(part in error_message(encoded(POLICY | {key: POLICY[key] + 1})) for part in found.split("|"))
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", {}, [], [1], ["x"], [[1], "x"], [[[1]] * 5] * 7])
 @pytest.mark.parametrize("key", ["weightsInputHidden", "weightsHiddenOutput"])
 def test_value_that_is_not_a_matrix_is_rejected(key: str, value: object) -> None:
-    """The error message must name the key whose value is not a matrix, whatever the value is."""
+    """Whatever the invalid value is, the error message must name the key that should contain a matrix."""
     assert key in error_message(encoded(POLICY | {key: value}))
 
 
 @pytest.mark.parametrize("value", [None, 1, "1234567", {}, [], [1], ["x"] * 7, [[1]] * 7, [True] * 7, [None] * 7])
 def test_value_that_is_not_a_vector_is_rejected(value: object) -> None:
-    """In Python a string of seven digits has length 7 and True is an int, but neither is a valid vector or number."""
+    """Python accepts a seven-character string as a sequence and True as an int, but neither is valid here."""
     assert "biasesHidden" in error_message(encoded(POLICY | {"biasesHidden": value}))
 
 
 @pytest.mark.parametrize("value", [True, "0", None, [0]])
 def test_bias_that_is_not_a_number_is_rejected(value: object) -> None:
-    """A value network has a single bias, which is a number rather than an array."""
+    """A value network has a single output bias, so biasOutput must be a number and not an array."""
     assert "biasOutput is " in error_message(encoded(VALUE | {"biasOutput": value}))
 
 
 def test_both_biases_are_rejected() -> None:
-    """A file with the keys of both kinds would be a policy network and a value network at once."""
+    """biasesOutput marks a policy network and biasOutput a value network, so a file with both keys is ambiguous."""
     assert "biasesOutput and biasOutput are both present" in error_message(encoded(POLICY | {"biasOutput": 0}))
 
 
 def test_neither_bias_is_rejected() -> None:
-    """The bias key decides whether the network ends in a softmax or a sigmoid."""
+    """The bias key shows whether the network is a policy or a value network, so a file without it cannot be read."""
     without_bias = {key: value for key, value in VALUE.items() if key != "biasOutput"}
     assert "the key biasOutput is missing" in error_message(encoded(without_bias))
 
 
 def test_value_network_of_several_outputs_is_rejected() -> None:
-    """A value network has one output, so another outputSize contradicts the single bias."""
+    """A value network has exactly one output, so any other outputSize contradicts its single bias."""
     assert "outputSize is 3 in a value network" in error_message(encoded(VALUE | {"outputSize": 3}))
 
 
 def test_file_over_the_size_limit_is_rejected(tmp_path: Path) -> None:
-    """The check comes before reading, because a sparse file of a terabyte is easy to make and would fill the memory."""
+    """A sparse file of a terabyte is easy to make and would fill the memory, so the size is checked before reading."""
     path = tmp_path / "large.model"
     with path.open("wb") as file:
         file.truncate(go_json.MAX_FILE_BYTES + 1)

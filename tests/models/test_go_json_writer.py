@@ -1,4 +1,4 @@
-"""A network is written exactly as the Go trainer writes it, and reads back bit for bit."""
+"""A network is written exactly as the Go trainer would write it, and reading the file restores every bit."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_network_survives_writing_and_reading(kind: Kind) -> None:
-    """The digest covers every bit of every weight, so equal digests prove that nothing was lost."""
+    """The digest depends on every bit of every weight, so equal digests prove that nothing was lost."""
     mlp = random_mlp(kind)
     assert mlp.digest == go_json.parse(go_json_writer.encode(mlp), "net.model").digest
 
@@ -29,15 +29,15 @@ def test_network_survives_writing_and_reading(kind: Kind) -> None:
     or [pytest.param(None, marks=pytest.mark.skip(reason="no folder shared/models beside the checkout"))],
 )
 def test_real_file_comes_back_byte_for_byte(path: Path) -> None:
-    """Equal bytes prove that reading loses nothing and that runoff writes what the trainer would write."""
+    """Reading and rewriting the trainer's own file must give equal bytes, which proves that both steps are exact."""
     assert path.read_bytes() == go_json_writer.encode(go_json.read(path))
 
 
-# No deadline per example: a busy machine must not fail the test.
+# Hypothesis's time limit per example is off, because the test must also pass on a busy machine.
 @settings(max_examples=scaled(1000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_number_is_written_as_json_that_reads_back_exactly(number: float) -> None:
-    """The shortest decimals must still give the same float64, and minus zero must keep its sign."""
+    """A number is written with as few digits as possible, but reading it must restore the same float64, even -0.0."""
     found = json.loads(go_json_writer._encode_float(number), parse_int=float)
     assert np.float64(number).tobytes() == np.float64(found).tobytes()
 
@@ -60,5 +60,5 @@ def test_number_is_written_as_json_that_reads_back_exactly(number: float) -> Non
     ],
 )
 def test_number_is_written_as_go_writes_it(number: float, text: str) -> None:
-    """Go's encoding/json uses exponents below 1e-6 and from 1e21 on, without leading zeros in the exponent."""
+    """Go's encoding/json uses an exponent below 1e-6 and from 1e21 upwards, and writes it without leading zeros."""
     assert text == go_json_writer._encode_float(number)

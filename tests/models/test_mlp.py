@@ -1,4 +1,4 @@
-"""The float64 reference agrees with plain arithmetic, and its tolerances bound the errors of float32."""
+"""The float64 reference agrees with plain arithmetic, and its tolerances bound the errors of float32 computations."""
 
 import hashlib
 import itertools
@@ -15,7 +15,7 @@ from tests.support.models import random_mlp
 
 
 def by_hand(mlp: Mlp, sample: list[float]) -> list[float]:
-    """Compute a forward pass with loops, as the Go code does."""
+    """Compute a forward pass with plain Python loops, like the Go implementation."""
     hidden = [
         max(0.0, sum(w * x for w, x in zip(row, sample, strict=True)) + b)
         for row, b in zip(mlp.weights_hidden.tolist(), mlp.biases_hidden.tolist(), strict=True)
@@ -30,14 +30,14 @@ def by_hand(mlp: Mlp, sample: list[float]) -> list[float]:
 
 
 def float32_forward(mlp: Mlp, batch: Float32Array) -> Float32Array:
-    """Compute logits in float32, as a runtime does."""
+    """Compute the logits in float32, as an inference runtime does."""
     hidden = np.maximum(batch @ mlp.weights_hidden.T.astype(np.float32) + mlp.biases_hidden.astype(np.float32), 0)
     return np.asarray(hidden @ mlp.weights_output.T.astype(np.float32) + mlp.biases_output.astype(np.float32))
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_forward_pass_agrees_with_the_go_code(kind: Kind) -> None:
-    """All conversions and backends are verified with this reference, so an error here would hide theirs."""
+    """Every conversion and backend is compared with this reference, so a mistake in it would go unnoticed elsewhere."""
     mlp = random_mlp(kind)
     batch = np.random.default_rng(2).normal(size=(4, 5))
     expected = [by_hand(mlp, sample) for sample in batch.tolist()]
@@ -53,14 +53,14 @@ def test_probabilities_sum_to_one() -> None:
 @pytest.mark.parametrize("logit", [1e308, -1e308, 8e6, -8e6, 0.0])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_head_does_not_overflow(kind: Kind, logit: float) -> None:
-    """Logits of real models reach eight million; the exp of such a number is infinite in float64."""
+    """Real models have logits of up to eight million, but exp already overflows float64 at 710."""
     assert np.isfinite(apply_head(kind, np.array([[logit, 0.0, 1.0]]))).all()
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_errors_of_float32_logits_are_within_the_tolerance(kind: Kind, scale: float) -> None:
-    """If the bound on float32 errors were too small, correct backends would fail the accuracy check."""
+    """If the float32 tolerance were too small, correct backends would fail the accuracy check."""
     mlp = random_mlp(kind, 81, 64, 9)
     mlp = replace(mlp, weights_output=mlp.weights_output * scale)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
@@ -69,7 +69,7 @@ def test_errors_of_float32_logits_are_within_the_tolerance(kind: Kind, scale: fl
 
 
 def test_tolerance_is_at_most_a_hundred_times_the_real_error() -> None:
-    """If the bound on float32 errors were far too large, wrong models would pass the accuracy check."""
+    """If the float32 tolerance were far too large, wrong models would pass the accuracy check."""
     mlp = random_mlp(Kind.POLICY, 81, 64, 9)
     batch = np.random.default_rng(3).normal(size=(200, 81)).astype(np.float32)
     errors = np.abs(float32_forward(mlp, batch) - mlp.logits(batch))
@@ -77,7 +77,7 @@ def test_tolerance_is_at_most_a_hundred_times_the_real_error() -> None:
 
 
 def test_tolerance_is_tiny_where_one_logit_is_far_above_the_rest() -> None:
-    """If one logit is far above the rest, rounding cannot change the outputs, so different outputs must not pass."""
+    """If one logit is far above the rest, rounding cannot change the probabilities, so the tolerance must be tiny."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e9)
     assert mlp.output_tolerance(np.ones((2, 5))).max() < 1e-6
@@ -85,7 +85,7 @@ def test_tolerance_is_tiny_where_one_logit_is_far_above_the_rest() -> None:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
-    """If each logit is within its tolerance, then each output must be within its own tolerance."""
+    """If every logit is within its tolerance, then every output must be within its own tolerance too."""
     mlp = random_mlp(kind)
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
 
 
 def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
-    """The tolerance is shown to users as the possible effect of float32 rounding, so it must not exaggerate."""
+    """Users are shown this tolerance as the possible effect of float32 rounding, so it must not be too large."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     batch = np.random.default_rng(0).normal(size=(1, 5))
@@ -109,19 +109,19 @@ def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
 
 
 def test_output_tolerance_of_a_probability_is_at_most_about_one() -> None:
-    """No error of a probability can be larger than 1, even if nothing is known about the logit."""
+    """A probability cannot be wrong by more than 1, so its tolerance must not exceed 1 however large the logit's is."""
     mlp = replace(random_mlp(Kind.VALUE), weights_output=np.full((1, 7), 1e30))
     assert mlp.output_tolerance(np.ones((1, 5))).max() <= 1.0 + 1e-6
 
 
 def test_output_tolerance_is_large_where_huge_logits_are_equal() -> None:
-    """Rounding decides which of three equal logits of a billion wins, so any of three outputs is correct."""
+    """If three logits of a billion are equal, rounding decides which output wins, so the tolerance must allow each."""
     mlp = replace(random_mlp(), weights_output=np.full((3, 7), 1e9), biases_output=np.zeros(3))
     assert mlp.output_tolerance(np.ones((1, 5))).max() == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_digest_changes_with_every_part() -> None:
-    """The digest is the key of the cache and of the history; networks with equal digests would share entries."""
+    """The cache and the history identify networks by digest, so networks that differ must have different digests."""
     mlp = random_mlp(output_size=1)
     others = [
         replace(mlp, **{name: getattr(mlp, name) + np.spacing(1.0)})
@@ -132,20 +132,20 @@ def test_digest_changes_with_every_part() -> None:
 
 
 def test_digest_never_changes() -> None:
-    """Saved runs identify their models by digest; with a new digest they could not be compared any more."""
+    """Saved runs identify their models by digest, so a new digest formula would make old runs incomparable."""
     mlp = Mlp(Kind.VALUE, np.array([[1.0]]), np.array([2.0]), np.array([[3.0]]), np.array([4.0]))
     content = b"value:1,1,1:" + struct.pack("<4d", 1, 2, 3, 4)
     assert hashlib.sha256(content).hexdigest() == mlp.digest
 
 
 def test_weights_cannot_be_changed() -> None:
-    """A network's digest is computed only once, so it would not describe changed weights."""
+    """The digest is computed only once, so changing the weights afterwards would make it wrong."""
     with pytest.raises(ValueError, match="read-only"):
         random_mlp().weights_hidden[0, 0] = 1.0
 
 
 def test_callers_array_is_copied() -> None:
-    """Without a copy, the caller's next training step would change a network that is already verified."""
+    """Without a copy of the caller's array, the next training step would change a network that is already verified."""
     weights = np.ones((7, 5))
     mlp = replace(random_mlp(), weights_hidden=weights)
     weights[:] = 0
@@ -167,25 +167,25 @@ def test_callers_array_is_copied() -> None:
     ids=lambda change: "-".join(f"{key}-{np.shape(value)}" for key, value in change.items()),
 )
 def test_shapes_that_do_not_fit_are_rejected(change: dict[str, object]) -> None:
-    """NumPy would broadcast weights of wrong shapes and compute meaningless outputs."""
+    """NumPy would broadcast weights of wrong shapes and compute meaningless outputs, so they must be rejected."""
     with pytest.raises(ModelError, match="expected"):
         replace(random_mlp(), **change)  # type: ignore[arg-type]  # wrong on purpose
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, 1e39])
 def test_number_that_is_not_finite_as_float32_is_rejected(number: float) -> None:
-    """All runtimes compute in float32, where a weight of 1e39 becomes infinity."""
+    """All runtimes compute in float32, where a weight of 1e39 becomes infinity, so such a weight must be rejected."""
     with pytest.raises(ModelError, match="not finite as float32"):
         replace(random_mlp(), biases_hidden=np.full(7, number))
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 4), (1, 2, 5)])
 def test_batch_of_another_shape_is_rejected(shape: tuple[int, ...]) -> None:
-    """NumPy could broadcast a batch of the wrong shape and compute meaningless outputs."""
+    """NumPy would broadcast a batch of the wrong shape and compute meaningless outputs, so it must be rejected."""
     with pytest.raises(ShapeError, match="expected \\(batch_size, 5\\)"):
         random_mlp().forward(np.zeros(shape))
 
 
 def test_description_is_kind_and_sizes() -> None:
-    """Messages and table titles identify a model by its kind and sizes."""
+    """Messages and table titles show the model's description, so it must contain the kind and the layer sizes."""
     assert ("policy 5→7→3", "value 5→7→1") == (random_mlp().description, random_mlp(Kind.VALUE).description)

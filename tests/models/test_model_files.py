@@ -1,4 +1,4 @@
-"""Paths, folders and globs are resolved to model files with unique names, or rejected before anything runs."""
+"""The user's paths, folders and globs give a list of model files with unique names, or an error before a case runs."""
 
 from pathlib import Path
 
@@ -16,22 +16,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_folder_stands_for_its_model_files_in_order(folder: Path) -> None:
-    """A folder of models may contain other files, such as notes."""
+    """A folder of models may also contain other files, such as notes, which must be ignored."""
     assert [("a", folder / "a.model"), ("b", folder / "b.model")] == list(find([str(folder)]).items())
 
 
 def test_glob_stands_for_its_matches_in_order(folder: Path) -> None:
-    """The shell does not expand globs on Windows or inside quotes."""
+    """The shell does not expand a glob on Windows or inside quotes, so runoff must expand it."""
     assert ["a", "b"] == list(find([str(folder / "*.model")]))
 
 
 def test_files_keep_the_order_in_which_they_are_named(folder: Path) -> None:
-    """Tables list the models in the order in which the user named them."""
+    """Tables list the models in the order in which the user gave them, so that order must be kept."""
     assert ["b", "a"] == list(find([str(folder / "b.model"), str(folder / "a.model")]))
 
 
 def test_file_with_another_suffix_is_accepted(folder: Path) -> None:
-    """The suffix `.model` is a convention only; a file that is named explicitly is used."""
+    """The suffix `.model` is only a convention, so a file that the user names explicitly is accepted without it."""
     assert ["notes"] == list(find([str(folder / "notes.txt")]))
 
 
@@ -42,13 +42,13 @@ def test_existing_file_takes_precedence_over_a_glob(folder: Path) -> None:
 
 
 def test_empty_list_of_paths_is_an_error() -> None:
-    """A benchmark without models would succeed in CI without measuring anything."""
+    """A benchmark with no models would succeed in CI without measuring anything, so it must fail."""
     with pytest.raises(ModelError, match=r"no models: name at least one \.model file"):
         find([])
 
 
 def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    """If a folder contains no model files, the user most likely named the wrong folder."""
+    """If a folder contains no model files, the user probably gave the wrong folder, so this must be an error."""
     with pytest.raises(ModelError, match=r"the folder contains no \.model files"):
         find([str(tmp_path)])
 
@@ -60,14 +60,14 @@ def test_glob_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
-    """The error message for a missing model file must contain its path."""
+    """If a model file is missing, the error message must contain its path."""
     with pytest.raises(ModelError, match=r"gone\.model: no such file or folder"):
         find([str(tmp_path / "gone.model")])
 
 
 @pytest.mark.parametrize("other", ["a.model", "./a.model", "sub/../a.model", "link.model"])
 def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
-    """A model that is named twice would be converted and timed twice, even if the second path is a link."""
+    """A model given twice would be converted and timed twice. This includes a second path that is a symbolic link."""
     (folder / "sub").mkdir()
     (folder / "link.model").symlink_to(folder / "a.model")
     with pytest.raises(ModelError, match="the same file is named twice"):
@@ -76,7 +76,7 @@ def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
 
 @pytest.mark.parametrize("other", ["sub/a.model", "a.json", "sub/a.json"])
 def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
-    """If two models had one name, their ONNX files and records would overwrite each other."""
+    """If two models had the same name, their ONNX files and records would overwrite each other."""
     (folder / "sub").mkdir()
     (folder / other).write_text("")
     with pytest.raises(ModelError, match="both would be called a; rename one"):
@@ -84,7 +84,7 @@ def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
 
 
 def test_names_that_differ_only_in_unsafe_characters_are_an_error(folder: Path) -> None:
-    """Spaces become underscores in test ids and output files, so both models would have the same name."""
+    """Spaces become underscores in test ids and file names, so `x y` and `x_y` would become the same model name."""
     for name in ("x y.model", "x_y.model"):
         (folder / name).write_text("")
     with pytest.raises(ModelError, match="both would be called x_y"):
@@ -92,5 +92,5 @@ def test_names_that_differ_only_in_unsafe_characters_are_an_error(folder: Path) 
 
 
 def test_name_is_safe_in_a_test_id_and_a_file_name() -> None:
-    """Brackets, colons and newlines have special meanings in test ids, Windows paths and log lines."""
+    """Brackets, colons and newlines are special in test ids, Windows paths and log lines, so they are replaced."""
     assert "a_b_c_d_e" == name_of(Path("dir/a[b:c d\ne.model"))

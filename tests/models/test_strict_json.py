@@ -1,4 +1,4 @@
-"""Malformed JSON is rejected with an explanation, and the fast parser gives the same result as the careful one."""
+"""Malformed JSON is rejected with a reason, and the fast parser gives the same result as the careful parser."""
 
 import json
 import struct
@@ -17,17 +17,21 @@ _DOCUMENTS = st.dictionaries(st.text(max_size=5), st.lists(st.lists(_NUMBERS, ma
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
 def test_literal_that_is_not_a_number_is_rejected(literal: str) -> None:
-    """Python's json module accepts these literals, but a network with such a weight computes nothing useful."""
+    """Python's json module accepts NaN and Infinity, but weights must be finite, so these literals are rejected."""
     assert f"contains the literal {literal}" in error_message(with_literal(POLICY, "biasesHidden", literal))
 
 
 def test_duplicate_key_is_rejected() -> None:
-    """Parsers disagree on which of two equal keys counts, so the file would stand for two networks."""
+    """JSON parsers disagree on which of two duplicate keys is used, so such a file has no unique meaning."""
     assert "'inputSize' occurs more than once" in error_message(encoded(POLICY)[:-1] + b',"inputSize":5}')
 
 
 def test_duplicate_among_many_keys_is_found_in_linear_time() -> None:
-    """Files are untrusted; a search that is quadratic in the number of keys took half a minute for this one."""
+    """
+    Untrusted files must not cost much time.
+
+    A quadratic search for duplicate keys needed half a minute for this file.
+    """
     content = "{" + ",".join(f'"{index}":0' for index in range(40_000)) + ',"39999":0}'
     assert "'39999'" in error_message(content.encode())
 
@@ -41,13 +45,13 @@ NESTED = {
 
 @pytest.mark.parametrize("content", [pytest.param(content, id=name) for name, content in NESTED.items()])
 def test_deep_nesting_is_rejected_without_a_traceback(content: bytes) -> None:
-    """Deeply nested JSON can overflow the stack of a recursive parser and crash the process."""
+    """Deeply nested JSON can overflow the stack of a recursive parser and crash the process, so it must be rejected."""
     assert "nested too deeply" in error_message(content)
 
 
 @pytest.mark.parametrize("key", ["inputSize", "biasesHidden"])
 def test_integer_of_thousands_of_digits_is_rejected(key: str) -> None:
-    """For such an integer Python raises a ValueError about an interpreter setting that few users know."""
+    """Python's own error message for such a long integer is about an interpreter setting that few users know."""
     assert "an integer of 5000 digits" in error_message(with_literal(POLICY, key, "1" * 5000))
 
 
@@ -69,20 +73,20 @@ BROKEN = {
 
 @pytest.mark.parametrize(("content", "reason"), [pytest.param(*case, id=name) for name, case in BROKEN.items()])
 def test_content_that_is_not_a_json_object_is_rejected(content: bytes, reason: str) -> None:
-    """Each fault of a JSON file has a different remedy, so the message must state the fault."""
+    """Each fault of a JSON file needs a different correction, so the message must describe the actual fault."""
     assert reason in error_message(content)
 
 
 def _bits(document: dict[str, list[list[float]]]) -> dict[str, list[list[bytes]]]:
-    """Return an object with each number as its bits, so that -0.0 and 0.0 differ."""
+    """Convert each number in a JSON document to its bits, so that a comparison distinguishes -0.0 from 0.0."""
     return {key: [[struct.pack("<d", float(n)) for n in row] for row in rows] for key, rows in document.items()}
 
 
-# No deadline per example: a busy machine must not fail the test.
+# Hypothesis's time limit per example is off, because the test must also pass on a busy machine.
 @settings(max_examples=scaled(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_DOCUMENTS)
 def test_fast_and_careful_parser_give_the_same_numbers(document: dict[str, list[list[float]]]) -> None:
-    """A file's weights must not depend on which parser read it, not even in one bit."""
+    """A file's weights must be the same for both parsers, down to the last bit."""
     content = json.dumps(document).encode()
     fast = _parse_fast(content)
     if fast is not None:
@@ -103,10 +107,10 @@ def test_fast_and_careful_parser_give_the_same_numbers(document: dict[str, list[
     ],
 )
 def test_fast_parser_leaves_doubtful_files_to_the_careful_one(content: bytes) -> None:
-    """The fast parser ignores all but the last of equal keys and drops the sign of an integer zero."""
+    """The fast parser would lose duplicate keys and the sign of an integer zero, so it must not parse such files."""
     assert _parse_fast(content) is None
 
 
 def test_ordinary_file_is_parsed_by_the_fast_parser() -> None:
-    """If every file went to the careful parser, reading 294 models would take four times as long."""
+    """The careful parser alone would take four times as long for 294 models, so ordinary files need the fast one."""
     assert _parse_fast(b'{"a":[0,-0.5,1e-07,-3]}') == {"a": [0, -0.5, 1e-07, -3]}

@@ -1,4 +1,4 @@
-"""Saved runs are untrusted: every fault of a file is found and reported when the file is read."""
+"""Saved runs are untrusted files, so every fault must be reported when the file is read."""
 
 import copy
 import json
@@ -23,13 +23,13 @@ def _written(folder: Path, run: Run) -> Path:
 
 
 def test_record_survives_writing_and_reading(tmp_path: Path) -> None:
-    """No field of a record may get lost between saving and reading."""
+    """A field that was lost between saving and reading would be missing from later comparisons."""
     (record,) = read_run(_written(tmp_path, plain_run(2e-3))).records
     assert (2e-3, "net") == (record.latency_s_per_batch, record.model)
 
 
 def test_run_of_another_suite_is_read(tmp_path: Path) -> None:
-    """Files of other pytest-benchmark suites do not contain runoff's records."""
+    """Saved runs of other pytest-benchmark suites contain no runoff records, but reading them must not fail."""
     run = plain_run()
     del run["runoff"], run["benchmarks"][0]["extra_info"]["runoff"]
     read = read_run(_written(tmp_path, run))
@@ -52,7 +52,7 @@ def test_run_of_another_suite_is_read(tmp_path: Path) -> None:
     ids=["empty", "brace", "html", "list", "no-fields", "string", "deep", "binary", "truncated"],
 )
 def test_file_that_is_not_a_run_is_rejected_with_its_name(tmp_path: Path, content: bytes) -> None:
-    """If a truncated newest run were skipped silently, the user would compare with an older one unawares."""
+    """If a truncated newest run were skipped silently, the user would unknowingly compare with an older run."""
     path = tmp_path / "0001_run.json"
     path.write_bytes(content)
     with pytest.raises(RecordError, match=r"0001_run\.json"):
@@ -96,7 +96,7 @@ def _without(name: str) -> Callable[[Run], None]:
     ],
 )
 def test_hand_edited_run_is_rejected(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """Tables divide by numbers of a saved run, so each must be finite and in its valid range."""
+    """Tables divide by the numbers of a saved run, so every number must be finite and within its valid range."""
     run = copy.deepcopy(plain_run())
     edit(run)
     with pytest.raises(RecordError, match="0001_run"):
@@ -107,7 +107,7 @@ def test_hand_edited_run_is_rejected(tmp_path: Path, edit: Callable[[Run], None]
     "edit", [_set_field("schema", 99), lambda run: run["runoff"].update(schema=99)], ids=["case", "run"]
 )
 def test_newer_schema_is_rejected_with_advice(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """In a newer schema the fields may have another meaning, which only a newer runoff can read."""
+    """A newer schema may give the fields a different meaning, so an older runoff must not read it."""
     run = plain_run()
     edit(run)
     with pytest.raises(RecordError, match="schema 99, expected at most 1; read it with a newer runoff"):
@@ -115,14 +115,14 @@ def test_newer_schema_is_rejected_with_advice(tmp_path: Path, edit: Callable[[Ru
 
 
 def test_unknown_field_of_this_schema_is_ignored(tmp_path: Path) -> None:
-    """Later versions of runoff may add fields without changing the schema version."""
+    """Later versions of runoff may add fields to a schema, so the reader must ignore unknown fields."""
     run = plain_run()
     _set_field("colour", "blue")(run)
     assert read_run(_written(tmp_path, run)).benchmarks
 
 
 def test_link_is_rejected(tmp_path: Path) -> None:
-    """A link in a results folder may point to any file on the machine."""
+    """A symbolic link in the results folder could point to any file on the machine, so links are not followed."""
     (tmp_path / "elsewhere.json").write_text(json.dumps(plain_run()))
     (tmp_path / "0001_run.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(RecordError, match="is a link"):
@@ -130,6 +130,6 @@ def test_link_is_rejected(tmp_path: Path) -> None:
 
 
 def test_docstring_describes_every_field() -> None:
-    """The class docstring is the documentation of the file format."""
+    """The docstring of CaseRecord is the only documentation of the file format, so it must describe every field."""
     documented = schema.CaseRecord.__doc__ or ""
     assert [name for name in schema.CaseRecord.__struct_fields__ if f"        {name}: " not in documented] == []

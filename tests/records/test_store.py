@@ -1,4 +1,4 @@
-"""The store never loses a run, and never changes a saved file."""
+"""The store of saved runs never loses a run and never changes a saved file."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from tests.support.saved_runs import plain_run, store_in, write_file
 
 
 def _names(store: AtomicStore) -> list[str]:
-    """Return the names of the files in a store, without its lock file."""
+    """Return the names of all files in a store except its lock file."""
     return sorted(name for name in os.listdir(store.folder) if name != ".lock")
 
 
 def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest-benchmark's own storage ignores the lock and may use the same number at the last moment."""
+    """pytest-benchmark's own storage ignores our lock, so it may take the same number just before the run is saved."""
     store = store_in(tmp_path)
     theirs = write_file(store, "0001_run.json", b"theirs")
     monkeypatch.setattr(store, "_numbered", list)
@@ -29,7 +29,7 @@ def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypa
 
 
 def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
-    """pytest-benchmark's own commands find saved runs by file names with increasing numbers."""
+    """pytest-benchmark's own commands find saved runs by their numbers, so each run must get the next number."""
     store = store_in(tmp_path)
     store.save(plain_run(), "first")
     store.save(plain_run(), "second")
@@ -37,7 +37,7 @@ def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
 
 
 def test_numbers_continue_after_9999(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage does not find files with numbers of five digits."""
+    """pytest-benchmark's own storage finds only runs with four-digit numbers, but ours must continue after 9999."""
     store = store_in(tmp_path)
     write_file(store, "9999_old.json", plain_run())
     store.save(plain_run(), "new")
@@ -45,7 +45,7 @@ def test_numbers_continue_after_9999(tmp_path: Path) -> None:
 
 
 def test_newest_run_comes_first(tmp_path: Path) -> None:
-    """The order is that of the numbers; names sort 10000 before 9999, and clocks may be wrong."""
+    """Runs are sorted by number, because names would put 10000 before 9999 and clocks may be wrong."""
     store = store_in(tmp_path)
     for name in ("9999_a.json", "10000_b.json", "0002_c.json"):
         write_file(store, name, plain_run())
@@ -53,7 +53,7 @@ def test_newest_run_comes_first(tmp_path: Path) -> None:
 
 
 def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
-    """Users must see which saved runs are broken, and may want to repair them."""
+    """Users need to see which saved runs are broken, and may want to repair them, so the files must be kept."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     broken = [write_file(store, f"000{n}_bad.json", content) for n, content in ((2, b""), (3, b"{"), (4, b"<html>"))]
@@ -63,7 +63,7 @@ def test_broken_files_are_skipped_counted_and_kept(tmp_path: Path) -> None:
 
 
 def test_load_without_a_name_gives_the_newest_readable_run(tmp_path: Path) -> None:
-    """`--benchmark-compare` without a number compares with the newest run that can be read."""
+    """`--benchmark-compare` without a number must compare with the newest run that is readable."""
     store = store_in(tmp_path)
     write_file(store, "0001_good.json", plain_run())
     write_file(store, "0002_bad.json", b"{")
@@ -71,7 +71,7 @@ def test_load_without_a_name_gives_the_newest_readable_run(tmp_path: Path) -> No
 
 
 def test_nan_is_saved_as_null(tmp_path: Path) -> None:
-    """NaN is not valid JSON, so other programs would reject the whole file."""
+    """NaN is not valid JSON, so a file that contained it could not be read by other programs."""
     store = store_in(tmp_path)
     store.save(plain_run() | {"extra": float("nan")}, "run")
     assert store.saved
@@ -79,14 +79,14 @@ def test_nan_is_saved_as_null(tmp_path: Path) -> None:
 
 
 def test_file_is_saved_inside_the_folder_whatever_its_name(tmp_path: Path) -> None:
-    """A name with `..` must not write outside the folder of saved runs."""
+    """A run name that contains `..` must not place the file outside the folder of saved runs."""
     store = store_in(tmp_path)
     store.save(plain_run(), "../../escaped")
     assert ["this-machine"] == os.listdir(tmp_path)
 
 
 def test_check_fails_if_the_folder_cannot_be_written(tmp_path: Path) -> None:
-    """An unwritable folder must be found before measuring, so that an hour of results is not lost."""
+    """An unwritable folder must be reported before the measurement, so that an hour of results is not lost."""
     (tmp_path / "this-machine").write_text("a file where the folder should be")
     with pytest.raises(RecordError, match="results cannot be saved there"):
         store_in(tmp_path).check_writable()
@@ -102,13 +102,17 @@ for number in range(20):
 
 
 def _start_saver(folder: Path, name: str) -> "subprocess.Popen[bytes]":
-    """Start a process that saves 20 runs in a folder."""
+    """Start a process that saves 20 runs to a folder."""
     root = Path(__file__).parents[2]
     return subprocess.Popen([sys.executable, "-c", _SAVER, str(folder), name], cwd=root)
 
 
 def test_processes_that_save_at_the_same_time_lose_no_run(tmp_path: Path) -> None:
-    """When processes save at the same time, pytest-benchmark's own storage silently lost 4 of 200 runs."""
+    """
+    pytest-benchmark's own storage silently lost 4 of 200 runs that were saved at the same time.
+
+    Ours must lose none.
+    """
     savers = [_start_saver(tmp_path, str(n)) for n in range(3)]
     assert [0, 0, 0] == [saver.wait() for saver in savers]
     store = store_in(tmp_path)
@@ -135,7 +139,7 @@ print(store.rescued)
 
 
 def test_run_is_rescued_and_older_runs_are_kept_if_the_disk_is_full(tmp_path: Path) -> None:
-    """A limit on file sizes simulates a full disk, because it makes the same write fail half-way."""
+    """A full disk makes a write fail half-way. The test simulates this with a limit on the file size."""
     store = store_in(tmp_path / "store")
     store.save(plain_run(), "first")
     command = [sys.executable, "-c", _LIMITED, str(tmp_path / "store"), str(tmp_path)]
