@@ -1,5 +1,5 @@
 """
-The rules of the rock-paper-scissors card game, applied to many games at once, and its encoding as 81 input features.
+The rock-paper-scissors card game: its rules, applied to many games at once, and its 81 input features.
 
 Two players take turns on a 3×3 board; player 1 begins. The squares are numbered 0–8, row by row.
 

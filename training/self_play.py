@@ -121,6 +121,6 @@ def self_play(count: int, rollouts: int, rng: np.random.Generator) -> Iterator[S
 
 
 def _draw(probabilities: Float64Array, rng: np.random.Generator) -> IndexArray:
-    """Draw one column index per row, where each row contains the probabilities of its columns (Gumbel-max trick)."""
+    """Draw one column index for each row, with the probabilities given in that row (Gumbel-max trick)."""
     with np.errstate(divide="ignore"):
         return np.asarray((np.log(probabilities) + rng.gumbel(size=probabilities.shape)).argmax(axis=1))

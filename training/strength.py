@@ -1,4 +1,4 @@
-"""Measures of a trained network's playing strength: a policy's wins and a value network's prediction error."""
+"""Evaluation of trained networks: how often a policy wins, and how large a value network's prediction error is."""
 
 import numpy as np
 

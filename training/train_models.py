@@ -85,14 +85,14 @@ def _at_least(minimum: int) -> Callable[[str], int]:
 
 
 def _play(games: int, rollouts: int, rng: np.random.Generator) -> Samples:
-    """Let the search play games against itself behind a progress bar, and return all samples."""
+    """Let the search play games against itself, show a progress bar, and return all samples."""
     chunks = self_play(games, rollouts, rng)
     total = -(-games // GAMES_PER_CHUNK)
     return Samples.joined(tqdm(chunks, desc="self-play", total=total, unit="chunk", disable=None, leave=False))
 
 
 def _train(name: str, kind: Kind, hidden_size: int, samples: Samples, options: argparse.Namespace) -> tuple[float, Mlp]:
-    """Train one network behind a progress bar. Return the mean loss of the last epoch and the trained network."""
+    """Train one network and show a progress bar. Return the mean loss of the last epoch and the trained network."""
     # Each network has its own random generator, so the result does not depend on the order in which networks are
     # trained.
     rng = np.random.default_rng([options.seed, 1, hidden_size, list(Kind).index(kind)])

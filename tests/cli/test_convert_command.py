@@ -38,7 +38,7 @@ def run(*arguments: object) -> int:
 
 
 def test_each_model_becomes_a_verified_file_and_a_line(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line shows how large the worst error is, so that the user can judge the conversion."""
+    """The line printed for each model shows its worst error, so that the user can judge the conversion."""
     assert 0 == run(models, "-o", models / "out")
     assert convert(random_mlp()).onnx == (models / "out" / "p.onnx").read_bytes()
     first, second, summary = capsys.readouterr().out.splitlines()
@@ -65,7 +65,7 @@ def test_failing_model_does_not_stop_the_others(models: Path, capsys: pytest.Cap
 
 
 def test_model_that_fails_parity_leaves_no_file(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Users assume that an existing .onnx file was verified, so a model that overflows float32 must leave no file."""
+    """Users assume that an existing .onnx file was verified, so a model that fails verification must leave no file."""
     mlp = random_mlp()
     large = Mlp(mlp.kind, mlp.weights_hidden * 1e30, mlp.biases_hidden, mlp.weights_output * 1e30, mlp.biases_output)
     path = save(models / "large.model", large)
@@ -75,7 +75,7 @@ def test_model_that_fails_parity_leaves_no_file(models: Path, capsys: pytest.Cap
 
 
 def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Scripts rely on --kind to reject value networks. It must do so even if the conversion is in the cache."""
+    """Scripts rely on --kind to reject value networks, which must also work if the conversion is already cached."""
     run(models, "-o", models / "out")
     assert 1 == run(models, "-o", models / "policies", "--kind", "policy")
     assert ["p.onnx"] == [path.name for path in (models / "policies").iterdir()]
@@ -143,7 +143,7 @@ def test_folder_that_cannot_be_created_is_a_usage_error(models: Path, capsys: py
 
 
 def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If a folder already has the ONNX file's name, it must be kept, and the other models must still be converted."""
+    """If a folder exists under the ONNX file's name, it must be kept, and other models must still be converted."""
     (models / "p.onnx").mkdir()
     assert 1 == run(models, "--force")
     assert (models / "v.onnx").is_file()
@@ -189,8 +189,8 @@ def test_ascii_output_is_not_an_error(models: Path, own_cache_folder: Path) -> N
     assert "p: policy 5?7?3" in ended.stdout
 
 
-# A process started by a background shell ignores SIGINT, so this script restores Python's default handler. It interrupts
-# itself when the fifth file is flushed to disk, so the moment of the signal does not depend on the machine's speed.
+# A process started by a background shell ignores SIGINT, so this script restores Python's default handler. The
+# script interrupts itself when the fifth file is flushed to disk, so the test does not depend on the machine's speed.
 INTERRUPTED_AT_FIFTH_FILE = """
 import itertools, os, signal, sys
 from runoff.cli.main import main

@@ -17,7 +17,7 @@ def _fill(folder: Path, latencies_s: list[float]) -> None:
 
 
 def test_history_shows_a_change_with_its_first_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first run with the new latency helps the user to find the commit that caused the change."""
+    """The history names the first run with the new latency, so that the user can find the commit that caused it."""
     _fill(tmp_path, [1e-3] * 10 + [1.5e-3] * 10)
     assert main(["history", "--storage", str(tmp_path)]) == 0
     assert "+50% since 0011 of 2026-01-01" in capsys.readouterr().out

@@ -128,11 +128,7 @@ def test_conversion_works_if_the_cache_cannot_be_written(tmp_path: Path, caplog:
 
 
 def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """
-    Parsing is the slowest part of loading a cached conversion, so it is skipped.
-
-    `mlp` is None if nothing was parsed.
-    """
+    """Parsing is the slowest part of loading a cached conversion, so it is skipped, which mlp=None shows."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)

@@ -23,11 +23,7 @@ def write(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx"
 
 
 def error_message(folder: Path, content: bytes | onnx.ModelProto, name: str = "net.onnx") -> str:
-    """
-    Read a file and return the message of the ModelError.
-
-    The message must name the file and be a single short line.
-    """
+    """Return the message of the ModelError for a file. It must begin with the path and be a single short line."""
     with pytest.raises(ModelError) as caught:
         read_onnx(write(folder, content, name))
     message = str(caught.value)
@@ -156,7 +152,7 @@ def test_unusable_file_is_rejected_with_its_reason(
 
 @pytest.mark.parametrize("name", ["net.pt", "net.PTH", "net.pkl", "net.ckpt"])
 def test_pickle_is_rejected_by_its_name_before_it_is_read(name: str, tmp_path: Path) -> None:
-    """Unpickling can run any code that the file's author put into it, so such a file must not even be opened."""
+    """Unpickling can run any code that the file's author put into it, so a pickle must not even be opened."""
     with pytest.raises(ModelError, match="can run code, so it is not opened"):
         read_onnx(tmp_path / name)
 
@@ -211,7 +207,7 @@ def test_weights_listed_as_inputs_are_not_counted_as_inputs(tmp_path: Path) -> N
 
 
 def test_own_conversion_can_be_read_back(tmp_path: Path) -> None:
-    """The ONNX files that users benchmark most often are those that runoff wrote itself."""
+    """Users mostly benchmark ONNX files that runoff wrote itself, so runoff must be able to read them."""
     model = read_onnx(write(tmp_path, convert(random_mlp()).onnx))
     assert (5, 3) == (model.input_size, model.output_size)
 

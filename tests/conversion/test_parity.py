@@ -90,11 +90,7 @@ def test_wrong_weight_is_caught(mlp: Mlp, fault: Edit) -> None:
 @pytest.mark.parametrize("fault", ["swapped-rows", "transposed", "zeros"])
 @pytest.mark.parametrize("mlp", [model for model in MODELS if model.id not in ("value-saturated",)])
 def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> None:
-    """
-    A graph may apply correct weights wrongly, which only its outputs show.
-
-    The check must notice it for huge logits too.
-    """
+    """A graph with correct weights may still compute something wrong, so the check must also compare the outputs."""
     if fault == "transposed" and mlp.input_size != mlp.hidden_size:
         fault = "swapped-rows"
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -110,11 +106,7 @@ def test_log_softmax_instead_of_softmax_is_caught(mlp: Mlp) -> None:
 
 @pytest.mark.parametrize("mlp", [model for model in MODELS if "value" in str(model.id)])
 def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
-    """
-    An earlier converter used tanh instead of sigmoid.
-
-    Both return 1 for large logits, so the mistake is easy to miss.
-    """
+    """An earlier converter used tanh instead of sigmoid. Both give 1 for large logits, but the check must detect it."""
     with pytest.raises(ParityError, match="head applied to the same logits"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Sigmoid", "Tanh")))
 
@@ -147,7 +139,7 @@ def test_message_gives_the_position_of_the_worst_element() -> None:
 
 
 def test_model_that_overflows_float32_does_not_pass() -> None:
-    """In this model every weight fits into float32, but the products overflow and the outputs become NaN."""
+    """Each weight of this model fits into float32, but its outputs overflow and become NaN, so it must not pass."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_hidden=mlp.weights_hidden * 1e30, weights_output=mlp.weights_output * 1e30)
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -155,7 +147,7 @@ def test_model_that_overflows_float32_does_not_pass() -> None:
 
 
 def test_network_of_zeros_passes() -> None:
-    """For a network of zeros, error and tolerance are both zero. The check must not divide zero by zero."""
+    """For a network of zeros, error and tolerance are both zero, and the check must not divide one by the other."""
     zero = random_mlp()
     zero = replace(zero, weights_hidden=zero.weights_hidden * 0, biases_hidden=zero.biases_hidden * 0)
     zero = replace(zero, biases_output=zero.biases_output * 0)

@@ -29,21 +29,21 @@ KINDS = [pytest.param(kind, id=str(kind)) for kind in Kind]
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_converted_model_agrees_with_the_reference(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """Using samples that the built-in parity check does not use, this test also detects faults of that check."""
+    """This test uses samples that the built-in parity check does not use, so it also detects faults of that check."""
     mlp = random_mlp(kind, *sizes)
     batch = np.random.default_rng(1).normal(size=(17, sizes[0])).astype(np.float32)
     (found,) = open_single_thread_session(convert(mlp).onnx).run(["output"], {"input": batch})
     accuracy.check("converted", mlp, batch, found)
 
 
-# Each export takes a second, so only three architectures are tested. In reduced test runs it is only one.
+# Each export takes a second, so only three architectures are tested. Reduced test runs use only one of them.
 EXPORTED = ("81x64x9", "1x1x1", "7x7x7") if FULL_SIZE else ("7x7x7",)
 
 
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in EXPORTED])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """Networks of all sizes share one exported graph, so it must be identical to a graph exported for one size."""
+    """Networks of all sizes share one exported graph, so it must equal the graph of a separate export for each size."""
     mlp = random_mlp(kind, *sizes)
     exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx
@@ -96,7 +96,7 @@ def test_opset_that_is_no_positive_number_is_a_usage_error(opset: int) -> None:
 
 
 def test_second_model_of_a_kind_needs_no_second_export() -> None:
-    """An export takes a second, so exporting each of 294 models separately would take five minutes."""
+    """Exporting each of 294 models separately would take five minutes, so networks of one kind share an export."""
     convert(random_mlp())
     before = pipeline._run_exporter.cache_info().misses
     convert(random_mlp(input_size=9, hidden_size=4, seed=1))

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not PATHS, reason="no folder shared/models besid
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_real_network_converts(path: Path) -> None:
-    """Some trained networks have huge logits, which networks with random weights do not have."""
+    """Unlike networks with random weights, some trained networks have huge logits, so real networks are tested too."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
     assert report.fraction_of_allowed < 1

@@ -20,18 +20,14 @@ def _coverage(low_high: list[tuple[float, float]], truth: float) -> float:
 
 
 def test_ratio_interval_covers_the_truth_of_correlated_rounds() -> None:
-    """The intervals aim at a coverage of 95 %. With 60 correlated rounds they reach less, but must exceed 82 %."""
+    """The intervals aim at a coverage of 95 %. With 60 correlated rounds it is lower, but it must exceed 82 %."""
     rng = np.random.default_rng(1)
     intervals = [ratio_interval(2.0 * _correlated_rounds(rng), _correlated_rounds(rng)) for _ in range(200)]
     assert _coverage([(i.low, i.high) for i in intervals], 2.0) > 0.82
 
 
 def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
-    """
-    Resampling single rounds ignores their correlation, so its intervals are too narrow.
-
-    Hence blocks are resampled.
-    """
+    """Resampling single rounds ignores their correlation and gives too narrow intervals, so blocks are resampled."""
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):

@@ -9,7 +9,7 @@ from runoff.measurement.warm_up import ROUND_NS, warm_up
 
 
 class Clock:
-    """A fake clock. Each call advances it by the next of the given durations."""
+    """A fake clock that each call advances by the next of the given durations."""
 
     def __init__(self, durations_ns: Iterator[int]) -> None:
         self.now_ns = 0
@@ -23,7 +23,7 @@ class Clock:
 
 
 def test_constant_call_is_steady_with_its_own_duration() -> None:
-    """The number of calls per round is computed from the call's duration, so the warm-up must measure it correctly."""
+    """Calls per round are computed from the call's duration, so the warm-up must measure that duration correctly."""
     clock = Clock(repeat(1_000_000))
     warm = warm_up(clock.call, clock.read)
     assert (True, 1_000_000) == (warm.steady, warm.call_ns)
@@ -56,7 +56,7 @@ def test_warm_up_ends_at_its_time_limit() -> None:
 
 @pytest.mark.parametrize(("call_ns", "iterations"), [(4_000, 1_000), (3_000_000, 2), (50_000_000, 1)])
 def test_round_lasts_milliseconds(call_ns: int, iterations: int) -> None:
-    """In a shorter round the timer's own cost would dominate; during a longer one the machine's speed may change."""
+    """Very short rounds mostly measure the timer, and during long rounds the machine's speed may change."""
     clock = Clock(repeat(call_ns))
     assert iterations == warm_up(clock.call, clock.read).iterations()
 

@@ -97,11 +97,7 @@ def test_ragged_row_is_named(row: int) -> None:
 
 
 def test_message_recognises_a_transposed_matrix() -> None:
-    """
-    Some exporters store weight matrices transposed.
-
-    The user can easily correct that if the message points it out.
-    """
+    """Some exporters store weight matrices transposed, which users can easily correct if the message says so."""
     transposed = np.transpose(POLICY["weightsInputHidden"]).tolist()
     message = error_message(encoded(POLICY | {"weightsInputHidden": transposed}))
     assert "weightsInputHidden has shape (5, 7), expected (7, 5)" in message
@@ -130,7 +126,7 @@ def test_value_that_is_not_a_matrix_is_rejected(key: str, value: object) -> None
 
 @pytest.mark.parametrize("value", [None, 1, "1234567", {}, [], [1], ["x"] * 7, [[1]] * 7, [True] * 7, [None] * 7])
 def test_value_that_is_not_a_vector_is_rejected(value: object) -> None:
-    """Python accepts a seven-character string as a sequence and True as an int, but neither is valid here."""
+    """In Python a seven-character string has length 7 and True is an int, but neither is a valid vector of biases."""
     assert "biasesHidden" in error_message(encoded(POLICY | {"biasesHidden": value}))
 
 

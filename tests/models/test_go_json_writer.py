@@ -60,5 +60,5 @@ def test_number_is_written_as_json_that_reads_back_exactly(number: float) -> Non
     ],
 )
 def test_number_is_written_as_go_writes_it(number: float, text: str) -> None:
-    """Go's encoding/json uses an exponent below 1e-6 and from 1e21 upwards, and writes it without leading zeros."""
+    """Like Go's encoding/json, runoff must use exponents only below 1e-6 and from 1e21 on, without leading zeros."""
     assert text == go_json_writer._encode_float(number)

@@ -37,7 +37,7 @@ def float32_forward(mlp: Mlp, batch: Float32Array) -> Float32Array:
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_forward_pass_agrees_with_the_go_code(kind: Kind) -> None:
-    """Every conversion and backend is compared with this reference, so a mistake in it would go unnoticed elsewhere."""
+    """Every conversion and backend is compared with this reference, so a mistake in it would invalidate all checks."""
     mlp = random_mlp(kind)
     batch = np.random.default_rng(2).normal(size=(4, 5))
     expected = [by_hand(mlp, sample) for sample in batch.tolist()]
@@ -53,7 +53,7 @@ def test_probabilities_sum_to_one() -> None:
 @pytest.mark.parametrize("logit", [1e308, -1e308, 8e6, -8e6, 0.0])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_head_does_not_overflow(kind: Kind, logit: float) -> None:
-    """Real models have logits of up to eight million, but exp already overflows float64 at 710."""
+    """Real models have logits of up to eight million, but exp overflows at 710, so it needs smaller arguments."""
     assert np.isfinite(apply_head(kind, np.array([[logit, 0.0, 1.0]]))).all()
 
 
@@ -109,13 +109,13 @@ def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
 
 
 def test_output_tolerance_of_a_probability_is_at_most_about_one() -> None:
-    """A probability cannot be wrong by more than 1, so its tolerance must not exceed 1 however large the logit's is."""
+    """A probability cannot be wrong by more than 1, so its tolerance must be at most 1, even for a huge logit."""
     mlp = replace(random_mlp(Kind.VALUE), weights_output=np.full((1, 7), 1e30))
     assert mlp.output_tolerance(np.ones((1, 5))).max() <= 1.0 + 1e-6
 
 
 def test_output_tolerance_is_large_where_huge_logits_are_equal() -> None:
-    """If three logits of a billion are equal, rounding decides which output wins, so the tolerance must allow each."""
+    """If three huge logits are equal, rounding decides which output is largest, so the tolerance must allow each."""
     mlp = replace(random_mlp(), weights_output=np.full((3, 7), 1e9), biases_output=np.zeros(3))
     assert mlp.output_tolerance(np.ones((1, 5))).max() == pytest.approx(2 / 3, abs=0.01)
 

@@ -1,4 +1,4 @@
-"""The user's paths, folders and globs give a list of model files with unique names, or an error before a case runs."""
+"""Expansion of the user's paths, folders and globs to a list of model files with unique names."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("other", ["a.model", "./a.model", "sub/../a.model", "link.model"])
 def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
-    """A model given twice would be converted and timed twice. This includes a second path that is a symbolic link."""
+    """A model given twice would be timed twice, so this is an error, even if the second path is a symbolic link."""
     (folder / "sub").mkdir()
     (folder / "link.model").symlink_to(folder / "a.model")
     with pytest.raises(ModelError, match="the same file is named twice"):

@@ -27,11 +27,7 @@ def test_duplicate_key_is_rejected() -> None:
 
 
 def test_duplicate_among_many_keys_is_found_in_linear_time() -> None:
-    """
-    Untrusted files must not cost much time.
-
-    A quadratic search for duplicate keys needed half a minute for this file.
-    """
+    """A quadratic search for duplicate keys took half a minute for this file, which an attacker could exploit."""
     content = "{" + ",".join(f'"{index}":0' for index in range(40_000)) + ',"39999":0}'
     assert "'39999'" in error_message(content.encode())
 
@@ -51,7 +47,7 @@ def test_deep_nesting_is_rejected_without_a_traceback(content: bytes) -> None:
 
 @pytest.mark.parametrize("key", ["inputSize", "biasesHidden"])
 def test_integer_of_thousands_of_digits_is_rejected(key: str) -> None:
-    """Python's own error message for such a long integer is about an interpreter setting that few users know."""
+    """For a very long integer, Python's own error is about an interpreter setting that few users know."""
     assert "an integer of 5000 digits" in error_message(with_literal(POLICY, key, "1" * 5000))
 
 

@@ -19,7 +19,7 @@ def _names(store: AtomicStore) -> list[str]:
 
 
 def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest-benchmark's own storage ignores our lock, so it may take the same number just before the run is saved."""
+    """pytest-benchmark's own storage ignores our lock. If it takes our number first, its file must be kept."""
     store = store_in(tmp_path)
     theirs = write_file(store, "0001_run.json", b"theirs")
     monkeypatch.setattr(store, "_numbered", list)
@@ -108,11 +108,7 @@ def _start_saver(folder: Path, name: str) -> "subprocess.Popen[bytes]":
 
 
 def test_processes_that_save_at_the_same_time_lose_no_run(tmp_path: Path) -> None:
-    """
-    pytest-benchmark's own storage silently lost 4 of 200 runs that were saved at the same time.
-
-    Ours must lose none.
-    """
+    """pytest-benchmark's own storage lost 4 of 200 runs that were saved at once, so ours is tested for lost runs."""
     savers = [_start_saver(tmp_path, str(n)) for n in range(3)]
     assert [0, 0, 0] == [saver.wait() for saver in savers]
     store = store_in(tmp_path)
