@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import msgspec
@@ -13,7 +13,7 @@ from runoff.errors import GateError, RunoffError
 from runoff.gate.baseline.lookup import prepare_baseline
 from runoff.gate.baseline.side import Side
 from runoff.gate.invocation import invocation_of, selector_of
-from runoff.gate.options import GATE_OPTIONS, GateOptions
+from runoff.gate.options import GATE_OPTIONS, GateOptions, tolerance_of
 from runoff.gate.run.config import GateConfig
 from runoff.gate.run.core_affinity import assign_cores
 from runoff.gate.run.gate_run import GateRun
@@ -27,12 +27,12 @@ from runoff.gate.statistics.plan import Plan
 _TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 
-def compare(config: pytest.Config, options: GateOptions, tolerances: Mapping[str, float]) -> GateResult:
+def compare(config: pytest.Config, options: GateOptions, benchmarks: Sequence[pytest.Item]) -> GateResult:
     """
-    Compare the candidate with the baseline that the options name; `tolerances` are relative, by test id.
+    Compare the candidate with the baseline that the options name.
 
     Raises:
-        UsageError: pytest's own, if the baseline or a setting is invalid.
+        UsageError: pytest's own, if the baseline, a gate marker or a setting is invalid.
     """
     invocation = invocation_of(config)
     against = options.against or "other models"
@@ -41,6 +41,7 @@ def compare(config: pytest.Config, options: GateOptions, tolerances: Mapping[str
         try:
             settings = {"alpha": options.alpha, "budget_s": options.budget_s}
             settings |= msgspec.json.decode(os.environ.get(_TUNING_VARIABLE) or "{}")
+            tolerances = {item.nodeid: tolerance_of(item, options.tolerance) for item in benchmarks}
             plan = msgspec.convert(settings, Plan)
             with prepare_baseline(options.against, models, invocation, reporter.line) as baseline:
                 reporter.line(f"gate: this tree against {baseline.label}")

@@ -101,8 +101,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--gate-only": {"action": "store_true", "help": "run only the comparison, and deselect all other tests"},
 }
 # Workers are started with the user's own arguments, so they must accept these options, although they ignore them.
-GATE_OPTIONS = {
-    flag: "flag" if "action" in declared else "many" if "nargs" in declared else "one"
+GATE_OPTIONS: dict[str, dict[str, str]] = {
+    flag: {key: str(declared[key]) for key in ("action", "nargs") if key in declared}
     for flag, declared in _OPTIONS.items()
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from runoff.errors import RunoffError
-from runoff.gate.options import MARKER, GateOptions, add_options, parse_options, tolerance_of
+from runoff.gate.options import MARKER, GateOptions, add_options, parse_options
 
 if TYPE_CHECKING:
     from runoff.gate.run.result import GateResult
@@ -81,14 +81,10 @@ class GatePlugin:
         _run_items(session, ordinary)
         # This reason remains if the comparison raises an exception, for example after Ctrl-C.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
-        try:
-            tolerances = {item.nodeid: tolerance_of(item, self._options.tolerance) for item in benchmarks}
-        except RunoffError as error:
-            raise pytest.UsageError(str(error)) from None
         from runoff.gate.comparison import compare
         from runoff.gate.replay import replay
 
-        self._result = compare(self._config, self._options, tolerances)
+        self._result = compare(self._config, self._options, benchmarks)
         self._config.stash[NO_BASELINE_BECAUSE] = self._result.no_baseline_because
         for item in benchmarks:
             replay(item, self._result)
@@ -144,9 +140,7 @@ class GatePlugin:
         """Return the command line that repeats this gate, without the tests; the report adds a test id."""
         from runoff.gate.invocation import invocation_of
 
-        invocation = invocation_of(self._config)
-        options = [argument for argument in invocation.arguments if argument not in invocation.positional]
-        return [Path(sys.executable).name, "-m", "pytest", *options]
+        return [Path(sys.executable).name, "-m", "pytest", *invocation_of(self._config).options]
 
 
 def _is_benchmark(item: pytest.Item) -> bool:

@@ -10,13 +10,7 @@ from runoff.gate.run.result import GateResult
 
 
 def replay(item: pytest.Item, result: GateResult) -> None:
-    """
-    Replace a benchmark's test function by one that reports the gate's result for it.
-
-    Args:
-        item: The benchmark.
-        result: The result of the gate.
-    """
+    """Replace a benchmark's test function by one that reports the gate's result for it."""
     case = item.nodeid
     verdict = next((each for each in result.verdicts if each.case == case), None)
     if verdict is not None:

@@ -36,11 +36,7 @@ _INSTALL_TIMEOUT_S = 3600.0
 
 
 def declared_packages(tree: Path) -> dict[str, Any]:
-    """
-    Return everything in a checkout that determines which packages are installed for its tests.
-
-    Two checkouts with equal results can share an environment. The result is plain JSON data.
-    """
+    """Return, as JSON values, everything in a checkout that determines which packages are installed for its tests."""
     declared: dict[str, Any] = {}
     for pattern in _REQUIREMENT_FILES:
         for path in sorted(tree.glob(pattern)):

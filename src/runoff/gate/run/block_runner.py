@@ -42,14 +42,9 @@ class BlockRunner:
 
     def run_block(self, workers: WorkerSet, cases: Sequence[str]) -> list[CaseBlock]:
         """
-        Measure cases in one set of workers.
+        Measure cases in one set of fresh workers, which have collected them; return one result per case, in order.
 
-        Args:
-            workers: Fresh workers that have collected all of the cases.
-            cases: Test ids.
-
-        Returns:
-            One result per case, in order. It ends early after a case that lost a worker, and when the time ends.
+        The results end early after a case that lost a worker, and when the time ends.
         """
         workers.broadcast(request="begin", cases=list(cases))
         blocks = []
@@ -68,39 +63,42 @@ class BlockRunner:
                 break
         return blocks
 
-    def _timeout_s(self, deadline_s: float) -> float:
+    def timeout_s(self, deadline_s: float) -> float:
         """Return the timeout of a wait: its usual deadline, or the time until `end` if that is shorter."""
         return max(0.0, min(deadline_s, self.end - time.monotonic()))
 
     def _run_case(self, workers: WorkerSet, case: str, start: float) -> CaseBlock:
         workers.broadcast(request="run")
-        messages = receive_all(workers.connections, self._timeout_s(self.deadlines.set_up_s))
+        messages = receive_all(workers.connections, self.timeout_s(self.deadlines.set_up_s))
         if not all(isinstance(message, dict) and message.get("state") == "ready" for message in messages):
             return self._abandon_case(workers, case, messages, start)
         side = CANDIDATE
         try:
-            longest_call_ns = max(float(message["first_call_ns"]) for message in messages if isinstance(message, dict))
-            call_ns = [self._warm_up(workers, side := index, longest_call_ns) for index in range(3)]
+            warm_ns = self.round_lengths.warm_ns
+            longest_ns = warm_ns + max(float(each["first_call_ns"]) for each in messages if isinstance(each, dict))
+            warm_up = {"request": "warm_up", "duration_ns": warm_ns}
+            call_ns = [self._request_ns(workers, side := index, warm_up, "call_ns", longest_ns) for index in range(3)]
             iterations = self.iterations.setdefault(case, self.round_lengths.iterations(sum(call_ns) / 3))
             times_ns: list[list[float]] = [[], [], []]
+            one_round = {"request": "round", "iterations": iterations}
             expected_ns = iterations * max(call_ns)
             last_start_ns = time.monotonic_ns() + self.round_lengths.case_ns
             for _ in range(MOST_CYCLES):
                 for side in itertools.chain(*TURNS):
-                    times_ns[side].append(self._run_round(workers, side, iterations, expected_ns))
+                    times_ns[side].append(self._request_ns(workers, side, one_round, "round_ns", expected_ns))
                 if time.monotonic_ns() >= last_start_ns:
                     break
         except WorkerLost as lost:
-            return CaseBlock(case, _since(start), (Failure(side, "lost", workers.why_lost(side, lost)),))
+            return CaseBlock(case, time.monotonic() - start, (Failure(side, "lost", workers.why_lost(side, lost)),))
         except _TestEndedError as ended:
             messages = [ended.message if index == side else {"state": "ready"} for index in range(3)]
             return self._abandon_case(workers, case, messages, start)
         workers.broadcast(request="publish")
-        finished = receive_all(workers.connections, self._timeout_s(self.deadlines.set_up_s))
+        finished = receive_all(workers.connections, self.timeout_s(self.deadlines.set_up_s))
         failures = _failures(workers, finished)
         if failures:
-            return CaseBlock(case, _since(start), failures)
-        return _measured(case, _since(start), np.array(times_ns), iterations, finished[CANDIDATE])
+            return CaseBlock(case, time.monotonic() - start, failures)
+        return _measured(case, time.monotonic() - start, np.array(times_ns), iterations, finished[CANDIDATE])
 
     def _abandon_case(
         self, workers: WorkerSet, case: str, messages: Sequence[Message | WorkerLost], start: float
@@ -112,25 +110,16 @@ class BlockRunner:
             workers.connections[index].send(request="drop")
         for index in ready:
             try:
-                last[index] = workers.connections[index].receive(self._timeout_s(self.deadlines.set_up_s))
+                last[index] = workers.connections[index].receive(self.timeout_s(self.deadlines.set_up_s))
             except WorkerLost as lost:
                 last[index] = lost
-        return CaseBlock(case, _since(start), _failures(workers, last))
+        return CaseBlock(case, time.monotonic() - start, _failures(workers, last))
 
-    def _warm_up(self, workers: WorkerSet, side: int, longest_call_ns: float) -> float:
-        """Warm up one side; return the nanoseconds of one call."""
-        workers.connections[side].send(request="warm_up", duration_ns=self.round_lengths.warm_ns)
-        return self._receive_ns(workers, side, "call_ns", longest_call_ns + self.round_lengths.warm_ns)
-
-    def _run_round(self, workers: WorkerSet, side: int, iterations: int, expected_ns: float) -> float:
-        """Run one round on one side; return its nanoseconds."""
-        workers.connections[side].send(request="round", iterations=iterations)
-        return self._receive_ns(workers, side, "round_ns", expected_ns)
-
-    def _receive_ns(self, workers: WorkerSet, side: int, key: str, expected_ns: float) -> float:
-        """Wait for a duration from one worker; the timeout is twenty times the expected duration plus `round_s`."""
-        timeout_s = self._timeout_s(self.deadlines.round_s + 20e-9 * expected_ns)
-        message = workers.connections[side].receive(timeout_s)
+    def _request_ns(self, workers: WorkerSet, side: int, request: Message, key: str, expected_ns: float) -> float:
+        """Let one worker measure a duration; the timeout is twenty times the expected duration plus `round_s`."""
+        connection = workers.connections[side]
+        connection.send(**request)
+        message = connection.receive(self.timeout_s(self.deadlines.round_s + 20e-9 * expected_ns))
         if message.get("state") == "done":
             raise _TestEndedError(message)
         value = message.get(key)
@@ -179,7 +168,3 @@ def _measured(
             last["durations_s"], last["iterations"], last.get("extra_info") or {}, last.get("group")
         ),
     )
-
-
-def _since(start: float) -> float:
-    return time.monotonic() - start

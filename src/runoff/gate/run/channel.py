@@ -97,15 +97,12 @@ class Listener:
         self, count: int, timeout_s: float, check: Callable[[], None]
     ) -> list[tuple[Connection, Message]]:
         """
-        Wait until every worker has connected and sent its first message.
+        Return the connection and the first message of each worker, which contains the worker's index as `side`.
 
         Args:
-            count: Number of workers; each sends its index, from 0, as `side`.
+            count: Number of workers.
             timeout_s: Longest wait for all of them together.
             check: Called several times a second; raises to end a wait that has become pointless.
-
-        Returns:
-            Connection and first message of each worker, by index.
 
         Raises:
             WorkerLost: If a worker does not connect in time.

@@ -23,8 +23,8 @@ class GateConfig:
         is_selected: Returns whether the user's command line selects a test id.
         plan: Numbers of blocks, error probability and time budget.
         cores: CPU cores of the workers and the coordinator.
-        gate_options: The gate's own pytest options, which workers must accept on their command lines: flag to `flag`,
-            `one` or `many`, its number of values.
+        gate_options: The gate's own pytest options, which workers must accept on their command lines: for each flag,
+            the arguments with which argparse parses its values.
         round_lengths: Durations of rounds and warm-up.
         deadlines: Longest waits for a worker.
     """
@@ -36,6 +36,6 @@ class GateConfig:
     is_selected: Callable[[str], bool]
     plan: Plan
     cores: CoreAssignment
-    gate_options: Mapping[str, str]
+    gate_options: Mapping[str, Mapping[str, str]]
     round_lengths: RoundLengths = field(default_factory=RoundLengths)
     deadlines: Deadlines = field(default_factory=Deadlines)

@@ -1,6 +1,5 @@
 """Evaluates the measured blocks: which cases need the second stage, and the verdict of each case."""
 
-import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,20 +65,12 @@ def judge_cases(
     repeated: Sequence[str],
 ) -> list[CaseVerdict]:
     """
-    Return the verdict of every case that both sides have.
+    Return the verdict of every case that both sides have, except the cases that both sides skipped.
 
-    Args:
-        cases: What was measured of each case.
-        tolerances: Relative tolerance of each case.
-        plan: Numbers of blocks and error probability.
-        suspected: The cases that needed the second stage.
-        repeated: The suspected cases that the budget admitted to the second stage. All of them count in the correction
-            for multiple tests, even if they could not be measured.
-
-    Returns:
-        One verdict per case, without the cases that were skipped on both sides.
+    The `suspected` cases needed the second stage, and the budget admitted the `repeated` ones to it. All `repeated`
+    cases count in the correction for multiple tests, even if they could not be measured. Tolerances are relative.
     """
-    needed_blocks = math.ceil(math.log2(max(1, len(repeated)) / plan.alpha))
+    needed_blocks = plan.fewest_blocks(len(repeated))
     decided = [n for n in repeated if not cases[n].failures and len(cases[n].second) >= needed_blocks]
     columns = [_log_ratios(cases[name].second) for name in decided]
     findings = decision.decide(

@@ -4,7 +4,6 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from runoff.errors import GateError
 from runoff.gate.run import evaluation
@@ -45,10 +44,7 @@ class GateRun:
 
     def run(self) -> GateResult:
         """
-        Measure all cases and judge them.
-
-        Returns:
-            The result; its `refused` is not empty if nothing could be compared.
+        Measure all cases and judge them; the result's `refused` is not empty if nothing could be compared.
 
         Raises:
             KeyboardInterrupt: After Ctrl-C; every worker process has ended.
@@ -73,7 +69,9 @@ class GateRun:
         self._check_budget()
         self._run_blocks("first", self._plan.first_blocks, shared, start=2)
         suspected = evaluation.cases_for_second_stage(self._cases, self._config.tolerances, self._plan)
-        repeated = suspected[: self._affordable(suspected)]
+        costs_s = [self._cases[name].cost_s for name in suspected]
+        left_s = self._blocks.end - time.monotonic()
+        repeated = suspected[: self._plan.affordable_cases(costs_s, self._typical_start_s(), left_s)]
         if repeated:
             blocks = self._plan.blocks_for(len(repeated))
             names = ", ".join(_test_name(case) for case in repeated[:3]) + ("…" if len(repeated) > 3 else "")
@@ -95,7 +93,7 @@ class GateRun:
             # will wait: the duration of the previous block includes this wait, the sum of the cases does not.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
-            if self._plan.budget_s is not None and self._spent_s() + expected_s > self._plan.budget_s:
+            if time.monotonic() + expected_s > self._blocks.end:
                 self._notes.append(f"the budget of {self._plan.budget_s:.0f} s ended before the {name}")
                 return
             self._run_block(name, left, stage)
@@ -156,9 +154,8 @@ class GateRun:
 
     def _start_workers(self, files: list[str]) -> WorkerSet:
         config = self._config
-        left_s = max(0.0, self._blocks.end - time.monotonic())
-        deadlines = replace(config.deadlines, collect_s=min(config.deadlines.collect_s, left_s))
-        return WorkerSet(config.candidate, config.baseline, config.cores, files, config.gate_options, deadlines)
+        collect_s = self._blocks.timeout_s(config.deadlines.collect_s)
+        return WorkerSet(config.candidate, config.baseline, config.cores, files, config.gate_options, collect_s)
 
     def _report_case(self, case: str) -> None:
         self._reporter.progress(f"{self._block_name}: {_test_name(case)}")
@@ -192,12 +189,6 @@ class GateRun:
             f" {second_s:.0f} s for one case"
         )
         self._plan.check_budget(self._spent_s(), first_block_s, self._typical_start_s(), min(costs, default=0.0))
-
-    def _affordable(self, suspected: Sequence[str]) -> int:
-        """Return how many of the cases that need the second stage fit into the budget."""
-        left_s = math.inf if self._plan.budget_s is None else self._plan.budget_s - self._spent_s()
-        costs_s = [self._cases[name].cost_s for name in suspected]
-        return self._plan.affordable_cases(costs_s, self._typical_start_s(), left_s)
 
     def _result(self, verdicts: Sequence[CaseVerdict], refused: str = "") -> GateResult:
         failures = {name: case.failures for name, case in self._cases.items() if case.failures}

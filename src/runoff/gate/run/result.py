@@ -84,12 +84,7 @@ class GateResult:
         return any(verdict.finding for verdict in self.verdicts)
 
     def exit_code(self, *, strict: bool) -> int:
-        """
-        Return pytest's exit code for a run in which no test failed.
-
-        Args:
-            strict: Whether an `inconclusive` verdict fails the run.
-        """
+        """Return pytest's exit code if no test failed; `strict` makes an `inconclusive` verdict fail the run."""
         if self.of(Verdict.REGRESSION):
             return EXIT_REGRESSION
         if self.refused or not self.compared or self.of(Verdict.INVALID):

@@ -54,13 +54,8 @@ def typical_log_ratio(log_times: Float64Array, reference: Float64Array) -> Float
     With fewer than three cycles this function still uses the median of all pairs: such rounds are too long for caches
     to matter, and a single stalled round would spoil the mean.
 
-    Args:
-        log_times: Logarithms of one side's round durations in the order of measurement, whole cycles; shape
-            (…, rounds).
-        reference: The other side's, same shape.
-
-    Returns:
-        The log-ratio `log_times` - `reference`, shape (…).
+    Both arguments are logarithms of one side's round durations in the order of measurement, in whole cycles, shape
+    (…, rounds). The result, shape (…), is positive if `log_times` are larger than `reference`.
     """
     pairs = log_times - reference
     cycles = pairs.reshape(*pairs.shape[:-1], -1, 2 * len(TURNS))

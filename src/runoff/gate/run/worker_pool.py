@@ -17,13 +17,9 @@ class WorkerPool:
 
     def start_next(self, files: list[str]) -> WorkerSet:
         """
-        Start fresh workers. The previous ones shut down meanwhile; they have ended when this function returns.
+        Start fresh workers, which collect these test files, or what the user's command line names if there are none.
 
-        Args:
-            files: The test files that the workers collect; if empty, they collect what the user's command line names.
-
-        Returns:
-            Workers that have collected their tests.
+        The previous workers shut down meanwhile; they have ended when this function returns.
 
         Raises:
             WorkerLost: If a worker ends, or does not connect in time.

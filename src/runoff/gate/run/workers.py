@@ -45,11 +45,10 @@ class Worker:
 
     def __init__(self, side: Side, index: int, files: Sequence[str], settings: Mapping[str, Any]) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        own_settings = dict(settings) | {"side": index, "set_options": side.set_options}
         self.process = subprocess.Popen(  # noqa: S603 - pytest with the user's own arguments
             side.command(files),
             cwd=side.invocation.folder,
-            env=worker_environment(side, json.dumps(own_settings)),
+            env=worker_environment(side, json.dumps(settings)),
             # The worker watches this pipe, which closes when the coordinator ends, even by SIGKILL.
             stdin=subprocess.PIPE,
             stdout=self._log,
@@ -118,8 +117,8 @@ class WorkerSet:
         baseline: Side,
         cores: CoreAssignment,
         files: Sequence[str],
-        gate_options: Mapping[str, str],
-        deadlines: Deadlines,
+        gate_options: Mapping[str, Mapping[str, str]],
+        collect_s: float,
     ) -> None:
         """Start the workers and wait until they have collected their tests; raises as `WorkerPool.start_next`."""
         self.connections: list[Connection] = []
@@ -128,11 +127,21 @@ class WorkerSet:
         try:
             with Listener() as listener:
                 for index, side in enumerate((candidate, baseline, baseline)):
-                    settings = _settings(listener, cores, index, gate_options)
+                    settings = {
+                        "port": listener.port,
+                        "token": listener.token,
+                        "side": index,
+                        "set_up_cores": cores.for_set_up(index),
+                        "timed_cores": cores.timed,
+                        "other_cores": cores.others,
+                        "usable_cores": cores.usable,
+                        "gate_options": gate_options,
+                        "set_options": side.set_options,
+                    }
                     # An interrupt between the start and the append would leave a process that nobody stops.
                     with interrupt_deferred():
                         self._workers.append(Worker(side, index, files, settings))
-                accepted = listener.accept_workers(3, deadlines.collect_s, self._check_alive)
+                accepted = listener.accept_workers(3, collect_s, self._check_alive)
         except BaseException:
             self.stop(grace_s=0.0)
             raise
@@ -167,8 +176,7 @@ class WorkerSet:
         """
         Disconnect the workers and wait until all have ended; a second call does nothing.
 
-        Args:
-            grace_s: Seconds from now after which they are killed; by default ten seconds after `disconnect`.
+        They are killed `grace_s` seconds from now, by default ten seconds after `disconnect`.
         """
         if self._grace_end is None:
             self.disconnect()
@@ -177,15 +185,3 @@ class WorkerSet:
         with interrupt_deferred():
             while self._workers:
                 self._workers.pop().stop(deadline)
-
-
-def _settings(listener: Listener, cores: CoreAssignment, index: int, gate_options: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "port": listener.port,
-        "token": listener.token,
-        "set_up_cores": cores.for_set_up(index),
-        "timed_cores": cores.timed,
-        "other_cores": cores.others,
-        "usable_cores": cores.usable,
-        "gate_options": dict(gate_options),
-    }

@@ -104,7 +104,7 @@ def decide(
     findings = []
     limits = np.log1p(tolerance)
     for values, null, limit, slower, faster in zip(blocks, null_blocks, limits, p_slower, p_faster, strict=True):
-        estimate, visible = hodges_lehmann(values), None
+        estimate = hodges_lehmann(values)
         null_p = 2.0 * min(p_increase(null), p_increase(-null))
         if abs(hodges_lehmann(null)) >= limit and null_p <= alpha:
             verdict = Verdict.INVALID
@@ -115,7 +115,8 @@ def decide(
         elif upper_bound(values, _BOUND_ERROR) < limit:
             verdict = Verdict.OK
         else:
-            verdict, visible = Verdict.INCONCLUSIVE, _smallest_visible(values, limit, alpha / len(blocks))
+            verdict = Verdict.INCONCLUSIVE
+        visible = _smallest_visible(values, limit, alpha / len(blocks)) if verdict is Verdict.INCONCLUSIVE else None
         findings.append(_finding(verdict, values, null, float(slower), visible))
     return findings
 

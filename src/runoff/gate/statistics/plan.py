@@ -88,9 +88,7 @@ class Plan:
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.
             start_s: Time to start the workers of a block.
-            left_s: Rest of the budget.
+            left_s: Rest of the budget; infinity if there is no limit.
         """
-        if self.budget_s is None:
-            return len(costs_s)
         numbers = range(len(costs_s), 0, -1)
         return next((n for n in numbers if self.blocks_for(n) * (start_s + sum(costs_s[:n])) <= left_s), 0)

@@ -166,15 +166,7 @@ class WorkerPlugin:
         yield
 
     def run_rounds(self, run: Callable[[int], float]) -> tuple[list[float], int]:
-        """
-        Run the rounds that the coordinator requests, in the middle of a test.
-
-        Args:
-            run: Runs a number of iterations and returns their seconds.
-
-        Returns:
-            Seconds of each round, and the iterations in a round; no rounds if they must not be published.
-        """
+        """Run the rounds that the coordinator requests, in the middle of a test: `CoordinatedRounds.run_rounds`."""
         self._used = True
         first_call_s = run(1)
         durations_s: list[float] = []
@@ -199,11 +191,8 @@ class WorkerPlugin:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the gate's options: the user's arguments contain them, and this environment may have no runoff."""
-    for flag, values in SETTINGS.get("gate_options", {}).items():
-        if values == "flag":
-            parser.addoption(flag, action="store_true")
-        else:
-            parser.addoption(flag, nargs="+" if values == "many" else None)
+    for flag, declared in SETTINGS.get("gate_options", {}).items():
+        parser.addoption(flag, **declared)
 
 
 @pytest.hookimpl(tryfirst=True)
