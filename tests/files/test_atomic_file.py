@@ -59,6 +59,13 @@ def test_interrupt_at_any_line_leaves_no_temporary_file(tmp_path: Path, replace:
     assert {".onnx"} == {path.suffix for path in tmp_path.iterdir()}
 
 
+def test_name_of_the_greatest_length_is_possible(tmp_path: Path) -> None:
+    """File systems allow 255 bytes in a name, and the temporary file must not need a longer one."""
+    path = tmp_path / ("ä" * 127)
+    write_atomically(path, b"new")
+    assert [path] == list(tmp_path.iterdir())
+
+
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     """A caller that handles FileExistsError expects the folder to be unchanged."""
     (tmp_path / "run.json").write_bytes(b"old")

@@ -96,7 +96,7 @@ def _prepared_folder(name: str | None) -> Path | None:
 
 
 def _write(target: Path, content: bytes, *, force: bool) -> str:
-    """Write an ONNX file and return the action; without `force`, never replace a file that runoff did not write."""
+    """Write an ONNX file; return `wrote`, `replaced` or `unchanged`. Only `force` replaces a user's own file."""
     action = "wrote"
     if os.path.lexists(target):
         existing = read_bytes(target, _MAX_OWN_BYTES)

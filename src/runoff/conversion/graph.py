@@ -22,7 +22,7 @@ def make_template(exported: bytes) -> onnx.ModelProto:
     """
     Parse an exported model and remove everything that depends on the machine that exported it.
 
-    That is the exporter's metadata (stack traces with paths). Inferred shapes are removed as well; a runtime infers
+    The exporter's metadata contain stack traces with paths. Inferred shapes are removed too, because a runtime infers
     them again.
 
     Raises:

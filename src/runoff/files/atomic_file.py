@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, replac
         FileExistsError: If the file exists and `replace` is false.
         OSError: If the file cannot be written. The old file is unchanged and no temporary file remains.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".runoff-{uuid.uuid4().hex}.tmp")
     with interrupt_deferred():
         try:
             with temporary.open("xb") as file:
