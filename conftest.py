@@ -1,4 +1,4 @@
-"""Options and hooks of the perf suite; the code behind them is in `fixtures/`."""
+"""Command-line options and pytest hooks of the perf suite; `fixtures/` contains the code that they call."""
 
 import pytest
 
@@ -20,13 +20,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise every test that asks for backend, model and batch size with the cases of this run."""
+    """Parametrise each test that takes the arguments backend, model and batch_size with the cases of this run."""
     if {"backend", "model", "batch_size"} <= set(metafunc.fixturenames):
         metafunc.parametrize(("backend", "model", "batch_size"), case_parameters(metafunc.config.stash[OPTIONS]))
 
 
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Read every model and try every given address before the first case is timed, so that mistakes cost no time."""
+    """Check all models and service addresses before the first case is timed, so that a mistake is reported at once."""
     calls = [item.callspec for item in session.items if hasattr(item, "callspec")]
     names = {call.params["model"] for call in calls if "model" in call.params and "backend" in call.params}
     if names and not session.config.option.collectonly:

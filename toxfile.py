@@ -1,8 +1,8 @@
 """
-A tox plugin with one type of environment, `runner = shared`.
+A tox plugin that adds one type of environment, `runner = shared`.
 
-Several tox environments can share one folder of installed packages, and the editable install of runoff is repeated only
-when it is out of date.
+Several tox environments can share one folder of installed packages. The editable install of runoff is repeated only if
+it is out of date.
 """
 
 import hashlib
@@ -14,16 +14,16 @@ from tox.tox_env.register import ToxEnvRegister
 
 
 class SharedEnvRunner(VirtualEnvRunner):
-    """A tox environment that shares its folder of packages with others, because a copy of the packages takes 3 GB."""
+    """A tox environment that shares its folder of packages with others, because each copy would take 3 GB."""
 
     @staticmethod
     def id() -> str:
-        """Return the name of this type for the setting `runner` in tox.ini."""
+        """Return the name with which the setting `runner` in tox.ini selects this type."""
         return "shared"
 
     @property
     def cache(self) -> Info:
-        """The notes that tox keeps about the folder, with this environment's name, so that tox does not rebuild it."""
+        """Tox's notes about the folder. They get this environment's name, so that tox does not rebuild the folder."""
         info = super().cache
         creator = info._content.get("ToxEnv")
         if creator:

@@ -1,1 +1,1 @@
-"""Programs that measure how fast runoff itself is. Each compares alternatives within one run and prints the spread."""
+"""Programs that measure the speed of runoff itself. Each compares alternatives in one run and prints the spread."""

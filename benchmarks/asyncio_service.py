@@ -1,5 +1,5 @@
 """
-A minimal asyncio gRPC server around a backend, for comparison: it decodes, computes and encodes in its event loop.
+A minimal asyncio gRPC server for speed comparisons. It decodes, computes and encodes in its event loop.
 
 Run from the repository root: python -m benchmarks.asyncio_service ENGINE MODEL
 """

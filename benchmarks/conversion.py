@@ -1,5 +1,5 @@
 """
-Time `runoff convert` for 294 models, with an empty cache and with a full one.
+Time `runoff convert` for 294 models, once with an empty cache and once with all results in the cache.
 
 The models are made from the networks in ../shared/models or, if that folder does not exist, in fixtures/models or from
 random networks. Each model gets slightly different weights, so that no two are equal. Every run is a new process with a
@@ -28,7 +28,7 @@ from runoff.models.mlp import Kind, Mlp
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = (ROOT.parent / "shared" / "models", ROOT / "fixtures" / "models")
-# The input size and the hidden sizes that the Go trainer commonly uses.
+# The random networks have the input size and the hidden sizes that the Go trainer commonly uses.
 INPUT_SIZE, HIDDEN_SIZES = 81, (64, 96, 128, 256)
 
 
@@ -44,7 +44,7 @@ def random_mlp(kind: Kind, hidden_size: int, generator: np.random.Generator) -> 
 
 
 def source_models(generator: np.random.Generator) -> tuple[str, list[Mlp]]:
-    """Return the name of the source and at least one model of each architecture."""
+    """Return the source of the models (a folder or "random networks") and at least one model per architecture."""
     for folder in SOURCES:
         paths = sorted(folder.glob("*.model"))
         if len(paths) >= 8:
@@ -64,7 +64,7 @@ def make_models(folder: Path, count: int) -> str:
 
 
 def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
-    """Run `runoff convert` on a folder in a new process; return its wall time and processor time in seconds."""
+    """Run `runoff convert` on a folder of models in a new process; return its wall and processor time in seconds."""
     environment = os.environ | {CACHE_DIR_VARIABLE: str(cache)}
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "runoff", "convert", str(models), "-o", output]
@@ -77,7 +77,7 @@ def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
 
 def print_times(label: str, runs: int, measure: Callable[[], tuple[float, float]]) -> None:
     walls_s, cpus_s = zip(*(measure() for _ in tqdm(range(runs), desc=label, leave=False, disable=None)), strict=True)
-    # On a busy machine the wall time includes waiting for other programs; the processor time does not.
+    # Print both times, because on a busy machine only the processor time excludes waiting for other programs.
     print(
         f"{label:12} wall: median {statistics.median(walls_s):6.2f} s, min {min(walls_s):6.2f}, max {max(walls_s):6.2f}"
         f"   processor: median {statistics.median(cpus_s):6.2f} s   of {runs} runs"

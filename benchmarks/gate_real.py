@@ -1,12 +1,12 @@
 """
-Run the real gate on this suite many times: on unchanged code, and with a known slowdown in some cases of the candidate.
+Run the real gate on this suite many times, on unchanged code and on a candidate with known slowdowns in some cases.
 
 Each run first measures baseline and candidate with one plain pytest-benchmark run each. Comparing these two runs shows
-what --benchmark-compare-fail would report by mean, median and minimum. Then the run gates the same two trees as a user
-would (`pytest --gate-against COMMIT`).
+what --benchmark-compare-fail would report for mean, median and minimum. Then the gate compares the same two checkouts
+with the command that a user would type (`pytest --gate-against COMMIT`).
 
-A finished run is appended to benchmarks/reports/gate_real.jsonl at once, so the program can be stopped and continued.
-All runs in that file make up the numbers in benchmarks/reports/gate_real.md. Use a machine that does nothing else.
+Each finished run is appended to benchmarks/reports/gate_real.jsonl at once, so the program can be stopped and
+continued. The numbers in benchmarks/reports/gate_real.md cover all runs in that file. Use an otherwise idle machine.
 
     python -m benchmarks.gate_real [--runs 10] [--commit HEAD] [--only same|slow] [--results FILE]
 """
@@ -34,8 +34,8 @@ SUITE = (
     "tests/perf", "--batch-sizes", "64,256,1024", "--backends", "onnxruntime-cpu,numpy,onnxruntime-grpc,null-grpc",
     "--model", "fixtures/models/rps_h64_policy.model", "fixtures/models/rps_h256_policy.model",
 )  # fmt: skip
-# The slowdown of each slowed case: 5 % in process, 10 % over gRPC. The calls of these cases take so long that the
-# wrapper itself, with its 0.3 µs, is negligible.
+# The cases that are made slower: by 5 % in process, by 10 % over gRPC. Their calls take so long that the 0.3 µs of the
+# wrapper that slows them down are negligible.
 SLOWED = {
     "onnxruntime-cpu-rps_h64_policy-b1024": 0.05,
     "numpy-rps_h256_policy-b256": 0.05,
@@ -105,7 +105,7 @@ def main() -> None:
 
 @contextmanager
 def checkouts(commit: str, kind: str) -> Iterator[tuple[Path, Path]]:
-    """Yield a checkout of the baseline and one of the candidate, which has slowdowns if `kind` is "slow"."""
+    """Yield a checkout for the baseline and one for the candidate; if `kind` is "slow", the candidate has slowdowns."""
     with checkout(ROOT, commit) as baseline, checkout(ROOT, commit) as candidate:
         if kind == "slow":
             text = SLOWING_CONFTEST.format(slowed=SLOWED)
@@ -131,7 +131,7 @@ def run_once(kind: str, commit: str, baseline: Path, candidate: Path) -> dict[st
 
 
 def run_pytest(tree: Path, options: Sequence[str], *, show: bool = False) -> tuple[int, dict[str, Any]]:
-    """Run the suite in a checkout; return the exit code and the contents of --benchmark-json."""
+    """Run the suite in a checkout; return the exit code and the contents of the file that --benchmark-json wrote."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         options = [*options, f"--benchmark-json={out}", "-p", "no:cacheprovider"]
@@ -145,7 +145,7 @@ def run_pytest(tree: Path, options: Sequence[str], *, show: bool = False) -> tup
             try:
                 code = process.wait()
             except KeyboardInterrupt:
-                # Ctrl-C reached pytest as well, which needs a moment to stop its workers.
+                # Ctrl-C also interrupted pytest, so wait while pytest stops its workers.
                 process.wait()
                 raise
         return code, json.loads(out.read_bytes()) if out.exists() else {}

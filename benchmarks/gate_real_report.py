@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 KINDS = ("same", "slow")
 STATISTICS = ("mean", "median", "min")
-# The tolerance of the comparison by mean, median and minimum, as in --benchmark-compare-fail=mean:5%.
+# The tolerance that --benchmark-compare-fail would use, for example in --benchmark-compare-fail=mean:5%.
 COMPARE_FAIL_TOLERANCE = 0.05
 
 

@@ -1,8 +1,8 @@
 """
-Simulate thousands of gate runs: how often does the gate report a false alarm, and how many slowdowns does it find?
+Simulate thousands of gate runs to count how often the gate raises a false alarm and how many slowdowns it finds.
 
-The noise is synthetic or recorded. All seeds are fixed, so the same machine always gives the same numbers. They replace
-the two tables of benchmarks/reports/gate_simulation.md.
+The noise is synthetic or recorded. All seeds are fixed, so the same machine always gives the same numbers. The program
+writes them into the two tables of benchmarks/reports/gate_simulation.md.
 
     python -m benchmarks.gate_simulation [--runs 2000]
 """

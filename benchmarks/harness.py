@@ -1,5 +1,5 @@
 """
-Measure the overhead of the perf suite: a round of the suite against a bare loop of the same call, at batch size 1.
+Measure the overhead of the perf suite by comparing its rounds with a bare loop of the same call, at batch size 1.
 
 Run from the repository root: python -m benchmarks.harness
 """
@@ -24,7 +24,7 @@ from runoff.models.mlp import Float32Array
 
 
 def benchmark_fixture() -> BenchmarkFixture:
-    """Return a `benchmark` fixture as pytest-benchmark passes it to a test."""
+    """Return a `benchmark` fixture like the one that pytest-benchmark passes to a test."""
     return BenchmarkFixture(
         SimpleNamespace(name="case", nodeid="case"),
         disable_gc=False,
@@ -48,7 +48,7 @@ def benchmark_fixture() -> BenchmarkFixture:
 
 
 def suite_round_s(predict: Predict, batch: Float32Array, iterations: int) -> float:
-    """Run one round of the perf suite; return the seconds per call that it measured."""
+    """Run one round as the perf suite does; return the seconds per call that the suite measured."""
     benchmark = benchmark_fixture()
     time_rounds(benchmark, predict, batch, rounds=1, iterations=iterations)
     assert benchmark.stats is not None
@@ -64,7 +64,7 @@ def bare_round_s(predict: Predict, batch: Float32Array, iterations: int) -> floa
 
 
 def main() -> None:
-    """Print the time of a suite round relative to a bare loop for each backend."""
+    """Print, for each backend, the time of a suite round relative to a bare loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=300, help="pairs of rounds (default: 300)")
     pairs = parser.parse_args().pairs

@@ -1,5 +1,5 @@
 """
-Time the reading of saved runs: `runoff history` on folders of small, usual and large runs.
+Time how fast saved runs are read and evaluated by `runoff history`, for small, usual and large runs.
 
 Run from the repository root: python -m benchmarks.history [--runs 300] [--repeats 5]
 """
@@ -20,9 +20,10 @@ from runoff.records.folder import RunFolder
 from runoff.report.history import change_points, collect_series, history_lines
 from tests.support.saved_runs import plain_run
 
-# Number of cases per run: a single case, the cases of benchmarks/gate_real.py, every backend at every batch size.
+# Number of cases per run. "usual" is as in benchmarks/gate_real.py; "large" is every backend at every batch size.
 SIZES = {"small": 1, "usual": 24, "large": 88}
-# Fields that pytest-benchmark saves and runoff does not read; without them the files would be unrealistically small.
+# pytest-benchmark saves these fields, but runoff does not read them. Without them, the files would be too small to be
+# realistic.
 OPTIONS = {"disable_gc": False, "timer": "perf_counter", "min_rounds": 5, "max_time": 1.0, "min_time": 5e-06}
 MORE_STATS = {"iqr_outliers": 0, "stddev_outliers": 3, "outliers": "3;0", "ld15iqr": 0.0028133425, "hd15iqr": 0.006834}
 MACHINE = {"flags": [f"flag_{number}" for number in range(120)], "node": "here", "machine": "x86_64"}
@@ -35,7 +36,7 @@ FACTS = {
 
 
 def make_run(cases: int, seed: int) -> dict[str, Any]:
-    """Return a saved run with this number of cases, as large as a run of the perf suite."""
+    """Return a synthetic saved run with this number of cases; its fields are as large as in a real run."""
     draw = random.Random(seed)  # noqa: S311 - synthetic noise, no secret
     run = plain_run()
     (model,) = run["benchmarks"]
@@ -70,13 +71,13 @@ def read_all(folder: Path) -> None:
 
 
 def show_history(folder: Path) -> None:
-    """Do the work of `runoff history` without printing."""
+    """Do everything that `runoff history` does, except printing."""
     series = collect_series(RunFolder(folder).runs())
     history_lines(series, {index: change_points(each) for index, each in enumerate(series)})
 
 
 def format_speed(process_folder: Callable[[Path], None], folder: Path, runs: int, repeats: int) -> str:
-    """Time a function on a folder; return its runs per second as text: median (slowest–fastest repeat)."""
+    """Time a function on a folder of saved runs; return runs per second as text: median (slowest–fastest repeat)."""
     runs_per_s = []
     for _ in range(repeats):
         start = time.perf_counter()

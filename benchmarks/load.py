@@ -1,8 +1,8 @@
 """
-A load process for benchmarks/service_concurrency.py: threads that call services for a given time.
+A process that puts load on services for benchmarks/service_concurrency.py. Its threads call them for a given time.
 
-Each line of JSON on standard input describes one measurement. The process prints `ready` when all threads are
-connected, starts at the next input line, and prints the durations of all calls as JSON.
+Each line of JSON on standard input describes one measurement. The process connects all threads and prints `ready`. It
+waits for another input line, then starts the calls, and finally prints the durations of all calls as JSON.
 """
 
 import json
@@ -36,13 +36,13 @@ def _call_until(
 
 
 def run(addresses: Sequence[str], batch_size: int, seconds: float) -> None:
-    """Call each address from a thread of its own, and print `ready` before and the durations after the measurement."""
+    """Call each address from its own thread. Print `ready` before the measurement and the call durations after it."""
     batch = make_batch(go_json.read(MODEL).input_size, batch_size)
     encode = encode_predict if batch_size == 1 else encode_batch_predict
     message, name = encode(batch, "policy", ""), "Predict" if batch_size == 1 else "BatchPredict"
     with ExitStack() as stack:
         channels = [stack.enter_context(open_channel(address)) for address in addresses]
-        # The message is encoded once and responses are not decoded, to leave the cores to the service.
+        # Encode the message only once and do not decode responses, so that the service gets most of the CPU time.
         methods = [channel.unary_unary(f"/neural.NeuralService/{name}", None, None) for channel in channels]
         for method in methods:
             for _ in range(_WARM_UP_CALLS):
@@ -67,7 +67,7 @@ def run(addresses: Sequence[str], batch_size: int, seconds: float) -> None:
 
 
 def main() -> None:
-    """Run one measurement per line of standard input."""
+    """Run one measurement for each line of standard input."""
     for line in sys.stdin:
         run(**json.loads(line))
 

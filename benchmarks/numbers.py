@@ -1,4 +1,4 @@
-"""Writing of measured numbers into a report; the text around the numbers stays as it is."""
+"""Functions that write measured numbers into a report without changing the text around them."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from runoff.measurement.yardstick import measure_yardstick
 
 
 def machine_line() -> str:
-    """Return the conditions of a measurement: date, processor, load average and yardstick."""
+    """Return a line with the conditions of a measurement: date, processor, load average and yardstick time."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     yardstick_ms = measure_yardstick() * 1e3
     return f"{now}, {processor_name()}, load {load_average():.1f}, yardstick {yardstick_ms:.2f} ms"
@@ -18,7 +18,7 @@ def machine_line() -> str:
 
 def write_numbers(report: Path, name: str, lines: Sequence[str]) -> None:
     """
-    Replace the numbers of one program in a report.
+    Replace the numbers that one program wrote into a report.
 
     Args:
         report: A Markdown file with a line `<!-- NAME -->` and later a line `<!-- /NAME -->`.

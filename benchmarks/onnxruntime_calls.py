@@ -1,8 +1,8 @@
 """
-Compare the backend `onnxruntime-cpu` with the library's own ways of calling a session, at several batch sizes.
+Compare the speed of the backend `onnxruntime-cpu` with direct calls of an ONNX Runtime session.
 
-Every call takes a float32 array and returns a new float32 array, except `binding alone`. That one always computes the
-same batch in place, without copying an input in or a result out, and is a lower limit that no usable call reaches.
+Every call takes a float32 array and returns a new float32 array, except `binding alone`. This call always computes the
+same batch in place, without copying an input or a result, so its time is a lower limit that no usable call reaches.
 
 Run from the repository root: python -m benchmarks.onnxruntime_calls
 """
@@ -28,7 +28,7 @@ Predict = Callable[[Float32Array], object]
 
 
 def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[str, Predict]:
-    """Return the library's public ways of running one batch: name to function."""
+    """Return ONNX Runtime's public ways to run one batch, as a mapping from a name to a function."""
     session: Any = create_session(onnx, "onnxruntime-cpu", Settings())
     inputs, outputs = batch.copy(), np.empty((len(batch), output_size), dtype=np.float32)
     binding = session.io_binding()
@@ -48,7 +48,7 @@ def library_calls(onnx: bytes, batch: Float32Array, output_size: int) -> dict[st
 
 
 def make_round(call: Predict, batch: Float32Array, iterations: int) -> Callable[[], float]:
-    """Return a function that runs a round of the call and returns the seconds that it took."""
+    """Return a function that runs one round of the call and returns the duration of the round in seconds."""
 
     def run_round() -> float:
         start = time.perf_counter()
@@ -60,7 +60,7 @@ def make_round(call: Predict, batch: Float32Array, iterations: int) -> Callable[
 
 
 def main() -> None:
-    """Print the time of predict relative to each of the library's calls, per batch size."""
+    """Print, for each batch size, the time of `predict` relative to each of ONNX Runtime's own calls."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=300, help="pairs of rounds (default: 300)")
     pairs = parser.parse_args().pairs

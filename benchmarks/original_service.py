@@ -1,8 +1,8 @@
 """
-A stand-in for the service that runoff replaces: Keras with one `predict` per call, and messages built number by number.
+A stand-in for the service that runoff replaces: it runs `keras.Model.predict` for every call.
 
-It does what such services usually do: protobuf objects for requests and responses, gRPC's default settings, ten
-threads, and `keras.Model.predict` for every call. It prints its address and ends when its standard input closes.
+It is written as such services usually are: with protobuf objects for requests and responses, which are built number by
+number, gRPC's default settings, and ten threads. It prints its address and ends when its standard input closes.
 Run from the repository root: python -m benchmarks.original_service MODEL
 """
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class OriginalService:
-    """The methods of `neural.NeuralService`, implemented as in the original service."""
+    """Implements the methods of `neural.NeuralService` as the original service did."""
 
     def __init__(self, mlp: Mlp) -> None:
         self._mlp = mlp
@@ -100,9 +100,9 @@ def _server(service: OriginalService) -> tuple[grpc.Server, int]:
 
 @contextmanager
 def original_service(model: Path) -> Iterator[str]:
-    """Run the stand-in in a process of its own; yield its address."""
+    """Run the stand-in service in a separate process; yield its address."""
     command = [sys.executable, "-m", "benchmarks.original_service", str(model)]
-    # The original runs with oneDNN, TensorFlow's default, which this process may have switched off.
+    # The original service uses oneDNN, TensorFlow's default. This process may have disabled it, so remove the setting.
     environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
     with subprocess.Popen(  # noqa: S603 - our own command
         command,

@@ -1,7 +1,7 @@
 """
-Comparison of two functions on a machine whose speed changes: alternating rounds on one core.
+Compare the speed of two functions on a machine whose own speed changes, by alternating their rounds on one core.
 
-The two rounds of a pair follow each other directly, so that a change of the machine affects both alike.
+The two rounds of a pair follow each other directly, so that a change of the machine's speed affects both equally.
 """
 
 import os
@@ -15,7 +15,7 @@ Round = Callable[[], float]
 
 
 def pin_to_one_core() -> str:
-    """Pin this process to the last core; return a description of what was done."""
+    """Pin this process to the last core if the system supports it; return a description, such as "pinned to core 1"."""
     if not hasattr(os, "sched_setaffinity"):
         return "not pinned (not supported on this system)"
     core = max(os.sched_getaffinity(0))
@@ -25,11 +25,11 @@ def pin_to_one_core() -> str:
 
 def paired_interval(left: Round, right: Round, pairs: int) -> Interval:
     """
-    Run two rounds alternately and compare their times; the order changes with every pair.
+    Run rounds of two functions alternately and compare their times; the order changes with every pair.
 
     Args:
         left: Runs a round and returns its time in seconds.
-        right: The same for the function to compare with.
+        right: Runs a round of the function to compare with and returns its time in seconds.
         pairs: Number of pairs of rounds.
 
     Returns:
@@ -47,6 +47,6 @@ def paired_interval(left: Round, right: Round, pairs: int) -> Interval:
 
 
 def paired_ratio(left: Round, right: Round, pairs: int) -> str:
-    """Return the result of `paired_interval` as text: `1.012× [1.010, 1.014]`."""
+    """Return the result of `paired_interval` as text, for example `1.012× [1.010, 1.014]`."""
     ratio = paired_interval(left, right, pairs)
     return f"{ratio.estimate:.3f}× [{ratio.low:.3f}, {ratio.high:.3f}]"

@@ -1,12 +1,12 @@
 """
-Measures throughput under concurrent callers for several numbers of threads and processes, and for an asyncio server.
+Measures a service's throughput with concurrent callers, for several numbers of threads and processes.
 
 The callers are threads of two load processes. Each caller has its own channel and one call in flight. All callers start
-together, and the calls answered within a fixed time are counted. Two service processes cannot share a port, because
-with SO_REUSEPORT a client could not choose its service; so each process has its own port, and the callers are spread
+together, and the calls answered within a fixed time are counted. If two service processes shared a port with
+SO_REUSEPORT, a client could not choose its service. Therefore each process has its own port, and the callers are spread
 over the ports. The setups are measured in turns, several times.
 
-The asyncio server was written for this comparison and lacks everything that runoff's server does besides answering.
+For comparison, a minimal asyncio server is measured too. It only answers calls and has no other feature of a service.
 Run from the repository root: python -m benchmarks.service_concurrency --report benchmarks/reports/service_speed.md
 """
 
@@ -65,13 +65,13 @@ SETUPS = (
 
 @contextmanager
 def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
-    """Start the services of a setup; yield their addresses."""
+    """Start all service processes of a setup; yield their addresses."""
     with ExitStack() as stack:
         if setup.kind == "asyncio":
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
             arguments = ("--workers", str(setup.workers))
-            # The services are started one by one, so that the first is stopped if the second does not start.
+            # Enter each context before starting the next service, so that no service is left if one fails to start.
             launched = [
                 stack.enter_context(launch(engine, [MODEL], extra_arguments=arguments)) for _ in range(setup.processes)
             ]
@@ -93,7 +93,7 @@ def _asyncio_service(engine: str) -> Iterator[str]:
 
 @contextmanager
 def load_processes() -> Iterator[list["subprocess.Popen[str]"]]:
-    """Start the load processes, which serve all measurements because each takes seconds to start."""
+    """Start the load processes. They take seconds to start, so the same processes are used for all measurements."""
     command = [sys.executable, "-m", "benchmarks.load"]
     with ExitStack() as stack:
         loads = []
@@ -107,14 +107,14 @@ def load_processes() -> Iterator[list["subprocess.Popen[str]"]]:
 def throughput(
     loads: Sequence["subprocess.Popen[str]"], addresses: Sequence[str], callers: int, batch_size: int, seconds: float
 ) -> tuple[float, float]:
-    """Return the calls per second of all callers together, and the 99th percentile of a call's seconds."""
+    """Return the calls per second of all callers together, and the 99th percentile of the call durations in seconds."""
     assigned = [addresses[caller % len(addresses)] for caller in range(callers)]
-    # Each load process gets one half of the list: every other caller would have the same one of two addresses.
+    # Each load process gets one half of the list. If it got every other caller, all its callers would have one address.
     middle = (callers + 1) // 2
     active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
     for load, own in active:
         _send(load, json.dumps({"addresses": own, "batch_size": batch_size, "seconds": seconds}))
-    # A load process prints `ready` when its callers are connected and warmed up; no one starts before all are.
+    # A load process prints `ready` when its callers are connected and warmed up. All start together when all are ready.
     for load, _ in active:
         assert _receive(load) == "ready"
     for load, _ in active:
@@ -141,7 +141,7 @@ def _receive(load: "subprocess.Popen[str]") -> str:
 
 
 def measure(engine: str, batch_size: int, seconds: float, turns: int) -> list[str]:
-    """Return a Markdown table with calls per second and 99th percentile per setup and number of callers."""
+    """Return a Markdown table: calls per second and 99th percentile for each setup and number of callers."""
     found: dict[tuple[Setup, int], list[tuple[float, float]]] = {}
     with ExitStack() as stack, tqdm(total=turns * len(SETUPS) * len(CALLERS), leave=False) as progress:
         loads = stack.enter_context(load_processes())
@@ -161,7 +161,7 @@ def measure(engine: str, batch_size: int, seconds: float, turns: int) -> list[st
 
 
 def main() -> None:
-    """Measure, print the table, and write it into a report if requested."""
+    """Measure all setups, print the table, and write it into a report if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", default="tensorflow", help="engine of the services (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=1, help="samples per call (default: %(default)s)")

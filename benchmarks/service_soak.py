@@ -1,10 +1,10 @@
 """
-Checks that a service under load for minutes keeps its memory steady and answers every call correctly.
+Checks that a service answers every call correctly and does not leak memory while it is under load for minutes.
 
 The callers are threads. Half of them use the original protocol, half the Open Inference Protocol, and each call has a
-batch of random size with known outputs. As clients in the wild do, callers also send invalid requests, cancel calls,
-and reconnect. The service's memory, descriptors and threads are read twice a second. Memory growth is the rise of a
-least-squares line through the second half of the readings, when allocators and caches have settled.
+batch of random size with known outputs. Like real clients, callers also send invalid requests, cancel calls, and
+reconnect. The service's memory, file descriptors and threads are recorded twice a second. Memory growth is the rise of
+a least-squares line through the second half of the readings, when allocators and caches have settled.
 Run from the repository root: python -m benchmarks.service_soak --minutes 10 --report soak.md
 """
 
@@ -44,15 +44,15 @@ protocols and compare the responses with the known outputs. "Right" counts corre
 that the service rejected as it should, and "given up" calls that their callers cancelled. A service passes if no
 response is wrong, no call is lost, and its memory does not grow by more than 10 MB in the second half.
 """
-# One in this many calls is invalid or is cancelled by its caller.
+# One call in 25 is either invalid or cancelled by its caller.
 CALLS_PER_ODD_CALL = 25
-# Allocators alone vary by less than this within minutes; a leak of 100 bytes per call exceeds it after 100,000 calls.
+# Without a leak, memory varies by less than this within minutes; 100,000 calls that leak 100 bytes each exceed it.
 MAX_GROWTH_MB = 10.0
 
 
 class Load:
     """
-    The callers of one service and the outcomes of their calls.
+    Calls one service from several threads and counts the outcomes of the calls.
 
     Attributes:
         counts: Number of calls per outcome: `right`, `wrong`, `lost`, `refused`, `not refused`, `given up`.
@@ -69,7 +69,7 @@ class Load:
         self._lock = threading.Lock()
 
     def call_until_stopped(self, number: int) -> None:
-        """Make calls from one thread until `stop` is set."""
+        """Call the service from the current thread until `stop` is set."""
         rng = random.Random(number)  # noqa: S311 - repeatable, no cryptography
         while not self.stop.is_set():
             open_ = open_oip if number % 2 else open_grpc
@@ -95,7 +95,7 @@ class Load:
         return "right"
 
     def _odd_call(self, batch: Float32Array, rng: random.Random) -> str:
-        """Make an invalid call or cancel a valid one, and return the outcome."""
+        """Make an invalid call, or make a valid call and cancel it; return the outcome."""
         give_up = rng.random() < 0.5
         sent = batch if give_up else np.full_like(batch, np.nan)
         with open_channel(self.address) as channel:
@@ -129,14 +129,14 @@ class ResourceMonitor:
         self.series.append((minutes, memory, self.process.num_fds(), threads))
 
     def growth_mb(self) -> float:
-        """Return the rise, in MB, of the least-squares line through the second half of the readings."""
+        """Return the memory growth in MB: the rise of a least-squares line through the second half of the readings."""
         half = np.array(self.series[len(self.series) // 2 :])
         slope = float(np.polyfit(half[:, 0], half[:, 1], 1)[0])
         return slope * float(half[-1, 0] - half[0, 0])
 
 
 def soak(engine: str, minutes: float, callers: int) -> tuple[Load, ResourceMonitor, int]:
-    """Run the load and return the callers, the readings, and the service's exit code."""
+    """Put load on a service; return the outcomes of the calls, the readings, and the service's exit code."""
     with launch(engine, [MODEL], device="cpu") as service:
         load, monitor = Load(service.address), ResourceMonitor(service.process.pid)
         threads = [threading.Thread(target=load.call_until_stopped, args=(number,)) for number in range(callers)]
@@ -155,7 +155,7 @@ def soak(engine: str, minutes: float, callers: int) -> tuple[Load, ResourceMonit
 def report_lines(
     load: Load, monitor: ResourceMonitor, exit_code: int, engine: str, callers: int
 ) -> tuple[list[str], bool]:
-    """Return the report's lines, of which the last is the verdict, and whether the service passed."""
+    """Return the lines of the report, which end with the verdict, and whether the service passed."""
     counts, series = load.counts, monitor.series
     minutes, growth = series[-1][0], monitor.growth_mb()
     shown = [series[round(index * (len(series) - 1) / 9)] for index in range(10)]
@@ -179,7 +179,7 @@ def report_lines(
 
 
 def main() -> int:
-    """Run the load, print the report, and return 1 if the service failed."""
+    """Put load on a service and print the report; return 1 if the service failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--callers", type=int, default=6)

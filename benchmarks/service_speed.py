@@ -1,8 +1,9 @@
 """
-Compares the speed of runoff's services with a stand-in for the original service and with services that compute nothing.
+Compares the speed of runoff's services with the original service and with services that compute nothing.
 
-One client calls all services in turns, in an order that changes every round. A ratio is the median of the ratios of
-rounds measured next to each other. Outputs are checked before anything is timed. Run from the repository root:
+A stand-in represents the original service. One client calls all services in turns, in an order that changes every
+round. Two services are compared by the median of their ratios in each round. Outputs are checked before anything is
+timed. Run from the repository root:
 python -m benchmarks.service_speed --report benchmarks/reports/service_speed.md
 """
 
@@ -34,7 +35,7 @@ from runoff.units import format_duration, format_ratio
 MODEL = FIXTURE_MODELS / "rps_h64_policy.model"
 BATCH_SIZES = (1, 64, 1024)
 ORIGINAL = "original"
-# Long compared to the timer's resolution, short compared to the machine's changes of speed.
+# A round is long compared to the timer's resolution, but too short for the machine's speed to change much.
 _ROUND_S = 0.02
 _UNTIMED_CALLS = 10
 
@@ -42,7 +43,7 @@ _UNTIMED_CALLS = 10
 @dataclass(frozen=True)
 class Goal:
     """
-    A ratio of two services' call times, and the limit that it should stay within.
+    A ratio of the call times of two services, and the limit that the ratio should keep to.
 
     Attributes:
         slow: The backend whose time is the numerator.
@@ -70,7 +71,7 @@ GOALS = (
 
 
 def open_backends(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
-    """Start the original service and one service per engine, and open the named backends and one for the original."""
+    """Start the original service and the engines' services; open a backend for the original and for each given name."""
     services = {}
     for engine in dict.fromkeys(SERVICES[name] for name in names):
         services[engine] = stack.enter_context(launch(engine, [MODEL])).address
@@ -98,7 +99,7 @@ def check(name: str, backend: Backend, mlp: Mlp, batch: Float32Array) -> None:
 
 
 def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, rounds: int) -> dict[str, Float64Array]:
-    """Return the seconds per call of each backend in each round; the backend measured first changes every round."""
+    """Return the seconds per call of each backend in each round. Every round starts with a different backend."""
     calls = {name: warm_up(lambda backend=backend: backend.predict(batch)) for name, backend in backends.items()}  # type: ignore[misc]  # a default is bound
     iterations = {name: max(1, round(_ROUND_S * 1e9 / warm.call_ns)) for name, warm in calls.items()}
     taken: dict[str, list[float]] = {name: [] for name in backends}
@@ -107,7 +108,7 @@ def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, round
         first = index % len(names)
         for name in names[first:] + names[:first]:
             predict, count = backends[name].predict, iterations[name]
-            # The first calls pay for CPU caches filled by the previous service, which real clients would not notice.
+            # The first calls are slow, because the previous service filled the CPU caches. Real clients use only one.
             for _ in range(min(count, _UNTIMED_CALLS)):
                 predict(batch)
             start = time.perf_counter()
@@ -118,7 +119,7 @@ def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, round
 
 
 def _null_of(name: str) -> str:
-    """Return the backend of the same protocol that computes nothing: it shows the cost of messages and transport."""
+    """Return the name of the null backend for the same protocol, whose time is the cost of messages and transport."""
     return "null-oip" if name.endswith("-oip") else "null-grpc"
 
 
@@ -147,7 +148,7 @@ def speed_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
 
 
 def goal_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
-    """Return a Markdown table with each goal, the ratio found, and whether its whole interval meets the goal."""
+    """Return a Markdown table with each goal, the measured ratio, and whether its whole interval meets the goal."""
     rows = []
     for goal in GOALS:
         backends = taken.get(goal.batch_size, {})
@@ -175,7 +176,7 @@ def goal_table(taken: Mapping[int, Mapping[str, Float64Array]]) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print the tables, and write them into a report if requested."""
+    """Measure all services, print the tables, and write them into a report if requested."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each service and batch size (default: 40)")
     known = [name for name in SERVICES if SERVICES[name] in ("tensorflow", "onnxruntime", "null")]

@@ -42,7 +42,7 @@ def main(job: str, options: Sequence[str]) -> NoReturn:
         job: `benchmark` or `tests`.
         options: The pytest options that the user gave.
     """
-    # Options select some tests or change how they run; lint and type checks have nothing to do with that.
+    # If the user gives pytest options, run pytest alone, because the options do not apply to lint and type checks.
     environments = [job] if options else DEFAULT_ENVIRONMENTS[job]
     refuse_unsupported_paths()
     try:
@@ -60,14 +60,14 @@ def main(job: str, options: Sequence[str]) -> NoReturn:
 
 
 def refuse_unsupported_paths() -> None:
-    """Stop if a path contains a colon, which separates the entries of PATH, or a brace, which tox substitutes."""
+    """Stop if a path contains a colon, which is the separator in PATH, or a brace, which tox would substitute."""
     for folder, character in ((CHECKOUT, os.pathsep), (CHECKOUT, "{"), (Path.cwd(), "{")):
         if character in str(folder):
             stop(f"there is a {character} in {folder}, which tox does not support", "rename it or use another folder")
 
 
 def pytest_arguments(job: str, options: Sequence[str]) -> list[str]:
-    """Return the arguments for pytest: the user's options, after the default tests if the options name no tests."""
+    """Return pytest's arguments: the user's options, preceded by the default tests if the options name no tests."""
     default = [] if any(names_tests(option) for option in options) else [DEFAULT_TESTS[job]]
     if Path.cwd() == CHECKOUT:
         return [*default, *options]
@@ -82,7 +82,7 @@ def pytest_arguments(job: str, options: Sequence[str]) -> list[str]:
 
 
 def names_tests(argument: str) -> bool:
-    """Return whether an argument is a path to tests of this checkout: a folder or a module, also with ::test."""
+    """Return whether an argument is a folder or a module with tests of this checkout. It may end with ::test."""
     path = Path(argument.partition("::")[0]).resolve()
     is_test = path.is_dir() or (path.is_file() and path.suffix == ".py")
     return is_test and path.is_relative_to(CHECKOUT / "tests")
@@ -90,7 +90,7 @@ def names_tests(argument: str) -> bool:
 
 @contextmanager
 def lock() -> Iterator[None]:
-    """Hold the checkout's set-up lock, and report a wait for it. The kernel releases it when the holder ends."""
+    """Hold the checkout's set-up lock; report if another process holds it. The lock is released if its holder dies."""
     TOX_FOLDER.mkdir(exist_ok=True)
     with (TOX_FOLDER / "bootstrap.lock").open("w") as file:
         try:
@@ -98,13 +98,13 @@ def lock() -> Iterator[None]:
         except BlockingIOError:
             report("another start is setting up this checkout; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
-        # pip and tox inherit the lock. If this process is killed while they go on, the lock stays held until they end.
+        # Let pip and tox inherit the lock: if this process is killed while they go on, they hold it until they end.
         os.set_inheritable(file.fileno(), True)
         yield
 
 
 def set_up_tox() -> None:
-    """Create the small environment with tox, unless it exists with the pinned version of tox."""
+    """Create the small environment with tox, unless it exists and contains the pinned version of tox."""
     constraints = CHECKOUT / "constraints.txt"
     pin = re.search(r"(?m)^tox==\S+", constraints.read_text(encoding="utf-8"))
     assert pin, "constraints.txt pins no tox"  # noqa: S101
@@ -130,14 +130,14 @@ def set_up_tox() -> None:
 
 
 def set_up_environments(environments: Sequence[str]) -> None:
-    """Let tox install the packages of the environments, unless nothing has changed since the last set-up."""
+    """Let tox install the packages of the environments that have changed since their last set-up."""
     digest = set_up_digest()
     missing = [name for name in environments if not is_set_up(name, digest)]
     if not missing:
         return
     report(f"setting up {', '.join(missing)} in {TOX_FOLDER}; the first time takes minutes")
     run_or_stop(
-        # -qq hides tox's summary, which would list lint and tests as passed before they ran.
+        # Without -qq, tox would print a summary that lists lint and tests as passed although they have not run yet.
         [*tox_command(missing), "-qq", "--notest"],
         "the set-up failed",
         INSTALL_CURE,
@@ -147,7 +147,7 @@ def set_up_environments(environments: Sequence[str]) -> None:
 
 
 def set_up_digest() -> str:
-    """Return a digest of everything that determines which packages are installed where."""
+    """Return a digest of everything that determines which packages are installed, and into which folder."""
     digest = hashlib.sha256(f"{CHECKOUT} {sys.version} {os.environ.get('RUNOFF_EXTRA')}".encode())
     for name in SET_UP_FILES:
         digest.update((CHECKOUT / name).read_bytes())
@@ -155,7 +155,7 @@ def set_up_digest() -> str:
 
 
 def is_set_up(environment: str, digest: str) -> bool:
-    """Return whether the digest of the environment's last set-up is this one, so that nothing has to be installed."""
+    """Return whether the environment's last set-up had this digest, so that nothing has to be installed."""
     return done_file(environment).exists() and done_file(environment).read_text(encoding="utf-8") == digest
 
 
@@ -165,14 +165,14 @@ def done_file(environment: str) -> Path:
 
 
 def tox_command(environments: Sequence[str]) -> list[str]:
-    """Return the tox command that runs the environments; it prints a summary only if there are several."""
+    """Return the tox command that runs the environments; tox prints a summary only if there is more than one."""
     verbosity = "-qq" if len(environments) == 1 else "-q"
     tox = [str(BOOTSTRAP_PYTHON), "-m", "tox"]
     return [*tox, "run", verbosity, "-c", str(CHECKOUT / "tox.ini"), "-e", ",".join(environments)]
 
 
 def tox_variables() -> dict[str, str]:
-    """Return the environment variables for tox: without TOX_ variables of an outer tox, with the caller's folder."""
+    """Return the variables for tox: the current ones without those of an outer tox, plus the caller's folder."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TOX_")}
     return variables | {"RUNOFF_STARTED_IN": str(Path.cwd())}
 
@@ -183,7 +183,7 @@ def run_or_stop(command: Sequence[str], failure: str, cure: str) -> None:
         try:
             process.wait()
         except KeyboardInterrupt:
-            # Ctrl-C reached tox and pip too. Wait for them: files that they still write would disturb the next set-up.
+            # Ctrl-C also interrupted tox and pip. Wait for their end, or they would write files during the next set-up.
             process.wait()
             raise
     if process.returncode:
@@ -197,7 +197,7 @@ def stop(failure: str, cure: str) -> NoReturn:
 
 
 def report(message: str) -> None:
-    """Print a message on standard error immediately."""
+    """Print a message to standard error immediately."""
     print(f"runoff: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs a script with the first Python on the PATH that is new enough: find_python.sh SCRIPT [ARGUMENT...]
-# Uses only commands that are built into the shell: where there is no Python, the PATH may be empty too.
+# Runs a Python script with the first sufficiently new Python on the PATH: find_python.sh SCRIPT [ARGUMENT...]
+# This file uses only commands that are built into the shell, because the PATH may be empty.
 
-# Start each candidate instead of only looking it up: the shim of a version manager exists but may fail to run.
+# Run each interpreter instead of only looking it up, because the shim of a version manager may exist but fail to run.
 new_enough() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }

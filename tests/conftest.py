@@ -1,12 +1,12 @@
-"""Settings for the processes that tests start."""
+"""Environment settings for the processes that tests start."""
 
 import os
 
 
 def pytest_configure() -> None:
     """
-    Let pytest processes that a test starts measure, also if the test itself runs in a worker of pytest-xdist.
+    Allow the pytest processes that a test starts to measure, even if the test runs in a worker of pytest-xdist.
 
-    pytest-benchmark disables itself in every process that inherits this variable.
+    pytest-benchmark disables itself in every process that inherits the variable PYTEST_XDIST_WORKER.
     """
     os.environ.pop("PYTEST_XDIST_WORKER", None)

@@ -12,12 +12,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# runoff is installed from the checkout, and pip comes with the environment.
+# These need no pin: runoff is installed from the checkout, and pip is already in every new environment.
 NOT_PINNED = {"pip", "runoff"}
 
 
 def pins() -> dict[str, str]:
-    """Return the pinned version of each package; fail on a line that is not an exact pin."""
+    """Return the pinned version of each package in constraints.txt; fail if a line is not an exact pin."""
     requirements = [
         Requirement(line)
         for line in (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -37,7 +37,7 @@ def direct_requirements() -> Iterator[str]:
 
 
 def test_every_direct_requirement_is_pinned() -> None:
-    """A dependency without a pin can have a different version in each clone."""
+    """A dependency without a pin could have a different version in each clone, so timings would not be comparable."""
     assert set() == set(direct_requirements()) - set(pins()) - NOT_PINNED
 
 
@@ -46,8 +46,8 @@ def test_every_direct_requirement_is_pinned() -> None:
     reason="needs an environment that run_tests.sh created",
 )
 def test_every_installed_version_is_the_pinned_one() -> None:
-    """Indirect dependencies influence timings as much as direct ones."""
-    # A local part, as in 2.13.0+cpu, names a build of the pinned version.
+    """Indirect dependencies influence timings as much as direct ones, so they must be pinned too."""
+    # Compare versions without a local part such as +cpu in 2.13.0+cpu, which names a build of the pinned version.
     installed = {canonicalize_name(each.name): Version(each.version).public for each in metadata.distributions()}
     differs = {name: version for name, version in installed.items() if pins().get(name) != version}
     assert set() == set(differs) - NOT_PINNED

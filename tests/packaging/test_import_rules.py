@@ -1,4 +1,4 @@
-"""Modules of runoff import only the folders and libraries that the design allows, and heavy libraries load late."""
+"""runoff's modules import only what the design allows, and heavy libraries are loaded only when they are needed."""
 
 import ast
 import subprocess
@@ -12,28 +12,28 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "src" / "runoff"
 
-# The rooms of the package, each a folder or a module. A room imports itself and the rooms before it in this list. Other
-# modules beside the folders, and the folder `files`, form the ground floor.
+# A room is a folder or a module of the package. It may import only itself and the rooms before it in this list. The
+# ground floor consists of the folder `files` and of the top-level modules that are not listed here.
 GROUND = "ground floor"
 ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
     "pytest_plugin",
 )  # fmt: skip
-# The folders inside `rpc`. The modules beside them are used by both protocols and import neither folder.
+# The protocols, each a folder inside `rpc`. Other modules of `rpc` serve both protocols and import neither folder.
 PROTOCOLS = ("neural", "oip")
-# The folders inside `gate`; "pytest side" stands for the modules beside them. Each imports itself and those before
-# it in this list, except `worker`, whose modules run in environments that may lack runoff.
+# The folders inside `gate`; "pytest side" stands for the other modules of `gate`. Each may import itself and the
+# folders before it in this list. Only `worker` imports none: its modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# Rooms that a room must not import although they come before it in ROOMS.
+# For some rooms: further rooms that they must not import, although these come before them in ROOMS.
 NOT_ALLOWED = {
-    # Reports need only records, so they can show runs of another machine that has backends which this one lacks.
+    # Reports need only records, so that they can show runs from a machine whose backends are not installed here.
     "report": ("backends", "service", "rpc", "conversion"),
     "records": ("backends", "service", "rpc", "conversion"),
 }
-# The only name in one protocol's folder that the other protocol's folder may import: runoff's service adds a
+# The only import between the two protocols' folders that is allowed. It is needed because runoff's service adds a
 # ModelInfoResponse of the original protocol to its ModelMetadata response of the Open Inference Protocol.
 SHARED_BETWEEN_PROTOCOLS = ("runoff.rpc.neural.model_info_codec.read_model_info",)
-# The modules that may import each heavy library, at the top of the module or inside a function.
+# For each heavy library: the modules that may import it, either at the top of the module or inside a function.
 HEAVY = {
     "grpc": ("runoff.rpc*", "runoff.service*"),
     "onnx": ("runoff.conversion*",),
@@ -48,7 +48,7 @@ LOADED_LATE = ("grpc", "onnx", "onnxruntime", "onnxscript", "tensorflow", "torch
 
 
 def modules(package: Path) -> Iterator[tuple[str, ast.Module]]:
-    """Yield the dotted name and the syntax tree of every module in a package folder, except generated modules."""
+    """Yield the dotted name and the syntax tree of every module of a package, except generated modules."""
     for path in sorted(package.rglob("*.py")):
         if not path.stem.endswith(("_pb2", "_pb2_grpc")):
             parts = [package.name, *path.relative_to(package).with_suffix("").parts]
@@ -56,36 +56,36 @@ def modules(package: Path) -> Iterator[tuple[str, ast.Module]]:
 
 
 def imported(module: str, tree: ast.Module) -> Iterator[str]:
-    """Yield the full name of each import of a module, also inside functions; fail on a relative import."""
+    """Yield the full name of each import in a module, including those inside functions; fail on a relative import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}: relative import in line {node.lineno}; name it in full"
-            # `from a import b` imports a module or a name in a module; the rules treat `a.b` alike in both cases.
+            # In `from a import b`, b may be a module or a name inside module a. The rules need not distinguish the two.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def room_of(name: str) -> str:
-    """Return the room that contains a name such as `runoff.rpc.wire`."""
+    """Return the room to which a dotted name such as `runoff.rpc.wire` belongs."""
     second = name.split(".")[1] if "." in name else ""
     return second if second in ROOMS else "cli" if second == "__main__" else GROUND
 
 
 def gate_room_of(name: str) -> str:
-    """Return the entry of GATE_ROOMS that contains a name such as `runoff.gate.run.schedule`."""
+    """Return the entry of GATE_ROOMS to which a dotted name such as `runoff.gate.run.schedule` belongs."""
     third = [*name.split("."), "", ""][2]
     return third if third in GATE_ROOMS else GATE_ROOMS[-1]
 
 
 def protocol_of(name: str) -> str:
-    """Return the protocol's folder that contains a name of `runoff.rpc`; empty for a name outside both folders."""
+    """Return the protocol to which a dotted name in `runoff.rpc` belongs, or an empty string if it belongs to none."""
     third = [*name.split("."), "", ""][2]
     return third if third in PROTOCOLS else ""
 
 
 def broken_rules(package: Path) -> list[str]:
-    """Return a description of each import in a package folder that breaks a rule."""
+    """Return a description of each import in a package that breaks a rule."""
     broken = []
     for module, tree in modules(package):
         for name in imported(module, tree):
@@ -98,7 +98,7 @@ def broken_rules(package: Path) -> list[str]:
 
 
 def faults_between(module: str, name: str) -> Iterator[str]:
-    """Yield each rule that is broken if a module of runoff imports a name of runoff."""
+    """Yield a description of each rule that is broken if one module of runoff imports a name from another."""
     room, other = room_of(module), room_of(name)
     if ROOMS.index(other) > ROOMS.index(room):
         yield f"{room} lies below {other}"
@@ -115,12 +115,12 @@ def faults_between(module: str, name: str) -> Iterator[str]:
 
 
 def test_imports_follow_the_order_of_rooms() -> None:
-    """A room can be understood, tested and replaced without the rooms after it only if it does not import them."""
+    """If a room does not import the rooms after it, it can be understood, tested and replaced without them."""
     assert [] == broken_rules(PACKAGE)
 
 
 def test_every_folder_of_the_package_is_a_room() -> None:
-    """The checker would treat an unlisted folder as part of the ground floor and report misleading errors."""
+    """The checker treats a folder that is not listed as part of the ground floor, so its errors would be misleading."""
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert {"files"} == folders - set(ROOMS)
     gate_folders = {path.parent.name for path in PACKAGE.glob("gate/*/*.py")}
@@ -150,7 +150,7 @@ def test_every_folder_of_the_package_is_a_room() -> None:
     ],
 )
 def test_checker_finds_a_broken_rule(tmp_path: Path, module: str, line: str, complaint: str) -> None:
-    """A checker that never finds anything would let the test of the real package pass."""
+    """If the checker never found anything, the test of the real package would pass without checking anything."""
     path = tmp_path / "runoff" / module
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line, encoding="utf-8")
@@ -158,7 +158,7 @@ def test_checker_finds_a_broken_rule(tmp_path: Path, module: str, line: str, com
 
 
 def loaded_by(code: str) -> str:
-    """Run code in a new interpreter; return "loaded:" and the libraries of LOADED_LATE that it has loaded."""
+    """Run code in a new interpreter; return "loaded:" followed by the libraries of LOADED_LATE that the code loaded."""
     code += f"\nimport sys\nprint('loaded:', *[name for name in {LOADED_LATE} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, timeout=120, check=False
@@ -171,12 +171,12 @@ def loaded_by(code: str) -> str:
     "module", ["runoff", "runoff.backends.registry", "runoff.cli.main", "runoff.pytest_plugin", "runoff.models.mlp"]
 )
 def test_import_loads_no_heavy_library(module: str) -> None:
-    """Every pytest run in an environment with runoff imports the plugin; importing TensorFlow would take seconds."""
+    """Every pytest run in an environment with runoff imports the plugin, so it must not load TensorFlow for seconds."""
     assert "loaded:" == loaded_by(f"import {module}")
 
 
 def test_collecting_the_perf_suite_loads_no_heavy_library() -> None:
-    """A user who lists or selects cases waits for the collection; importing TensorFlow would take seconds."""
+    """A user who lists or selects cases waits for the collection, so it must not load TensorFlow for seconds."""
     if not (CHECKOUT / "tests" / "perf").is_dir():
         pytest.skip("needs the folder tests/perf")
     # run_benchmark.sh starts pytest without these plugins.
@@ -186,5 +186,5 @@ def test_collecting_the_perf_suite_loads_no_heavy_library() -> None:
 
 
 def test_loaded_library_is_reported() -> None:
-    """The tests of late loading would pass with a `loaded_by` that never reports a library."""
+    """If `loaded_by` never reported a library, the two tests above would pass without checking anything."""
     assert "loaded: onnx" == loaded_by("import onnx")

@@ -1,4 +1,4 @@
-"""The start scripts pass the user's options to pytest unchanged and add the default tests and folders."""
+"""The start scripts pass the user's options to pytest unchanged, and add the default tests and folders."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ CHECKOUT = bootstrap.CHECKOUT
 
 @pytest.fixture
 def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test with the checkout as its working folder."""
+    """Run the test in the checkout, that is, with the checkout as the working folder."""
     monkeypatch.chdir(CHECKOUT)
 
 
 @pytest.mark.usefixtures("in_checkout")
 def test_default_path_comes_before_the_options() -> None:
-    """`--model` accepts any number of files, so pytest would read a path after it as another model."""
+    """`--model` accepts any number of files, so pytest would read a test path after `--model` as another model."""
     assert ["tests/perf", "--model", "a", "b"] == bootstrap.pytest_arguments("benchmark", ["--model", "a", "b"])
 
 
@@ -26,19 +26,19 @@ def test_default_path_comes_before_the_options() -> None:
     "path", ["tests/packaging", "tests/packaging/test_start_options.py", "tests/packaging/test_start_options.py::test"]
 )
 def test_named_tests_replace_the_default_path(path: str) -> None:
-    """A user who names a test wants to run that test alone."""
+    """If a user names a test, only that test must run, so the default path must not be added."""
     assert ["-x", path] == bootstrap.pytest_arguments("tests", ["-x", path])
 
 
 @pytest.mark.usefixtures("in_checkout")
 @pytest.mark.parametrize("argument", ["src", "fixtures/models/rps_h64_policy.model", "-k", "", "tests/no_such_folder"])
 def test_argument_that_names_no_tests_keeps_the_default_path(argument: str) -> None:
-    """The path of a model file or of a folder for results does not select tests."""
+    """Other paths, such as that of a model file, select no tests, so pytest still needs the default path."""
     assert ["tests/perf", argument] == bootstrap.pytest_arguments("benchmark", [argument])
 
 
 def test_model_file_in_the_tests_folder_names_no_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--model tests/mine.model` names a model for the suite, and the suite must still run."""
+    """In `--model tests/mine.model`, the path is a model and not a test, so the whole suite must still run."""
     monkeypatch.setattr(bootstrap, "CHECKOUT", tmp_path)
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "mine.model").touch()
@@ -46,7 +46,7 @@ def test_model_file_in_the_tests_folder_names_no_tests(tmp_path: Path, monkeypat
 
 
 def test_start_from_another_folder_uses_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Relative paths in the options refer to the caller's folder; suite, settings and results stay in the checkout."""
+    """The user's relative paths refer to the current folder, but tests, settings and results belong to the checkout."""
     monkeypatch.chdir(tmp_path)
     assert [
         f"--config-file={CHECKOUT}/pyproject.toml",
@@ -58,7 +58,7 @@ def test_start_from_another_folder_uses_absolute_paths(tmp_path: Path, monkeypat
 
 
 def test_tox_settings_of_another_project_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If another project has set TOX_WORK_DIR, tox would create this project's environments there."""
+    """If TOX_WORK_DIR is set for another project, tox would create runoff's environments in that project's folder."""
     monkeypatch.setenv("TOX_WORK_DIR", "/elsewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     variables = bootstrap.tox_variables()

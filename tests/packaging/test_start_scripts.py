@@ -1,4 +1,4 @@
-"""The error messages of `./run_benchmark.sh` and `./run_tests.sh`, started in temporary copies of the checkout."""
+"""The error messages of `./run_benchmark.sh` and `./run_tests.sh`, tested in temporary copies of the checkout."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.support.test_size import FULL_SIZE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COPIED = ("run_benchmark.sh", "run_tests.sh", "constraints.txt", "pyproject.toml", "tox.ini", "toxfile.py", "scripts")
-# Makes pip fail at once: its only package index is a port without a server.
+# Simulates a missing network: pip fails at once, because its only package index is a port without a server.
 NO_NETWORK = {
     "PIP_CONFIG_FILE": os.devnull,
     "PIP_EXTRA_INDEX_URL": "",
@@ -26,7 +26,7 @@ SCRIPTS = pytest.mark.parametrize("script", ["run_benchmark.sh", "run_tests.sh"]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the files that a start reads, in a folder whose name contains quotes, spaces and a dollar sign."""
+    """Copy the files that a start script needs into a folder whose name contains quotes, spaces and a dollar sign."""
     copy = tmp_path / 'it\'s a "copy" #1; $HOME %s é'
     copy.mkdir()
     for name in COPIED:
@@ -38,7 +38,7 @@ def checkout(tmp_path: Path) -> Path:
 def start(
     script: Path, variables: dict[str, str] | None = None, cwd: Path = CHECKOUT
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script until it exits; PYTHON is the interpreter of this test unless `variables` sets it."""
+    """Run a script until it exits. Unless `variables` overrides it, PYTHON is set to the current interpreter."""
     environment = os.environ | {"PYTHON": sys.executable} | (variables or {})
     return subprocess.run([script], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -52,13 +52,13 @@ def write_script(path: Path, text: str) -> None:
 
 def fake_venv(folder: Path) -> dict[str, str]:
     """
-    Replace the venv module by one that creates an environment with this interpreter's own pip, which saves seconds.
+    Create a fake venv module, to save time: its environments use the pip of the current interpreter.
 
     Args:
         folder: An empty folder for the module.
 
     Returns:
-        Environment variables for the start. They include a target folder for pip, so that it changes nothing else.
+        Environment variables for the script. They make pip install into a separate folder, so nothing else changes.
     """
     python = f"#!/bin/sh\nexec '{sys.executable}' \"$@\"\n"
     lines = [
@@ -74,14 +74,14 @@ def fake_venv(folder: Path) -> dict[str, str]:
 
 @SCRIPTS
 def test_missing_python_is_reported_with_the_cure(checkout: Path, script: str) -> None:
-    """With an empty PATH, even commands such as `dirname` are missing, so the script must not need them."""
+    """If the PATH is empty, even commands such as `dirname` are missing, so the script must work without them."""
     result = start(checkout / script, {"PATH": "", "PYTHON": ""})
     assert result.returncode == 1
     assert result.stderr.startswith("runoff: found no Python on the PATH\ninstall Python 3.11 or newer")
 
 
 def test_python_that_is_too_old_is_named_in_the_error(checkout: Path, tmp_path: Path) -> None:
-    """A user whose Python is too old must not read that there is none."""
+    """If the only Python is too old, the message "found no Python" would be wrong."""
     write_script(tmp_path / "bin" / "python3", "exit 1")  # simulates an interpreter that is too old
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert result.returncode == 1
@@ -89,16 +89,16 @@ def test_python_that_is_too_old_is_named_in_the_error(checkout: Path, tmp_path: 
 
 
 def test_newer_python_is_found_beside_an_old_one(checkout: Path, tmp_path: Path) -> None:
-    """Distributions with an old `python3` often offer a newer `python3.12` beside it."""
+    """Many Linux distributions have an old `python3` and a newer `python3.12`, which the script must find."""
     write_script(tmp_path / "bin" / "python3", "exit 1")
     (tmp_path / "bin" / "python3.12").symlink_to(sys.executable)
-    (checkout / ".tox").touch()  # makes bootstrap.py fail, which shows that a Python was found
+    (checkout / ".tox").touch()  # makes bootstrap.py fail; its error shows that a Python was found
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert "cannot write to" in result.stderr
 
 
 def test_unusable_interpreter_in_python_variable_is_an_error(checkout: Path) -> None:
-    """Silently choosing another interpreter would install the wrong environment."""
+    """If the script silently used a different interpreter, it would install the wrong environment."""
     result = start(checkout / "run_tests.sh", {"PYTHON": "/no/such/python3"})
     assert result.returncode == 1
     message = (
@@ -108,7 +108,7 @@ def test_unusable_interpreter_in_python_variable_is_an_error(checkout: Path) -> 
 
 
 def test_missing_venv_module_is_reported_with_the_package_to_install(checkout: Path, tmp_path: Path) -> None:
-    """On Debian and Ubuntu, the venv module of the default installation does not work."""
+    """On Debian and Ubuntu, venv does not work without an extra package, so the error message must name it."""
     (tmp_path / "venv.py").write_text("raise SystemExit('ensurepip is not available')", encoding="utf-8")
     result = start(checkout / "run_benchmark.sh", {"PYTHONPATH": str(tmp_path)})
     assert result.returncode == 1
@@ -116,7 +116,7 @@ def test_missing_venv_module_is_reported_with_the_package_to_install(checkout: P
 
 
 def test_missing_network_is_reported_with_the_cure(checkout: Path, tmp_path: Path) -> None:
-    """The first start installs packages, and pip's own messages about a missing network are long and unclear."""
+    """pip's own messages about a missing network are long and unclear, so the script must add the likely cure."""
     variables = NO_NETWORK if FULL_SIZE else NO_NETWORK | fake_venv(tmp_path)
     result = start(checkout / "run_benchmark.sh", variables)
     assert result.returncode == 1
@@ -125,7 +125,7 @@ def test_missing_network_is_reported_with_the_cure(checkout: Path, tmp_path: Pat
 
 
 def test_read_only_checkout_is_named_in_the_error(checkout: Path) -> None:
-    """A file in place of the .tox folder simulates this, because root, who may run the tests, can write anywhere."""
+    """The tests may run as root, who can write anywhere, so a file called .tox simulates the read-only checkout."""
     (checkout / ".tox").touch()
     result = start(checkout / "run_tests.sh")
     assert result.returncode == 1
@@ -135,23 +135,23 @@ def test_read_only_checkout_is_named_in_the_error(checkout: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a:b", "a{envname}"])
 def test_unsupported_character_in_the_path_of_the_checkout_is_an_error(checkout: Path, name: str) -> None:
-    """venv refuses colons and setuptools fails at braces, with long messages that do not name the cause."""
+    """venv rejects colons and setuptools rejects braces, but with long messages that do not show the cause."""
     result = start(checkout.rename(checkout.with_name(name)) / "run_tests.sh")
     assert result.returncode == 1
     assert result.stderr.startswith(f"runoff: there is a {name[1]} in ")
 
 
 def test_brace_in_the_path_of_the_working_folder_is_an_error(checkout: Path, tmp_path: Path) -> None:
-    """tox would substitute the braces and silently run in a new folder with another name."""
+    """tox would substitute the text in braces and silently run in a new folder with a different name."""
     folder = tmp_path / "a{envname}"
     folder.mkdir()
     assert start(checkout / "run_tests.sh", cwd=folder).stderr.startswith(f"runoff: there is a {{ in {folder}")
 
 
 def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_path: Path) -> None:
-    """Two starts in a fresh clone would otherwise install into the same environments at the same time."""
+    """If two starts in a fresh clone did not wait for each other, both would install into the same environments."""
     (checkout / ".tox").mkdir()
-    # The broken venv module makes the script fail as soon as it holds the lock.
+    # A broken venv module makes the script stop as soon as it has got the lock.
     (tmp_path / "venv.py").write_text("raise SystemExit(1)", encoding="utf-8")
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)}
     with hold_lock(checkout / ".tox" / "bootstrap.lock"):
@@ -163,7 +163,7 @@ def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_pa
 
 
 def test_start_through_a_link_finds_the_checkout(checkout: Path, tmp_path: Path) -> None:
-    """Users put a symbolic link into a folder of their PATH to start a script from anywhere."""
-    (checkout / ".tox").touch()  # makes bootstrap.py fail with an error that names the checkout
+    """Users may link to a script from a folder in their PATH, so the script must follow the link to its checkout."""
+    (checkout / ".tox").touch()  # makes bootstrap.py fail; its error contains the path of the checkout
     (tmp_path / "link").symlink_to(checkout / "run_benchmark.sh")
     assert f"cannot write to {checkout / '.tox'}" in start(tmp_path / "link").stderr

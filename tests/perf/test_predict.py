@@ -1,4 +1,4 @@
-"""The perf suite: one forward pass, from a float32 array to a float32 array, per backend, model and batch size."""
+"""The perf suite: time one forward pass for every combination of backend, model and batch size."""
 
 from functools import partial
 
@@ -18,9 +18,10 @@ from fixtures.timed_rounds import time_rounds
 from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 
-# The gate starts all its workers at once on one core, where no call becomes steady; it warms each one up again later.
+# The gate runs this warm-up in all workers at once on one core, where no call becomes steady. Keep it short, because
+# the gate warms up each worker again before it times rounds.
 WARM_UP_IN_GATE_NS = 50_000_000
-# 60 calls are enough for a stable mean of each part of a call and take less than 0.1 s through our services.
+# 60 calls give a stable mean for each part of a call, and take less than 0.1 s with runoff's services.
 PROFILED_CALLS = 60
 
 
@@ -34,7 +35,7 @@ def test_predict(
     suite_options: SuiteOptions,
     benchmark: BenchmarkFixture,
 ) -> None:
-    """Measures the latency that a caller sees; the case fails without being timed if the answers are wrong."""
+    """Time the call of `predict` as a caller sees it; if its answers are wrong, the case fails without being timed."""
     case = Case(backend, model, batch_size)
     with plain_failures():
         converted = converted_model(model)
@@ -42,9 +43,9 @@ def test_predict(
         opened = open_or_skip(open_backend, case, suite_options)
         batch = make_batch(opened.input_size, batch_size)
         with watched_service(case):
-            # Backends stay open between cases, and a gRPC channel reconnects to any process at its address.
+            # Backends stay open between cases, and gRPC would silently reconnect to a new process at the address.
             opened.check_same_service()
-            # The warm-up comes before the check of the answers, so that it can time the very first call.
+            # Warm up before checking the answers, because the warm-up also times the very first call.
             longest_ns = WARM_UP_IN_GATE_NS if suite_options.in_gate else LONGEST_WARM_UP_NS
             warm = warm_up(partial(opened.predict, batch), longest_ns=longest_ns) if benchmark.enabled else None
             answers = check_answers(case, converted, opened, batch, allow_other=suite_options.allow_other_model)

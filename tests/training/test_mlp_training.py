@@ -1,4 +1,4 @@
-"""Training of policy and value networks: both learn simple tasks, and symmetries change boards and targets alike."""
+"""Training of policy and value networks: both kinds learn simple tasks, also from mirrored and rotated boards."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SAMPLES = 4_096
 
 
 def single_cards(rng: np.random.Generator) -> tuple[Float32Array, IndexArray, IndexArray]:
-    """Return boards with one card each, with the square and the kind of each card."""
+    """Return random boards that contain a single card, the square of each card, and the kind of each card."""
     squares, kinds = rng.integers(9, size=SAMPLES), rng.integers(3, size=SAMPLES)
     boards = np.zeros((SAMPLES, 9, 9), dtype=np.float32)
     boards[np.arange(SAMPLES), squares, kinds] = 1
@@ -20,14 +20,14 @@ def single_cards(rng: np.random.Generator) -> tuple[Float32Array, IndexArray, In
 
 
 def trained(kind: Kind, inputs: Float32Array, targets: Float64Array) -> tuple[list[float], Mlp]:
-    """Train a small network; return the loss of each epoch and the network."""
+    """Train a small network; return the loss after each epoch and the trained network."""
     with threadpool_limits(1):
         epochs = list(train(kind, 32, inputs, targets, epochs=60, rng=np.random.default_rng(1)))
     return [loss for loss, _ in epochs], epochs[-1][1]
 
 
 def test_policy_learns_to_point_at_the_only_card() -> None:
-    """If a symmetry changed the board but not its target, the network could not learn the target."""
+    """Training mirrors and rotates boards. If the target square did not move too, the network could not learn it."""
     inputs, squares, _ = single_cards(np.random.default_rng(0))
     losses, policy = trained(Kind.POLICY, inputs, np.eye(9)[squares])
     assert (policy.forward(inputs).argmax(axis=1) == squares).all()
@@ -35,7 +35,7 @@ def test_policy_learns_to_point_at_the_only_card() -> None:
 
 
 def test_value_learns_to_recognise_a_rock() -> None:
-    """Value networks (sigmoid) are trained by the same code as policy networks (softmax)."""
+    """The same training code must also work for value networks, which end in a sigmoid instead of a softmax."""
     inputs, _, kinds = single_cards(np.random.default_rng(0))
     losses, value = trained(Kind.VALUE, inputs, (kinds == 0).astype(np.float64)[:, None])
     assert ((value.forward(inputs)[:, 0] > 0.5) == (kinds == 0)).all()
@@ -44,7 +44,7 @@ def test_value_learns_to_recognise_a_rock() -> None:
 
 @pytest.mark.parametrize(("kind", "outputs", "expected"), [(Kind.POLICY, 9, np.log(9)), (Kind.VALUE, 1, np.log(2))])
 def test_loss_on_uniform_targets_is_that_of_guessing(kind: Kind, outputs: int, expected: float) -> None:
-    """The loss is in nats per sample: ln 9 for nine equally likely squares, ln 2 for a fair coin."""
+    """If there is nothing to learn, the loss must be that of guessing: ln 9 for nine squares, ln 2 for a fair coin."""
     inputs, _, _ = single_cards(np.random.default_rng(0))
     losses, _ = trained(kind, inputs, np.full((SAMPLES, outputs), 1 / max(outputs, 2)))
     assert expected == pytest.approx(losses[-1], abs=0.01)

@@ -1,4 +1,4 @@
-"""The rules of the card game, one at a time."""
+"""The rules of the card game, tested one at a time."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ CENTRE = 4
 
 
 def draw(board: str, to_move: int = PLAYER_1, hand: str = "rrpps") -> Games:
-    """Return one game from nine characters: upper case is player 1's card, lower case player 2's, a dot is none."""
+    """Return a game from a drawing of its board: upper case for player 1, lower case for player 2, a dot for empty."""
     letters = board.replace(" ", "")
     cards = [KIND_OF_LETTER.get(letter.lower(), NO_CARD) for letter in letters]
     owners = [NOBODY if letter == "." else PLAYER_1 if letter.isupper() else PLAYER_2 for letter in letters]
@@ -40,7 +40,7 @@ def draw(board: str, to_move: int = PLAYER_1, hand: str = "rrpps") -> Games:
 
 
 def move(games: Games, card: int, square: int = CENTRE) -> Games:
-    """Make one move in one game."""
+    """Play one card in a single game; return the game after the move."""
     return play(games, np.array([square]), np.array([card]))
 
 
@@ -53,37 +53,37 @@ def move(games: Games, card: int, square: int = CENTRE) -> Games:
     ],
 )
 def test_card_takes_the_adjacent_enemies_it_beats(card: int, expected: str) -> None:
-    """A card captures only adjacent cards that it beats; diagonal, equal and stronger cards stay the enemy's."""
+    """A card captures only adjacent enemy cards that it beats, not diagonal, equal or stronger cards."""
     found, wanted = move(draw("srp s.. rps"), card), draw(expected)
     assert (wanted.owners.tolist(), wanted.cards.tolist()) == (found.owners.tolist(), found.cards.tolist())
 
 
 @pytest.mark.parametrize(("to_move", "mine", "enemy"), [(PLAYER_1, "S", "s"), (PLAYER_2, "s", "S")])
 def test_only_enemy_cards_are_taken(to_move: int, mine: str, enemy: str) -> None:
-    """Both players capture enemy cards only; beaten cards of their own are not counted."""
+    """A card must not capture cards of its own player, even if it would beat them."""
     games = draw(f".{mine}. {enemy}.. ...", to_move)
     assert [[1, 0, 0]] == captures(games, np.array([CENTRE])).tolist()
 
 
 def test_captures_do_not_reach_across_the_edge_of_a_row() -> None:
-    """Squares 2 and 3 are neighbours in memory but not on the board."""
+    """Squares 2 and 3 are neighbours in the array but not on the board, so a card on 3 must not capture one on 2."""
     assert draw("..s R.. ...").owners.tolist() == move(draw("..s ... ..."), ROCK, square=3).owners.tolist()
 
 
 def test_taken_card_takes_nothing() -> None:
-    """A captured card captures nothing itself: scissors captured by a rock do not capture the paper next to them."""
+    """A captured card must not capture further cards: scissors captured by a rock leave the paper beside them."""
     assert draw("... RSp ...").owners.tolist() == move(draw("... .sp ..."), ROCK, square=3).owners.tolist()
 
 
 def test_move_passes_the_turn_and_uses_the_card() -> None:
-    """Each card can be played once, and only the hand of the player who moves shrinks."""
+    """A played card must leave the hand of the player who moves, and only that hand."""
     games = move(draw(". . . . . . . . ."), SCISSORS)
     assert [PLAYER_2] == games.to_move.tolist()
     assert [[[2, 2, 0], [2, 2, 1]]] == games.hands.tolist()
 
 
 def test_move_does_not_change_the_games_it_was_given() -> None:
-    """The search tries many moves from the same state."""
+    """The search tries many moves from the same position, so a move must not modify it."""
     games = draw(".s. ... ...")
     move(games, ROCK)
     assert draw(".s. ... ...").owners.tolist() == games.owners.tolist()
@@ -91,25 +91,25 @@ def test_move_does_not_change_the_games_it_was_given() -> None:
 
 
 def test_occupied_square_is_refused() -> None:
-    """A move of a policy that ignores the board must not overwrite a card."""
+    """A policy may choose an occupied square. The move must be refused instead of overwriting the card."""
     with pytest.raises(ValueError, match="game 0: square 4 is not empty"):
         move(draw("... .s. ..."), ROCK)
 
 
 def test_card_that_is_not_held_is_refused() -> None:
-    """A player can play only the five cards of the hand."""
+    """A player may play only cards that are still in the hand."""
     with pytest.raises(ValueError, match="game 0: card 2 is not in the hand"):
         move(draw("... ... ...", hand="rrrpp"), SCISSORS)
 
 
 def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
-    """Both hands come from one deck with seven cards of a kind, so no kind is dealt more often."""
+    """Both hands must come from one deck with seven cards of each kind, so that no kind is dealt more often."""
     hands = start(40_000, np.random.default_rng(0)).hands
     assert (hands.sum(axis=2) == 5).all()
-    # Seven cards of a kind occur in 3 of 1,000 deals, so 40,000 deals contain some. If the deck had eight
-    # cards of a kind, a deal would contain all eight in 2 of 10,000 cases.
+    # All seven cards of a kind are dealt in 3 of 1,000 deals, so this happens in 40,000 deals. If the deck had eight
+    # cards of a kind, all eight would be dealt in 2 of 10,000 deals.
     assert 7 == hands.sum(axis=1).max()
-    # On average a third of the 5 cards is of each kind; the standard error of the mean is about 0.005.
+    # A hand of 5 cards has on average 5/3 cards of each kind; the standard error of the mean is about 0.005.
     assert np.abs(hands.mean(axis=0) - 5 / 3).max() < 0.03
 
 
@@ -122,24 +122,24 @@ def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
     ],
 )
 def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool) -> None:
-    """The owner of most cards wins, and the game ends when the board is full."""
+    """The game ends when the board is full, and the player who owns the most cards wins."""
     games = draw(drawing)
     assert ([expected], [over]) == (winner(games).tolist(), finished(games).tolist())
 
 
 def test_empty_squares_are_legal() -> None:
-    """Moves name squares by their number, row by row."""
+    """A move refers to a square by its number. Squares are numbered row by row."""
     assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
 
 
 def test_greediest_card_captures_most_among_the_cards_held() -> None:
-    """Scissors would capture two cards and rock one, so rock is chosen only if the hand has no scissors."""
+    """Here scissors capture two cards and rock captures one, so rock is right only if the hand has no scissors."""
     games = draw(".p. p.s ...", hand="rssss"), draw(".p. p.s ...", hand="rpppp")
     assert [[SCISSORS], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """Ties are decided by the number of copies in the hand, then in the order rock, paper, scissors."""
+    """If captures are equal, the number of such cards in the hand decides, then the order rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
@@ -154,18 +154,18 @@ def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
     ],
 )
 def test_features_of_a_square(square: int, expected: list[int]) -> None:
-    """Networks trained in Go expect exactly this layout of the features (here with player 2 to move)."""
+    """Networks trained in Go expect exactly this layout of the input features. In this test, player 2 is to move."""
     seen = features(draw("Rp. ..S ...", PLAYER_2))
     assert expected == seen.reshape(9, 9)[square].tolist()
 
 
 def test_every_square_encodes_the_player_to_move() -> None:
-    """The nine features of every square, empty or not, contain the player to move."""
+    """The last three features of every square encode the player to move, even if the square is empty."""
     seen = features(draw("Rp. ..S ...", PLAYER_1)).reshape(9, 9)
     assert [[1, 0, 0]] * 9 == seen[:, 6:].tolist()
 
 
 def test_features_are_a_batch_for_a_backend() -> None:
-    """Backends accept only C-contiguous float32 arrays."""
+    """Backends accept only C-contiguous float32 arrays, so the features must be one."""
     seen = features(start(3, np.random.default_rng(0)))
     assert ((3, 81), np.dtype(np.float32), True) == (seen.shape, seen.dtype, seen.flags.c_contiguous)

@@ -1,4 +1,4 @@
-"""Comparison of the vectorised game with a slow reference that plays one game at a time."""
+"""Compare the vectorised implementation of the card game with a simple, slow one that plays one game at a time."""
 
 import random
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ GAMES = 300
 
 @dataclass
 class SlowGame:
-    """A game in plain Python; each square is None or [kind, owner]."""
+    """A slow reference implementation of the game in plain Python; each square is None or [kind, owner]."""
 
     hands: dict[int, list[str]]
     squares: list[list[str | int] | None] = field(default_factory=lambda: [None] * 9)
@@ -56,7 +56,7 @@ KINDS = ("rock", "paper", "scissors")
 
 
 def slow_copies(games: Games) -> list[SlowGame]:
-    """Return newly dealt games as reference games."""
+    """Return copies of newly dealt games as objects of the reference implementation."""
     return [
         SlowGame({p + 1: [KINDS[kind] for kind in range(3) for _ in range(hand[p][kind])] for p in range(2)})
         for hand in games.hands.tolist()
@@ -64,12 +64,12 @@ def slow_copies(games: Games) -> list[SlowGame]:
 
 
 def random_cards(slow: list[SlowGame], dice: random.Random) -> list[int]:
-    """Return a random card from the hand of the player to move, for each game."""
+    """For each game, return a random card from the hand of the player to move."""
     return [KINDS.index(dice.choice(game.hands[game.mover])) for game in slow]
 
 
 def test_random_games_equal_those_of_the_reference() -> None:
-    """An error in a rule would change the features after some move of 300 games, or the winner."""
+    """If a rule were implemented wrongly, the features or the winner would differ in at least one of 300 games."""
     rng, dice = np.random.default_rng(5), random.Random(5)  # noqa: S311 - dice, not secrets
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -83,7 +83,7 @@ def test_random_games_equal_those_of_the_reference() -> None:
 
 
 def test_greediest_cards_equal_those_of_the_reference() -> None:
-    """All players choose cards by this rule; it is compared in every position of 300 games."""
+    """All players use this rule to choose cards, so it is checked in every position of 300 games."""
     rng = np.random.default_rng(6)
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -100,7 +100,7 @@ def test_greediest_cards_equal_those_of_the_reference() -> None:
 
 
 def test_hundred_thousand_positions_can_be_generated() -> None:
-    """Training and large batches need this many positions, from games that all reach their end."""
+    """Training and large batches need this many positions. They come from games that are all played to the end."""
     games = start(12_500, rng := np.random.default_rng(7))
     positions = 0
     while not finished(games).any():

@@ -1,4 +1,4 @@
-"""The networks in fixtures/models: they load and play well, and the training program is reproducible."""
+"""The networks in fixtures/models load and play well, and the program that trained them is reproducible."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def train_tiny(folder: Path, seed: int) -> dict[str, bytes]:
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 @pytest.mark.parametrize(("kind", "output_size"), [(Kind.POLICY, SQUARES), (Kind.VALUE, 1)])
 def test_fixture_model_loads(hidden_size: int, kind: Kind, output_size: int) -> None:
-    """A file's name contains its kind and hidden size; inputs and outputs must fit the game."""
+    """The network must have the kind and the hidden size that its file name promises, and sizes that fit the game."""
     mlp = committed(hidden_size, kind)
     assert (kind, (FEATURES, hidden_size, output_size)) == (mlp.kind, mlp.sizes)
 
 
 def test_fixture_models_are_exactly_these_and_small() -> None:
-    """Ids of perf cases contain the file names, and large files would slow down every clone."""
+    """The ids of perf cases contain the file names, so these must stay. Large files would slow down every clone."""
     sizes = {path.name: path.stat().st_size for path in MODELS.iterdir()}
     assert {f"rps_h{hidden}_{kind}.model" for hidden in HIDDEN_SIZES for kind in Kind} == set(sizes)
     assert max(sizes.values()) < 600_000
@@ -45,10 +45,10 @@ def test_fixture_models_are_exactly_these_and_small() -> None:
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_policy_beats_random_squares(hidden_size: int) -> None:
     """
-    An untrained network would be an untypical and easy test of the conversion.
+    An untrained network would be an untypical and too easy test of the conversion.
 
-    Of 1,000 games, a random player wins 500 ± 16 (binomial). 650 is nine standard errors above; the networks win about
-    750.
+    Of 1,000 games, a random player wins 500 ± 16 (binomial). 650 is nine standard errors higher; the networks win
+    about 750.
     """
     won = beats_random(committed(hidden_size, Kind.POLICY), 1_000, np.random.default_rng(2024))
     assert won.sum() > 650
@@ -57,7 +57,7 @@ def test_fixture_policy_beats_random_squares(hidden_size: int) -> None:
 @pytest.mark.parametrize("side", [0, 1], ids=["player-1", "player-2"])
 def test_fixture_policy_beats_random_squares_as_either_player(side: int) -> None:
     """
-    The rules favour player 1, so a policy could win most games as player 1 without any skill.
+    The rules favour player 1, so a policy without skill could win most of its games as player 1.
 
     A random player wins about 640 of 1,000 games as player 1 and 360 as player 2, ± 15. The limits are five standard
     errors higher.
@@ -68,13 +68,13 @@ def test_fixture_policy_beats_random_squares_as_either_player(side: int) -> None
 
 @pytest.fixture(scope="module")
 def held_out() -> Samples:
-    """4,500 positions of games that were not used for training."""
+    """Return 4,500 positions from games that were not used for training."""
     return Samples.joined(self_play(500, 8, np.random.default_rng(2026)))
 
 
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_value_predicts_outcomes(hidden_size: int, held_out: Samples) -> None:
-    """The squared error must be clearly below that of the best constant prediction, which is about 0.25."""
+    """The best constant prediction has a squared error of about 0.25. The trained network must be clearly better."""
     score, constant = brier_scores(committed(hidden_size, Kind.VALUE), held_out)
     assert score < 0.85 * constant
 
@@ -82,38 +82,38 @@ def test_fixture_value_predicts_outcomes(hidden_size: int, held_out: Samples) ->
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 @pytest.mark.parametrize("kind", Kind)
 def test_fixture_models_have_small_logits(hidden_size: int, kind: Kind, held_out: Samples) -> None:
-    """float32 represents the probabilities well only if logits are small; other tests use ill-conditioned models."""
+    """float32 outputs are precise only if the logits are small. Networks with large logits are for other tests."""
     mlp = committed(hidden_size, kind)
     assert np.abs(mlp.logits(held_out.inputs)).max() < 20
     assert mlp.output_tolerance(held_out.inputs).max() < 1e-4
 
 
 def test_training_with_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Training again on the same machine shows whether a change of the program changed the result."""
+    """Only if training is reproducible does training again show whether a change of the program changed the result."""
     first, second = train_tiny(tmp_path / "first", seed=1), train_tiny(tmp_path / "second", seed=1)
     assert sorted(first) == ["rps_h8_policy.model", "rps_h8_value.model"]
     assert first == second
 
 
 def test_training_with_another_seed_gives_other_models(tmp_path: Path) -> None:
-    """An ignored seed would make all trainings equal."""
+    """If the program ignored its seed, every training would give the same networks."""
     first, second = train_tiny(tmp_path / "first", seed=1), train_tiny(tmp_path / "second", seed=2)
     assert all(first[name] != second[name] for name in first)
 
 
 def test_training_prints_a_line_per_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The user should see which files were written and how well each network plays."""
+    """Users must see which files were written and how well each network plays."""
     names = train_tiny(tmp_path, seed=1)
     lines = capsys.readouterr().out.splitlines()
     assert [str(tmp_path / name) for name in sorted(names)] == [line.split(": ")[0] for line in lines]
 
 
 def test_failed_write_keeps_the_old_model(tmp_path: Path) -> None:
-    """If the disk becomes full while a model is written, the previous file must survive."""
+    """If the disk becomes full while a model is written, the previous file must remain intact."""
     resource = pytest.importorskip("resource", reason="only Unix limits the size of a file")
     old = train_tiny(tmp_path, seed=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The file of a tiny model has 15 kB, so writing it exceeds this limit.
+    # This limit is lower than the 15 kB of a tiny model's file, so writing the file fails.
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
@@ -125,7 +125,7 @@ def test_failed_write_keeps_the_old_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["--games=0"], ["--seed=-1"], ["--hidden", "many"]])
 def test_unusable_option_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistake in the command line is reported before hours of training."""
+    """A mistake in the command line must be reported at once and not after hours of training."""
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert words[0].split("=")[0] in capsys.readouterr().err
