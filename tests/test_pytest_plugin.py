@@ -4,10 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_benchmark.cli import main as pytest_benchmark_command
+
+from tests.support.perf_runs import PYTEST
 
 _INI = "[pytest]\nrunoff_save = {save}\n"
 _TESTS = """
@@ -29,7 +33,6 @@ def interrupt():
 def test_last(benchmark):
     benchmark.pedantic(interrupt, rounds=2)
 """
-_COMMAND = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 
 
 @pytest.fixture
@@ -38,18 +41,42 @@ def suite(tmp_path: Path) -> Path:
     return _write_suite(tmp_path)
 
 
+@dataclass(frozen=True)
+class FinishedRun:
+    """The folder of a suite and the output of a run in it; several tests share a run because it takes a second."""
+
+    suite: Path
+    output: str
+
+
 @pytest.fixture(scope="module")
-def finished_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small suite with one saved run; several tests share it because a run takes a second."""
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A run of a small suite without options."""
     suite = _write_suite(tmp_path_factory.mktemp("suite"))
-    assert _run(suite).returncode == 0
-    return suite
+    done = _run(suite)
+    assert done.returncode == 0
+    return FinishedRun(suite, done.stdout)
 
 
-@pytest.fixture
-def suite_with_run(finished_suite: Path, tmp_path: Path) -> Path:
-    """A copy of the suite with one saved run, which the test may change."""
-    return shutil.copytree(finished_suite, tmp_path / "copy")
+@pytest.fixture(scope="module")
+def compared_run(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A second run of the suite that is compared with the first, in a store that also contains a foreign file."""
+    suite = shutil.copytree(finished_run.suite, tmp_path_factory.mktemp("compared") / "copy")
+    (store,) = suite.glob(".benchmarks/*")
+    (store / "0002_foreign.json").write_text('{"benchmarks": []}')
+    done = _run(suite, "--benchmark-compare", "--benchmark-json=out.json")
+    assert done.returncode == 0
+    return FinishedRun(suite, done.stdout)
+
+
+@pytest.fixture(scope="module")
+def named_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A run under a name given by the user, started in another folder than the suite's."""
+    suite, elsewhere = _write_suite(tmp_path_factory.mktemp("suite")), tmp_path_factory.mktemp("elsewhere")
+    done = _run(elsewhere, str(suite / "test_some.py"), "--benchmark-save=main")
+    assert done.returncode == 0
+    assert not list(elsewhere.iterdir())
+    return FinishedRun(suite, done.stdout)
 
 
 def _write_suite(folder: Path, *, save: bool = True, passes: bool = True, interrupts: bool = False) -> Path:
@@ -58,17 +85,17 @@ def _write_suite(folder: Path, *, save: bool = True, passes: bool = True, interr
     return folder
 
 
-def _run(suite: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*_COMMAND, *options], cwd=suite, capture_output=True, text=True, timeout=120, check=False)
+def _run(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*PYTEST, *options], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 def _saved(suite: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_bytes()) for path in sorted(suite.glob(".benchmarks/*/*.json"))]
 
 
-def test_every_run_is_saved_complete(finished_suite: Path) -> None:
+def test_every_run_is_saved_complete(finished_run: FinishedRun) -> None:
     """A history grows only if runs are saved without an option."""
-    (saved,) = _saved(finished_suite)
+    (saved,) = _saved(finished_run.suite)
     assert saved["runoff"]["complete"]
     assert len(saved["benchmarks"]) == 3
 
@@ -82,11 +109,10 @@ def test_suite_without_the_setting_is_left_alone(tmp_path: Path) -> None:
     assert "benchmark: 3 tests" in done.stdout
 
 
-def test_other_suite_keeps_pytest_benchmarks_table(suite: Path) -> None:
+def test_other_suite_keeps_pytest_benchmarks_table(finished_run: FinishedRun) -> None:
     """The table is suppressed only if runoff's own report shows the same cases, which it does for the perf suite."""
-    output = _run(suite).stdout
-    assert "benchmark: 3 tests" in output
-    assert "saved as .benchmarks" in output
+    assert "benchmark: 3 tests" in finished_run.output
+    assert "saved as .benchmarks" in finished_run.output
 
 
 def test_failed_benchmark_is_not_saved(tmp_path: Path) -> None:
@@ -109,38 +135,37 @@ def test_interrupted_run_is_saved_and_marked(tmp_path: Path) -> None:
     assert "marked incomplete" in done.stdout
 
 
-def test_name_given_by_the_user_is_used_once(suite: Path) -> None:
+def test_name_given_by_the_user_is_used_once(named_run: FinishedRun) -> None:
     """--benchmark-save must not lead to a second file under an automatic name."""
-    _run(suite, "--benchmark-save=main")
-    assert [path.name for path in suite.glob(".benchmarks/*/*.json")] == ["0001_main.json"]
+    assert [path.name for path in named_run.suite.glob(".benchmarks/*/*.json")] == ["0001_main.json"]
 
 
-def test_saved_runs_can_be_listed_and_compared_by_pytest_benchmark(suite_with_run: Path) -> None:
+def test_saved_runs_can_be_listed_and_compared_by_pytest_benchmark(
+    finished_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Other tools that read pytest-benchmark's folder must keep working."""
-    _run(suite_with_run)
-    tool = [sys.executable, "-m", "pytest_benchmark"]
-    listed = subprocess.run([*tool, "list"], cwd=suite_with_run, capture_output=True, text=True, check=True)
-    compared = subprocess.run([*tool, "compare"], cwd=suite_with_run, capture_output=True, text=True, check=True)
-    assert len(listed.stdout.split()) == 2
-    assert compared.stdout.count("test_quick") == 2
+    [first] = finished_run.suite.glob(".benchmarks/*/*.json")
+    store = shutil.copytree(first.parent, tmp_path / ".benchmarks" / first.parent.name)
+    shutil.copy(first, store / "0002_again.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pytest-benchmark", "list"])
+    pytest_benchmark_command()
+    assert len(capsys.readouterr().out.split()) == 2
+    monkeypatch.setattr(sys, "argv", ["pytest-benchmark", "compare"])
+    pytest_benchmark_command()
+    assert capsys.readouterr().out.count("test_quick") == 2
 
 
-def test_benchmark_compare_works_on_saved_runs(suite_with_run: Path) -> None:
+def test_benchmark_compare_works_on_saved_runs(compared_run: FinishedRun) -> None:
     """--benchmark-compare and --benchmark-json must work as without runoff."""
-    output = _run(suite_with_run, "--benchmark-compare", "--benchmark-json=out.json").stdout
-    assert "test_quick (0001_" in output
-    assert json.loads((suite_with_run / "out.json").read_bytes())["runoff"]["complete"]
+    assert "test_quick (0001_" in compared_run.output
+    assert json.loads((compared_run.suite / "out.json").read_bytes())["runoff"]["complete"]
 
 
-def test_foreign_file_in_the_store_is_no_internal_error(suite_with_run: Path) -> None:
+def test_foreign_file_in_the_store_is_no_internal_error(compared_run: FinishedRun) -> None:
     """A file without machine_info would stop pytest-benchmark with an internal error."""
-    (store,) = suite_with_run.glob(".benchmarks/*")
-    (store / "0002_foreign.json").write_text('{"benchmarks": []}')
-    done = _run(suite_with_run, "--benchmark-compare")
-    assert done.returncode == 0
-    assert "skipped, not a saved run: " in done.stdout
-    assert "0002_foreign.json" in done.stdout
-    assert "test_quick (0001_" in done.stdout
+    assert "skipped, not a saved run: " in compared_run.output
+    assert "0002_foreign.json" in compared_run.output
 
 
 def test_store_that_cannot_be_written_stops_the_run_before_it_measures(suite: Path) -> None:
@@ -158,12 +183,6 @@ def test_collecting_saves_nothing(suite: Path) -> None:
     assert _saved(suite) == []
 
 
-def test_runs_are_kept_with_the_suite_wherever_pytest_starts(
-    suite: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_runs_are_kept_with_the_suite_wherever_pytest_starts(named_run: FinishedRun) -> None:
     """If each working directory had its own folder of results, there would be no history."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    command = [*_COMMAND, str(suite / "test_some.py")]
-    assert subprocess.run(command, cwd=elsewhere, capture_output=True, check=False).returncode == 0
-    assert len(_saved(suite)) == 1
-    assert not list(elsewhere.iterdir())
+    assert len(_saved(named_run.suite)) == 1
