@@ -79,7 +79,11 @@ def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
 
 
 def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy of a network's graph with the logits as a second output named LOGITS_NAME."""
+    """
+    Return a copy of a network's graph with the logits as a second output named LOGITS_NAME.
+
+    Raises ConversionError if no operator in the graph adds the output layer's biases.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     logits = next((node.output[0] for node in copy.graph.node if "output.bias" in node.input), None)
