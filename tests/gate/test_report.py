@@ -7,33 +7,33 @@ from runoff.gate.run.result import CaseVerdict
 from runoff.gate.statistics.decision import Verdict
 from tests.support.gate_results import case_verdict, gate_result
 
-COMMAND = ["python", "-m", "pytest", "--gate-against", "main"]
+OPTIONS = ["--gate-against", "main"]
 
 
 def test_table_has_times_change_and_tolerance() -> None:
     """The row of a case must contain all numbers behind its verdict, so that a reader can check the verdict."""
-    text = "\n".join(terminal_lines(gate_result(case_verdict(Verdict.REGRESSION, 0.1)), COMMAND))
+    text = "\n".join(terminal_lines(gate_result(case_verdict(Verdict.REGRESSION, 0.1)), OPTIONS))
     for part in ("1.00 ms → 1.10 ms", "+10.0% [+9.0%, ?]", " 3%", "regression"):
         assert part in text
 
 
 def test_inconclusive_verdict_reports_the_smallest_visible_slowdown() -> None:
     """Without this number, a reader of `inconclusive` cannot tell how large a slowdown may be hidden."""
-    text = "\n".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), COMMAND))
+    text = "\n".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), OPTIONS))
     assert "the smallest slowdown these blocks could have shown is +8.0%" in text
 
 
 def test_repeating_command_is_safe_to_paste() -> None:
     """Test ids may contain brackets, spaces and shell metacharacters, so the command must quote them."""
     odd = CaseVerdict("test_x.py::test_some[a b; rm $x]", Verdict.OK, 0.03)
-    text = "\n".join(terminal_lines(gate_result(odd), COMMAND))
-    assert "python -m pytest 'test_x.py::test_some[a b; rm $x]' --gate-against main" in text
+    text = "\n".join(terminal_lines(gate_result(odd), OPTIONS))
+    assert " -m pytest 'test_x.py::test_some[a b; rm $x]' --gate-against main" in text
 
 
 def test_markdown_cannot_be_broken_by_a_test_id() -> None:
     """An unescaped vertical bar in a test id would end its table cell, so it must be escaped."""
     odd = CaseVerdict("test_x.py::test_some[a|b*c*]", Verdict.NEW, 0.03, "is not there")
-    lines = markdown_lines(gate_result(odd), COMMAND)
+    lines = markdown_lines(gate_result(odd), OPTIONS)
     (row,) = [line for line in lines if line.startswith("|") and "new" in line]
     assert 6 == row.replace("\\|", "").count("|")
 

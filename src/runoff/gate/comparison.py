@@ -14,10 +14,9 @@ from runoff.gate.baseline.lookup import prepare_baseline
 from runoff.gate.baseline.side import Side
 from runoff.gate.invocation import invocation_of, selector_of
 from runoff.gate.options import GATE_OPTIONS, GateOptions, tolerance_of
-from runoff.gate.run.config import GateConfig
+from runoff.gate.run.config import GateConfig, Reporter
 from runoff.gate.run.core_affinity import assign_cores
 from runoff.gate.run.gate_run import GateRun
-from runoff.gate.run.reporter import Reporter
 from runoff.gate.run.result import GateResult
 from runoff.gate.run.schedule import RoundLengths
 from runoff.gate.run.workers import Deadlines

@@ -111,9 +111,10 @@ class GatePlugin:
 
     def _write_markdown(self, result: "GateResult") -> list[str]:
         """Write the verdicts to the user's Markdown file and to GitHub's summary; return what could not be written."""
+        from runoff.gate.invocation import invocation_of
         from runoff.gate.report import markdown_lines
 
-        text = "\n".join(markdown_lines(result, self._repeat_command())) + "\n"
+        text = "\n".join(markdown_lines(result, invocation_of(self._config).options)) + "\n"
         problems = []
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         for path, mode in ((self._options.markdown, "w"), (Path(summary) if summary else None, "a")):
@@ -130,17 +131,12 @@ class GatePlugin:
         """Print the verdicts, the worst first."""
         if self._result is None:
             return
+        from runoff.gate.invocation import invocation_of
         from runoff.gate.report import terminal_lines
 
         terminalreporter.section("gate", sep="=")
-        for line in terminal_lines(self._result, self._repeat_command()):
+        for line in terminal_lines(self._result, invocation_of(self._config).options):
             terminalreporter.line(line)
-
-    def _repeat_command(self) -> list[str]:
-        """Return the command line that repeats this gate, without the tests; the report adds a test id."""
-        from runoff.gate.invocation import invocation_of
-
-        return [Path(sys.executable).name, "-m", "pytest", *invocation_of(self._config).options]
 
 
 def _is_benchmark(item: pytest.Item) -> bool:

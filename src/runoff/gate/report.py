@@ -2,8 +2,10 @@
 
 import math
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
@@ -17,9 +19,9 @@ _HEADERS = ("case", "baseline → candidate", "change [90 % interval]", "toleran
 _ALIGNMENT = ("left", "right", "right", "right", "left")
 
 
-def terminal_lines(result: GateResult, command: Sequence[str]) -> list[str]:
+def terminal_lines(result: GateResult, options: Sequence[str]) -> list[str]:
     """
-    Format a result for the terminal; `command` is the command of this gate without the tests.
+    Format a result for the terminal; `options` are pytest's arguments for this gate, without the tests.
 
     The lines are a table with the worst case first, reasons of verdicts, notes, the command that repeats the worst
     case, and a conclusion.
@@ -30,11 +32,11 @@ def terminal_lines(result: GateResult, command: Sequence[str]) -> list[str]:
         lines += tabulate(rows, _HEADERS, disable_numparse=True, colalign=_ALIGNMENT).splitlines()
     lines += _remarks(result)
     if result.verdicts and not result.refused:
-        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], command)}")
+        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], options)}")
     return [*lines, _conclusion(result)]
 
 
-def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
+def markdown_lines(result: GateResult, options: Sequence[str]) -> list[str]:
     """Format a result as Markdown; arguments and contents as in `terminal_lines`."""
     lines = [f"### Gate: {_escaped(_conclusion(result))}", ""]
     if result.verdicts:
@@ -44,7 +46,7 @@ def markdown_lines(result: GateResult, command: Sequence[str]) -> list[str]:
     lines += [f"- {_escaped(line)}" for line in _remarks(result)]
     if result.verdicts and not result.refused:
         # An indented block, because a backtick in a test id would end a code span.
-        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], command)}"]
+        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], options)}"]
     return lines
 
 
@@ -135,11 +137,10 @@ def _conclusion(result: GateResult) -> str:
     return f"gate against {result.baseline}: {', '.join(counts)}; {result.seconds:.0f} s, up to {blocks} blocks a case"
 
 
-def _repeat_command(case_verdict: CaseVerdict, command: Sequence[str]) -> str:
+def _repeat_command(case_verdict: CaseVerdict, options: Sequence[str]) -> str:
     """Return the shell command that repeats the gate for one case."""
-    # The test id directly follows "pytest": after an option with many values, pytest would take it for another value.
-    index = list(command).index("pytest") + 1 if "pytest" in command else len(command)
-    return shlex.join([*command[:index], case_verdict.case, *command[index:]])
+    # The test id comes before the options: pytest would take it for another value of an option with many values.
+    return shlex.join([Path(sys.executable).name, "-m", "pytest", case_verdict.case, *options])
 
 
 def _escaped(text: str) -> str:

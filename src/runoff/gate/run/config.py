@@ -1,7 +1,7 @@
-"""Everything that a gate run needs to know before it starts."""
+"""The settings of a gate run, and where it reports its progress."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runoff.gate.baseline.side import Side
 from runoff.gate.run.core_affinity import CoreAssignment
@@ -37,5 +37,19 @@ class GateConfig:
     plan: Plan
     cores: CoreAssignment
     gate_options: Mapping[str, Mapping[str, str]]
-    round_lengths: RoundLengths = field(default_factory=RoundLengths)
-    deadlines: Deadlines = field(default_factory=Deadlines)
+    round_lengths: RoundLengths
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """
+    Two functions that show the user how far a gate run has come.
+
+    Attributes:
+        line: Print a line that stays in the log, such as the plan or the duration of a block.
+        progress: Replace the status on a terminal, such as the block and the case that run now.
+    """
+
+    line: Callable[[str], None]
+    progress: Callable[[str], None]

@@ -47,9 +47,7 @@ def cases_for_second_stage(cases: Mapping[str, CaseState], tolerances: Mapping[s
     measured = [name for name, case in cases.items() if case.completed_first_stage(plan)]
     if not measured:
         return []
-    ratios, nulls = (
-        np.array(rows) for rows in zip(*(_log_ratios(cases[name].first) for name in measured), strict=True)
-    )
+    ratios, nulls = np.swapaxes([_log_ratios(cases[name].first) for name in measured], 0, 1)
     tolerance = np.array([tolerances[name] for name in measured])
     needed = decision.needs_second_stage(ratios, nulls, tolerance)
     estimate = dict(zip(measured, hodges_lehmann(ratios).tolist(), strict=True))
@@ -81,11 +79,11 @@ def judge_cases(
         plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
     )
     by_name = dict(zip(decided, findings, strict=True))
-    return [
-        verdict
+    verdicts = (
+        _verdict(name, case, tolerances[name], plan, by_name.get(name), name in suspected)
         for name, case in cases.items()
-        if (verdict := _verdict(name, case, tolerances[name], plan, by_name.get(name), name in suspected)) is not None
-    ]
+    )
+    return [verdict for verdict in verdicts if verdict is not None]
 
 
 def _verdict(
@@ -93,29 +91,23 @@ def _verdict(
 ) -> CaseVerdict | None:
     if case.failures:
         return _verdict_of_failures(name, tolerance, case.failures)
-    if finding is not None:
-        times_s = _call_times_s(case.second, finding)
-        return CaseVerdict(name, finding.verdict, tolerance, "", finding, *times_s, second_stage=True)
-    if case.completed_first_stage(plan) and not suspected:
-        finding = decision.accept(*_log_ratios(case.first))
-        return CaseVerdict(name, Verdict.OK, tolerance, "", finding, *_call_times_s(case.first, finding))
-    return CaseVerdict(name, Verdict.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
+    blocks = case.second
+    if finding is None and case.completed_first_stage(plan) and not suspected:
+        blocks = case.first
+        finding = decision.finding_of(Verdict.OK, *_log_ratios(blocks))
+    if finding is None:
+        return CaseVerdict(name, Verdict.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
+    baseline_s = statistics.median(block.baseline_call_s for block in blocks)
+    # The machine's speed changes between blocks, so the medians of the two sides could come from blocks of different
+    # speeds and contradict the estimate. The candidate's time is therefore computed from the baseline's.
+    candidate_s = baseline_s * (1.0 + finding.change)
+    second_stage = blocks is case.second
+    return CaseVerdict(name, finding.verdict, tolerance, "", finding, candidate_s, baseline_s, second_stage)
 
 
 def _log_ratios(blocks: Sequence[CaseBlock]) -> tuple[Float64Array, Float64Array]:
     """Return log(candidate / baseline) and log(null / baseline) of each block, both of shape (blocks,)."""
     return np.array([block.log_ratio for block in blocks]), np.array([block.null_log_ratio for block in blocks])
-
-
-def _call_times_s(blocks: Sequence[CaseBlock], finding: Finding) -> tuple[float, float]:
-    """
-    Return the seconds of one call on the candidate and on the baseline.
-
-    The candidate's time is computed from the baseline's and the estimated change. The machine's speed changes between
-    blocks, so the medians of the two sides could come from blocks of different speeds and contradict the estimate.
-    """
-    baseline_s = statistics.median(block.baseline_call_s for block in blocks)
-    return baseline_s * (1.0 + finding.change), baseline_s
 
 
 def is_candidates(failure: Failure) -> bool:

@@ -11,9 +11,8 @@ from runoff.gate.run.block_runner import BlockRunner
 from runoff.gate.run.case_block import CaseBlock, Failure, PublishedRounds
 from runoff.gate.run.case_matching import match_cases
 from runoff.gate.run.channel import WorkerLost
-from runoff.gate.run.config import GateConfig
+from runoff.gate.run.config import GateConfig, Reporter
 from runoff.gate.run.evaluation import CaseState
-from runoff.gate.run.reporter import Reporter
 from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
 from runoff.gate.run.worker_pool import WorkerPool
 from runoff.gate.run.workers import CANDIDATE, WorkerSet
@@ -61,8 +60,7 @@ class GateRun:
         workers = self._next_workers([])
         shared, self._not_shared = match_cases(self._config, workers)
         if not shared:
-            against = self._config.against
-            raise GateError(f"nothing to compare: no benchmark is in both the candidate and {against}")
+            raise GateError(f"nothing to compare: no benchmark is in both the candidate and {self._config.against}")
         self._cases = {case: CaseState() for case in shared}
         self._report_plan(len(shared))
         self._run_block(self._block_name, shared, "first", workers)

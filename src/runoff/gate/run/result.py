@@ -99,10 +99,9 @@ class GateResult:
         bad = len(self.of(Verdict.REGRESSION))
         if bad:
             return f"{bad} {'case' if bad == 1 else 'cases'} regressed against {self.against}"
-        unmeasured = len(self.of(Verdict.INVALID)) + sum(
-            verdict.finding is None for verdict in self.of(Verdict.INCONCLUSIVE)
-        )
-        return f"the gate against {self.against} could not judge {unmeasured} cases" if unmeasured else ""
+        unmeasured = [verdict for verdict in self.of(Verdict.INCONCLUSIVE) if verdict.finding is None]
+        not_judged = len(unmeasured) + len(self.of(Verdict.INVALID))
+        return f"the gate against {self.against} could not judge {not_judged} cases" if not_judged else ""
 
 
 def by_urgency(verdicts: Sequence[CaseVerdict]) -> tuple[CaseVerdict, ...]:

@@ -73,12 +73,9 @@ class Worker:
         how = (
             "hangs" if code is None else f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         )
-        return f"{how}; its output ends with:\n{self._log_tail() or '(nothing)'}"
-
-    def _log_tail(self) -> str:
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - _LOG_TAIL_BYTES))
-        return self._log.read().decode(errors="replace").strip()
+        self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+        tail = self._log.read().decode(errors="replace").strip() or "(nothing)"
+        return f"{how}; its output ends with:\n{tail}"
 
     def remember_descendants(self) -> None:
         """Note the processes that the worker has started, before its end gives them another parent."""

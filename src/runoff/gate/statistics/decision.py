@@ -58,16 +58,15 @@ class Finding:
 
 def needs_second_stage(blocks: Float64Array, null_blocks: Float64Array, tolerance: Float64Array) -> NDArray[np.bool_]:
     """
-    Find the cases that the first stage cannot settle.
+    Find the cases that the first stage cannot settle; return a boolean array, shape (cases,).
+
+    It is true for a case that may be slower, for one that seems faster by at least the tolerance, and for one whose
+    null seems to differ from the baseline by at least the tolerance.
 
     Args:
         blocks: Log-ratios candidate / baseline of the first stage, shape (cases, blocks).
         null_blocks: Log-ratios null / baseline, shape (cases, blocks).
         tolerance: Relative tolerance of each case, shape (cases,).
-
-    Returns:
-        Boolean array, shape (cases,). True if the case may be slower, if it seems faster by at least the tolerance, or
-        if the null seems to differ from the baseline by at least the tolerance.
     """
     limit = np.log1p(tolerance)
     estimate = hodges_lehmann(blocks)
@@ -76,16 +75,11 @@ def needs_second_stage(blocks: Float64Array, null_blocks: Float64Array, toleranc
     return np.asarray(maybe_slower | (estimate <= -limit) | suspicious_null)
 
 
-def accept(blocks: Float64Array, null_blocks: Float64Array) -> Finding:
-    """Return the finding `ok` for a case that does not need the second stage; both arrays have shape (blocks,)."""
-    return _finding(Verdict.OK, blocks, null_blocks, math.nan, None)
-
-
 def decide(
     blocks: Sequence[Float64Array], null_blocks: Sequence[Float64Array], tolerance: Sequence[float], alpha: float
 ) -> list[Finding]:
     """
-    Return the verdicts of the cases in the second stage, with the numbers behind them.
+    Return the finding of each case in the second stage, in the given order.
 
     Only fresh blocks may be passed: a case reached the second stage because its first blocks looked unusual, so these
     would bias the decision.
@@ -95,9 +89,6 @@ def decide(
         null_blocks: For each case, the log-ratios null / baseline, shape (blocks,).
         tolerance: Relative tolerance of each case.
         alpha: Highest accepted probability of any false regression among these cases.
-
-    Returns:
-        One finding per case.
     """
     p_slower = holm(np.array([p_increase(values) for values in blocks]))
     p_faster = holm(np.array([p_increase(-values) for values in blocks]))
@@ -117,7 +108,7 @@ def decide(
         else:
             verdict = Verdict.INCONCLUSIVE
         visible = _smallest_visible(values, limit, alpha / len(blocks)) if verdict is Verdict.INCONCLUSIVE else None
-        findings.append(_finding(verdict, values, null, float(slower), visible))
+        findings.append(finding_of(verdict, values, null, float(slower), visible))
     return findings
 
 
@@ -134,7 +125,10 @@ def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float
     return math.expm1(max(limit, distance)) if math.isfinite(distance) else math.inf
 
 
-def _finding(verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float, visible: float | None) -> Finding:
+def finding_of(
+    verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float = math.nan, visible: float | None = None
+) -> Finding:
+    """Return a verdict with the numbers behind it, from the log-ratios of a case, both of shape (blocks,)."""
     return Finding(
         verdict=verdict,
         change=math.expm1(hodges_lehmann(blocks)),
