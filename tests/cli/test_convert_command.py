@@ -143,7 +143,7 @@ def test_folder_that_cannot_be_created_is_a_usage_error(models: Path, capsys: py
 
 
 def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If a folder exists under the ONNX file's name, it must be kept, and other models must still be converted."""
+    """If a folder has the ONNX file's name, the folder must be kept, and the other models must still be converted."""
     (models / "p.onnx").mkdir()
     assert 1 == run(models, "--force")
     assert (models / "v.onnx").is_file()

@@ -10,7 +10,7 @@ from tests.support.saved_runs import plain_run, store_in, write_file
 
 
 def _fill(folder: Path, latencies_s: list[float]) -> None:
-    """Save one run for each given latency in a folder, numbered from 1."""
+    """Save one run for each given latency in a folder, and number the runs from 1."""
     store = store_in(folder)
     for number, latency_s in enumerate(latencies_s, start=1):
         write_file(store, f"{number:04}_run.json", plain_run(latency_s))

@@ -37,7 +37,7 @@ def test_version_is_printed_without_heavy_imports() -> None:
 
 
 def test_command_without_arguments_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """Newcomers type `runoff` alone, so it must print the help, but scripts must get an error exit code."""
+    """Newcomers type `runoff` alone, so it must print the help, but with the exit code of a usage error."""
     assert EXIT_USAGE == main([])
     assert capsys.readouterr().out == help_of(capsys)
 

@@ -128,7 +128,7 @@ def test_conversion_works_if_the_cache_cannot_be_written(tmp_path: Path, caplog:
 
 
 def test_unchanged_file_is_not_parsed_again(cache: ConversionCache, tmp_path: Path) -> None:
-    """Parsing is the slowest part of loading a cached conversion, so it is skipped, which mlp=None shows."""
+    """Parsing a model file is the slowest part of loading a cached conversion, so a cache hit must skip it."""
     path = tmp_path / "net.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     first, second = convert_file(path, cache=cache), convert_file(path, cache=cache)

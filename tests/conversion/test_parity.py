@@ -166,7 +166,7 @@ def test_ill_conditioned_model_gives_a_warning() -> None:
 
 
 def test_ordinary_model_gives_no_warning() -> None:
-    """If the warning about float32 rounding appeared for every model, users would ignore it."""
+    """If the warning about float32 rounding appeared for every model, users would ignore it, so most get none."""
     report = convert(random_mlp()).accuracy
     assert report is not None
     assert report.warning is None

@@ -43,7 +43,7 @@ EXPORTED = ("81x64x9", "1x1x1", "7x7x7") if FULL_SIZE else ("7x7x7",)
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in EXPORTED])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """Networks of all sizes share one exported graph, so it must equal the graph of a separate export for each size."""
+    """All networks share one exported graph, which is correct only if a separate export gives the same graph."""
     mlp = random_mlp(kind, *sizes)
     exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx
@@ -115,7 +115,7 @@ def test_another_process_writes_the_same_bytes() -> None:
 
 
 def test_file_contains_no_paths_of_the_machine_that_wrote_it() -> None:
-    """The exporter adds stack traces with paths of the user's machine, which must not be published with the file."""
+    """The exporter's metadata contains paths of the user's machine, so it must be removed from the file."""
     assert b"site-packages" not in convert(random_mlp()).onnx
     assert b".py" not in convert(random_mlp()).onnx
 

@@ -15,14 +15,14 @@ from runoff.files.atomic_file import write_atomically
 
 @pytest.fixture
 def python_interrupt_handler() -> Iterator[None]:
-    """Handle SIGINT as Python does by default, because a process started by a background shell ignores SIGINT."""
+    """Restore Python's default SIGINT handler, because a process started by a background shell ignores SIGINT."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def write_and_interrupt(path: Path, line_count: int, *, replace: bool) -> bool:
-    """Write a file with SIGINT before the given line of write_atomically; return whether there is such a line."""
+    """Write a file, and raise SIGINT before line number `line_count`. Return whether that line was reached."""
     lines_left = line_count
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -67,7 +67,7 @@ def test_name_of_the_greatest_length_is_possible(tmp_path: Path) -> None:
 
 
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    """A caller that handles FileExistsError expects the folder to be unchanged."""
+    """If a file must not be replaced, the failed attempt to write it must leave the folder unchanged."""
     (tmp_path / "run.json").write_bytes(b"old")
     with pytest.raises(FileExistsError):
         write_atomically(tmp_path / "run.json", b"new", replace=False)

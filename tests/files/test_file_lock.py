@@ -1,4 +1,4 @@
-"""A file lock is held by at most one process at a time."""
+"""Tests that at most one process at a time can hold a file lock."""
 
 import fcntl
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @posix
 def test_message_gives_the_target_of_a_dangling_link(tmp_path: Path) -> None:
-    """The message "no such file" would confuse users, because `ls` does show a dangling link."""
+    """`ls` shows a dangling link, so the message "no such file" would confuse users. It must name the link's target."""
     (tmp_path / "link").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist" in error_message(tmp_path / "link")
 

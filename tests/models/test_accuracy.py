@@ -17,7 +17,7 @@ def right_outputs() -> Float32Array:
 
 
 def test_right_outputs_pass() -> None:
-    """A float32 backend can do no better than round the reference to float32, so such outputs must pass."""
+    """The reference rounded to float32 is the best that a float32 backend can return, so it must pass the check."""
     assert accuracy.check("backend", MLP, BATCH, right_outputs()).fraction_of_allowed < 1
 
 
@@ -46,7 +46,7 @@ def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
 
 
 def test_worst_element_has_the_largest_error_relative_to_its_tolerance() -> None:
-    """Each output has its own tolerance, so the worst output has the largest ratio of error to tolerance."""
+    """Errors count relative to each output's tolerance, so the worst output is the one with the largest ratio."""
     outputs = np.array([[1.5, 0.2]], np.float32)
     measured = accuracy.compare("backend", outputs, np.array([[1.0, 0.1]]), np.array([[5.0, 0.2]]))
     assert (0, 1) == (measured.sample, measured.output)

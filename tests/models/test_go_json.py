@@ -81,7 +81,7 @@ def test_message_suggests_the_misspelled_key(key: str, rename: Callable[[str], s
 )
 @pytest.mark.parametrize("key", ["inputSize", "hiddenSize", "outputSize"])
 def test_size_that_is_not_an_integer_in_range_is_rejected(key: str, size: object, found: str) -> None:
-    """A wrong size must be rejected before memory is allocated, because a billion units would need exabytes."""
+    """A wrong size must be rejected before memory is allocated: two layers of a billion units would need exabytes."""
     message = error_message(encoded(POLICY | {key: size}))
     assert message.startswith(f"net.model: {key} is ")
     assert found in message

@@ -53,7 +53,7 @@ def test_probabilities_sum_to_one() -> None:
 @pytest.mark.parametrize("logit", [1e308, -1e308, 8e6, -8e6, 0.0])
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=str(kind)) for kind in Kind])
 def test_head_does_not_overflow(kind: Kind, logit: float) -> None:
-    """Real models have logits of up to eight million, but exp overflows at 710, so it needs smaller arguments."""
+    """Real models have logits of up to eight million, so exp, which overflows at 710, must not be applied directly."""
     assert np.isfinite(apply_head(kind, np.array([[logit, 0.0, 1.0]]))).all()
 
 

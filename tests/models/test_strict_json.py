@@ -47,7 +47,7 @@ def test_deep_nesting_is_rejected_without_a_traceback(content: bytes) -> None:
 
 @pytest.mark.parametrize("key", ["inputSize", "biasesHidden"])
 def test_integer_of_thousands_of_digits_is_rejected(key: str) -> None:
-    """For a very long integer, Python's own error is about an interpreter setting that few users know."""
+    """Python's own error for a very long integer would confuse users, because it names an interpreter setting."""
     assert "an integer of 5000 digits" in error_message(with_literal(POLICY, key, "1" * 5000))
 
 
