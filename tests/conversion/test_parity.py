@@ -112,7 +112,7 @@ def test_tanh_instead_of_sigmoid_is_caught(mlp: Mlp) -> None:
 
 
 def test_softmax_over_the_batch_is_caught() -> None:
-    """A softmax over the wrong axis still gives numbers between 0 and 1, so its outputs look plausible."""
+    """A softmax over the wrong axis still gives plausible numbers between 0 and 1, but the check must detect it."""
 
     def edit(model: onnx.ModelProto) -> None:
         (node,) = [node for node in model.graph.node if node.op_type == "Softmax"]
@@ -166,7 +166,7 @@ def test_ill_conditioned_model_gives_a_warning() -> None:
 
 
 def test_ordinary_model_gives_no_warning() -> None:
-    """If the warning about float32 rounding appeared for every model, users would ignore it, so most get none."""
+    """If the warning about float32 rounding appeared for every model, users would ignore it."""
     report = convert(random_mlp()).accuracy
     assert report is not None
     assert report.warning is None
