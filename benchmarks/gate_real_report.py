@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 KINDS = ("same", "slow")
 STATISTICS = ("mean", "median", "min")
-# The tolerance that --benchmark-compare-fail would use, for example in --benchmark-compare-fail=mean:5%.
+# The same tolerance as in --benchmark-compare-fail=mean:5%, to which the gate is compared.
 COMPARE_FAIL_TOLERANCE = 0.05
 
 

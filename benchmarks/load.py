@@ -1,5 +1,5 @@
 """
-A process that puts load on services for benchmarks/service_concurrency.py. Its threads call them for a given time.
+The load process of benchmarks/service_concurrency.py: its threads call services for a given time.
 
 Each line of JSON on standard input describes one measurement. The process connects all threads and prints `ready`. It
 waits for another input line, then starts the calls, and finally prints the durations of all calls as JSON.

@@ -66,7 +66,7 @@ class OriginalService:
 
 
 def _keras_model(mlp: Mlp) -> Any:
-    """Return the model written in the usual Keras style."""
+    """Return the network as a Keras model that is written in the usual style."""
     import keras  # type: ignore[import-untyped]  # Keras has no types
 
     head = "softmax" if mlp.kind is Kind.POLICY else "sigmoid"

@@ -71,7 +71,7 @@ def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
             arguments = ("--workers", str(setup.workers))
-            # Enter each context before starting the next service, so that no service is left if one fails to start.
+            # Enter each context before starting the next service, so that none is left running if one fails to start.
             launched = [
                 stack.enter_context(launch(engine, [MODEL], extra_arguments=arguments)) for _ in range(setup.processes)
             ]
@@ -109,7 +109,8 @@ def throughput(
 ) -> tuple[float, float]:
     """Return the calls per second of all callers together, and the 99th percentile of the call durations in seconds."""
     assigned = [addresses[caller % len(addresses)] for caller in range(callers)]
-    # Each load process gets one half of the list. If it got every other caller, all its callers would have one address.
+    # Split the list in the middle. If callers were assigned alternately, each load process would use only one of two
+    # addresses.
     middle = (callers + 1) // 2
     active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
     for load, own in active:

@@ -46,7 +46,8 @@ response is wrong, no call is lost, and its memory does not grow by more than 10
 """
 # One call in 25 is either invalid or cancelled by its caller.
 CALLS_PER_ODD_CALL = 25
-# Without a leak, memory varies by less than this within minutes; 100,000 calls that leak 100 bytes each exceed it.
+# Without a leak, memory varies by less than this within minutes. A leak of 100 bytes per call exceeds the limit after
+# 100,000 calls.
 MAX_GROWTH_MB = 10.0
 
 
@@ -129,7 +130,7 @@ class ResourceMonitor:
         self.series.append((minutes, memory, self.process.num_fds(), threads))
 
     def growth_mb(self) -> float:
-        """Return the memory growth in MB: the rise of a least-squares line through the second half of the readings."""
+        """Return the memory growth in MB: the rise of a least-squares line through the second half of readings."""
         half = np.array(self.series[len(self.series) // 2 :])
         slope = float(np.polyfit(half[:, 0], half[:, 1], 1)[0])
         return slope * float(half[-1, 0] - half[0, 0])

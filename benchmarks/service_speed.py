@@ -43,7 +43,7 @@ _UNTIMED_CALLS = 10
 @dataclass(frozen=True)
 class Goal:
     """
-    A ratio of the call times of two services, and the limit that the ratio should keep to.
+    A ratio of the call times of two services, and the limit for this ratio.
 
     Attributes:
         slow: The backend whose time is the numerator.
@@ -71,7 +71,7 @@ GOALS = (
 
 
 def open_backends(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
-    """Start the original service and the engines' services; open a backend for the original and for each given name."""
+    """Start the original service and one service per engine. Open a backend for the original and for each name."""
     services = {}
     for engine in dict.fromkeys(SERVICES[name] for name in names):
         services[engine] = stack.enter_context(launch(engine, [MODEL])).address
@@ -108,7 +108,8 @@ def measure_in_turns(backends: Mapping[str, Backend], batch: Float32Array, round
         first = index % len(names)
         for name in names[first:] + names[:first]:
             predict, count = backends[name].predict, iterations[name]
-            # The first calls are slow, because the previous service filled the CPU caches. Real clients use only one.
+            # Do not time the first calls. They are slow because the previous service filled the CPU caches, which does
+            # not happen to real clients.
             for _ in range(min(count, _UNTIMED_CALLS)):
                 predict(batch)
             start = time.perf_counter()

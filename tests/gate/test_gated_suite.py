@@ -40,7 +40,7 @@ CANDIDATE = (
 )
 
 
-# A conftest.py that logs how each pytest process ends: with closed fixtures, and with a summary.
+# A conftest.py that logs when a pytest process closes its fixtures and when it prints its summary.
 CONFTEST = """
 import os, pathlib, pytest
 
@@ -60,7 +60,7 @@ def pytest_terminal_summary():
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
-    """Run the gate on a tree with uncommitted changes of every kind; the baseline is the last commit."""
+    """Run the gate on a suite with many kinds of uncommitted changes; the baseline is the last commit."""
     folder = make_suite(tmp_path_factory.mktemp("changed") / "suite", BASELINE)
     write_tests(folder, CANDIDATE)
     return run_gate(folder, "--gate-against", "HEAD", "-ra", "--benchmark-json=out.json", "--junitxml=out.xml")
@@ -68,7 +68,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
 
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
-    """Run the gate on an unchanged tree. It also contains an ordinary test, and its path needs shell quoting."""
+    """Run the gate on an unchanged suite that also contains an ordinary test. The suite's path needs shell quoting."""
     tests = BASELINE.partition("def test_broken_before")[0] + "def test_ordinary(): pass\n"
     folder = make_suite(tmp_path_factory.mktemp("it's the same") / "suite", tests)
     (folder / "conftest.py").write_text(CONFTEST)
@@ -92,7 +92,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
     ],
 )
 def test_each_case_gets_its_verdict(changed: GatedRun, case: str, expected: str) -> None:
-    """Each kind of verdict must be reachable in a real run, for the reason that it stands for."""
+    """Every case was changed in a different way, and its verdict must match the change."""
     assert expected == changed.verdicts.get(case), changed.output
 
 
@@ -121,7 +121,7 @@ def test_report_gives_the_reason_of_an_invalid_case(changed: GatedRun) -> None:
 
 
 def test_verdicts_are_in_the_saved_run(changed: GatedRun) -> None:
-    """Programs read the verdicts from the saved JSON. It must also mark a run with a regression as no baseline."""
+    """Programs read the verdicts from the saved JSON, and must not use a run with a regression as a baseline."""
     gate_record = changed.saved["gate"]
     assert {"test_suite.py::test_slower": "regression"}.items() <= {
         verdict["case"]: verdict["word"] for verdict in gate_record["verdicts"]
@@ -139,7 +139,7 @@ def test_verdicts_are_in_junit(changed: GatedRun) -> None:
 
 
 def test_nothing_is_left_in_the_repository(changed: GatedRun) -> None:
-    """If the gate left its worktree behind, the worktree would appear in the user's `git worktree list`."""
+    """The gate must remove its worktree, or the worktree would appear in the user's `git worktree list`."""
     assert not (changed.folder / ".git" / "worktrees").exists()
     assert [] == list((changed.folder.parent / "cache" / "gate" / "trees").iterdir())
 
@@ -162,10 +162,10 @@ def test_benchmarks_are_saved_with_the_candidates_rounds(unchanged: GatedRun) ->
 
 
 def test_workers_close_fixtures_and_print_no_summary(unchanged: GatedRun) -> None:
-    """Workers must close fixtures, so that no server is left running. Printing summaries would only cost time."""
+    """Workers must close fixtures, so that no server is left running. They print no summary, which would cost time."""
     events = (unchanged.folder / "suite.log").read_text().split()
     blocks = len(re.findall(r"stage, block \d+ of \d+: ", unchanged.output))
-    # The pytest that the user started also closes its fixtures and prints a summary.
+    # Besides the workers, the pytest process that the user started closes its fixtures and prints a summary.
     assert (3 * blocks + 1, 1) == (events.count("closed"), events.count("summary"))
 
 
@@ -205,7 +205,7 @@ def test_each_side_imports_the_package_of_its_own_checkout(tmp_path: Path) -> No
     (folder / "src" / "thing.py").write_text("count = 1000\n")
     run = run_gate(folder, "--gate-against", "main", "--benchmark-json=out.json", tuning=ONE_AND_ONE_BLOCK)
     assert 10 == run.exit_code, run.output
-    # The suite's ini file makes pytest save every run. A run with a regression must be marked as no baseline.
+    # The suite's ini file makes pytest save every run. This run has a regression, so it must not become a baseline.
     assert "1 case regressed against main" == run.saved["runoff"]["incomplete_because"]
 
 

@@ -18,8 +18,9 @@ def test_table_has_times_change_and_tolerance() -> None:
 
 
 def test_inconclusive_verdict_reports_the_smallest_visible_slowdown() -> None:
-    """Without this number, a reader of `inconclusive` cannot tell how large a slowdown may be hidden."""
-    text = "\n".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), OPTIONS))
+    """The smallest visible slowdown shows a reader of `inconclusive` how large a slowdown the noise may hide."""
+    text = "
+".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), OPTIONS))
     assert "the smallest slowdown these blocks could have shown is +8.0%" in text
 
 
@@ -39,7 +40,7 @@ def test_markdown_cannot_be_broken_by_a_test_id() -> None:
 
 
 def test_saved_result_is_strict_json() -> None:
-    """Infinity is not valid JSON, and strict JSON parsers would reject the whole file."""
+    """Infinity is not valid JSON, so a saved run must not contain it: strict parsers would reject the whole file."""
     text = json.dumps(as_json(gate_result(*Verdict), 10), allow_nan=False)
     assert {str(verdict) for verdict in Verdict} == {each["word"] for each in json.loads(text)["verdicts"]}
 

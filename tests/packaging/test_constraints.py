@@ -47,7 +47,7 @@ def test_every_direct_requirement_is_pinned() -> None:
 )
 def test_every_installed_version_is_the_pinned_one() -> None:
     """Indirect dependencies influence timings as much as direct ones, so they must be pinned too."""
-    # Compare versions without a local part such as +cpu in 2.13.0+cpu, which names a build of the pinned version.
+    # Ignore the local part of a version, such as +cpu in 2.13.0+cpu: it names a build of the same version.
     installed = {canonicalize_name(each.name): Version(each.version).public for each in metadata.distributions()}
     differs = {name: version for name, version in installed.items() if pins().get(name) != version}
     assert set() == set(differs) - NOT_PINNED

@@ -19,12 +19,12 @@ ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
     "pytest_plugin",
 )  # fmt: skip
-# The protocols, each a folder inside `rpc`. Other modules of `rpc` serve both protocols and import neither folder.
+# The protocols, each a folder inside `rpc`. The other modules of `rpc` serve both and must import neither.
 PROTOCOLS = ("neural", "oip")
 # The folders inside `gate`; "pytest side" stands for the other modules of `gate`. Each may import itself and the
 # folders before it in this list. Only `worker` imports none: its modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# For some rooms: further rooms that they must not import, although these come before them in ROOMS.
+# Exceptions to the order of ROOMS: the room on the left must not import the rooms on the right.
 NOT_ALLOWED = {
     # Reports need only records, so that they can show runs from a machine whose backends are not installed here.
     "report": ("backends", "service", "rpc", "conversion"),
@@ -67,7 +67,7 @@ def imported(module: str, tree: ast.Module) -> Iterator[str]:
 
 
 def room_of(name: str) -> str:
-    """Return the room to which a dotted name such as `runoff.rpc.wire` belongs."""
+    """Return the room of the package, see ROOMS, to which a dotted name such as `runoff.rpc.wire` belongs."""
     second = name.split(".")[1] if "." in name else ""
     return second if second in ROOMS else "cli" if second == "__main__" else GROUND
 
@@ -120,7 +120,7 @@ def test_imports_follow_the_order_of_rooms() -> None:
 
 
 def test_every_folder_of_the_package_is_a_room() -> None:
-    """The checker treats a folder that is not listed as part of the ground floor, so its errors would be misleading."""
+    """The checker would report misleading errors for a folder that is in neither list, ROOMS nor GATE_ROOMS."""
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert {"files"} == folders - set(ROOMS)
     gate_folders = {path.parent.name for path in PACKAGE.glob("gate/*/*.py")}
@@ -171,12 +171,12 @@ def loaded_by(code: str) -> str:
     "module", ["runoff", "runoff.backends.registry", "runoff.cli.main", "runoff.pytest_plugin", "runoff.models.mlp"]
 )
 def test_import_loads_no_heavy_library(module: str) -> None:
-    """Every pytest run in an environment with runoff imports the plugin, so it must not load TensorFlow for seconds."""
+    """Every pytest run in an environment with runoff imports the plugin. Loading TensorFlow too would take seconds."""
     assert "loaded:" == loaded_by(f"import {module}")
 
 
 def test_collecting_the_perf_suite_loads_no_heavy_library() -> None:
-    """A user who lists or selects cases waits for the collection, so it must not load TensorFlow for seconds."""
+    """A user who lists or selects cases waits for the collection. Loading TensorFlow too would take seconds."""
     if not (CHECKOUT / "tests" / "perf").is_dir():
         pytest.skip("needs the folder tests/perf")
     # run_benchmark.sh starts pytest without these plugins.

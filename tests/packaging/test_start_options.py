@@ -11,7 +11,7 @@ CHECKOUT = bootstrap.CHECKOUT
 
 @pytest.fixture
 def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test in the checkout, that is, with the checkout as the working folder."""
+    """Make the checkout the working folder during the test."""
     monkeypatch.chdir(CHECKOUT)
 
 

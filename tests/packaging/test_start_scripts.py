@@ -142,7 +142,7 @@ def test_unsupported_character_in_the_path_of_the_checkout_is_an_error(checkout:
 
 
 def test_brace_in_the_path_of_the_working_folder_is_an_error(checkout: Path, tmp_path: Path) -> None:
-    """tox would substitute the text in braces and silently run in a new folder with a different name."""
+    """tox would replace the text in braces and silently run in a new folder with a different name."""
     folder = tmp_path / "a{envname}"
     folder.mkdir()
     assert start(checkout / "run_tests.sh", cwd=folder).stderr.startswith(f"runoff: there is a {{ in {folder}")

@@ -1,4 +1,4 @@
-"""Training of policy and value networks: both kinds learn simple tasks, also from mirrored and rotated boards."""
+"""Training of policy and value networks: both kinds learn simple tasks although boards are mirrored and rotated."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SAMPLES = 4_096
 
 
 def single_cards(rng: np.random.Generator) -> tuple[Float32Array, IndexArray, IndexArray]:
-    """Return random boards that contain a single card, the square of each card, and the kind of each card."""
+    """Return three arrays: random boards with a single card each, the squares of the cards, and their kinds."""
     squares, kinds = rng.integers(9, size=SAMPLES), rng.integers(3, size=SAMPLES)
     boards = np.zeros((SAMPLES, 9, 9), dtype=np.float32)
     boards[np.arange(SAMPLES), squares, kinds] = 1

@@ -106,7 +106,7 @@ def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
     """Both hands must come from one deck with seven cards of each kind, so that no kind is dealt more often."""
     hands = start(40_000, np.random.default_rng(0)).hands
     assert (hands.sum(axis=2) == 5).all()
-    # All seven cards of a kind are dealt in 3 of 1,000 deals, so this happens in 40,000 deals. If the deck had eight
+    # All seven cards of a kind are dealt in 3 of 1,000 deals, so it happens within 40,000 deals. If the deck had eight
     # cards of a kind, all eight would be dealt in 2 of 10,000 deals.
     assert 7 == hands.sum(axis=1).max()
     # A hand of 5 cards has on average 5/3 cards of each kind; the standard error of the mean is about 0.005.
@@ -128,7 +128,7 @@ def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool)
 
 
 def test_empty_squares_are_legal() -> None:
-    """A move refers to a square by its number. Squares are numbered row by row."""
+    """A card can be played on any empty square. A move names the square by its number; they are numbered row by row."""
     assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
 
 
@@ -139,7 +139,7 @@ def test_greediest_card_captures_most_among_the_cards_held() -> None:
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """If captures are equal, the number of such cards in the hand decides, then the order rock, paper, scissors."""
+    """Ties in captures are broken by the number of copies in the hand, then by the order rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
@@ -166,6 +166,6 @@ def test_every_square_encodes_the_player_to_move() -> None:
 
 
 def test_features_are_a_batch_for_a_backend() -> None:
-    """Backends accept only C-contiguous float32 arrays, so the features must be one."""
+    """Backends accept only C-contiguous float32 arrays, so `features` must return such an array."""
     seen = features(start(3, np.random.default_rng(0)))
     assert ((3, 81), np.dtype(np.float32), True) == (seen.shape, seen.dtype, seen.flags.c_contiguous)

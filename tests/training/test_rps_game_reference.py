@@ -100,7 +100,7 @@ def test_greediest_cards_equal_those_of_the_reference() -> None:
 
 
 def test_hundred_thousand_positions_can_be_generated() -> None:
-    """Training and large batches need this many positions. They come from games that are all played to the end."""
+    """Training and large batches need at least 100,000 positions, all from games that are played to the end."""
     games = start(12_500, rng := np.random.default_rng(7))
     positions = 0
     while not finished(games).any():

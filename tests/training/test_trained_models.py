@@ -36,7 +36,7 @@ def test_fixture_model_loads(hidden_size: int, kind: Kind, output_size: int) -> 
 
 
 def test_fixture_models_are_exactly_these_and_small() -> None:
-    """The ids of perf cases contain the file names, so these must stay. Large files would slow down every clone."""
+    """Ids of perf cases contain the file names, so these must not change. Large files would slow down every clone."""
     sizes = {path.name: path.stat().st_size for path in MODELS.iterdir()}
     assert {f"rps_h{hidden}_{kind}.model" for hidden in HIDDEN_SIZES for kind in Kind} == set(sizes)
     assert max(sizes.values()) < 600_000
@@ -45,7 +45,7 @@ def test_fixture_models_are_exactly_these_and_small() -> None:
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_policy_beats_random_squares(hidden_size: int) -> None:
     """
-    An untrained network would be an untypical and too easy test of the conversion.
+    An untrained network would be untypical and too easy to convert, so the fixture networks must have learned the game.
 
     Of 1,000 games, a random player wins 500 ± 16 (binomial). 650 is nine standard errors higher; the networks win
     about 750.
@@ -57,7 +57,7 @@ def test_fixture_policy_beats_random_squares(hidden_size: int) -> None:
 @pytest.mark.parametrize("side", [0, 1], ids=["player-1", "player-2"])
 def test_fixture_policy_beats_random_squares_as_either_player(side: int) -> None:
     """
-    The rules favour player 1, so a policy without skill could win most of its games as player 1.
+    The rules favour player 1, so winning as player 1 alone would not show that a policy has skill.
 
     A random player wins about 640 of 1,000 games as player 1 and 360 as player 2, ± 15. The limits are five standard
     errors higher.
@@ -89,7 +89,7 @@ def test_fixture_models_have_small_logits(hidden_size: int, kind: Kind, held_out
 
 
 def test_training_with_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Only if training is reproducible does training again show whether a change of the program changed the result."""
+    """Training must be reproducible, so that a changed result shows that the program has changed."""
     first, second = train_tiny(tmp_path / "first", seed=1), train_tiny(tmp_path / "second", seed=1)
     assert sorted(first) == ["rps_h8_policy.model", "rps_h8_value.model"]
     assert first == second

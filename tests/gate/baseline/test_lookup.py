@@ -75,7 +75,7 @@ def test_missing_worktree_of_the_user_stays_registered(suite: Path, tmp_path: Pa
 
 
 def test_worktree_of_a_killed_gate_is_removed(suite: Path, tmp_path: Path) -> None:
-    """CI systems often kill jobs. If nobody removed the abandoned worktrees, they would fill the disk."""
+    """CI systems often kill gate runs. The next run must remove abandoned worktrees, or they would fill the disk."""
     abandoned = tmp_path / "cache" / "gate" / "trees" / "0123456789ab-999999999-x"
     abandoned.mkdir(parents=True)
     find_side(suite, "main")
@@ -91,7 +91,7 @@ def test_checkout_and_interpreter_are_found_alone_and_together(suite: Path) -> N
 
 
 def test_other_models_replace_the_values_of_the_suites_option(suite: Path) -> None:
-    """Without --gate-against, both sides run the same code and differ only in their models."""
+    """If only --gate-against-models is given, both sides run the same code and differ only in their models."""
     side = find_side(suite, None, {"model": ["/a.model"]})
     assert (suite, {"model": ["/a.model"]}) == (side.invocation.tree, side.set_options)
 
@@ -110,7 +110,7 @@ def test_text_that_git_could_misread_is_refused(suite: Path, text: str) -> None:
 
 
 def test_failed_environment_leaves_nothing_behind(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next run would use an incomplete environment as if it were complete."""
+    """If an incomplete environment were left behind, the next run would use it as if it were complete."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     (suite / "requirements.txt").write_text("another-package\n")
     with pytest.raises(GateError, match=r"(?s)cannot create an environment for the baseline.*CHECKOUT:PYTHON"):
@@ -144,7 +144,7 @@ def test_environment_is_created_once_and_reused(suite: Path, commands: list[list
     first, second = (find_side(suite, "main") for _ in range(2))
     assert first.python == second.python != sys.executable
     assert 2 == len(commands), "one command creates the environment, one installs the packages"
-    # The environment's editable install points to the first worktree, which no longer exists.
+    # The environment's editable install points to the first worktree, which is gone, so the second must be on the path.
     assert str(second.invocation.tree) in second.python_path
 
 

@@ -58,7 +58,7 @@ def test_tests_precede_options_that_take_many_values(tmp_path: Path) -> None:
 
 
 def test_files_that_the_side_lacks_are_left_out(tmp_path: Path) -> None:
-    """If one file is missing, pytest runs no test at all. The gate must only report that file's cases as missing."""
+    """pytest runs no test at all if one of its files is missing, so the gate must not pass that file to pytest."""
     (tmp_path / "test_a.py").touch()
     command = side_in(tmp_path).command(["test_a.py", "test_b.py"])
     assert str(tmp_path / "test_a.py") in command

@@ -8,7 +8,7 @@ from tests.support.gate_noise import Float64Array, SyntheticMachine
 
 
 def rounds_with_cold_caches() -> Float64Array:
-    """Return simulated log-times of three sides with equal code. The only noise: caches get cold during long waits."""
+    """Return simulated log-times of three sides with equal code. Their only noise is that caches cool during waits."""
     machine = SyntheticMachine(
         process_spread=0.0, slow_process_probability=0.0, round_spread=0.0, second_speed=0.0, stall_probability=0.0,
         drift_spread=0.0, cold_cache_cost=0.05,
@@ -18,7 +18,7 @@ def rounds_with_cold_caches() -> Float64Array:
 
 @pytest.mark.parametrize("side", [0, 2])
 def test_effects_of_waits_cancel(side: int) -> None:
-    """Without this correction, cold caches made two copies of the same code differ by 4 % in every block."""
+    """Without a correction for waits, cold caches made two copies of the same code differ by 4 % in every block."""
     rounds = rounds_with_cold_caches()
     assert abs(np.median(rounds[side] - rounds[1])) > 0.04
     assert float(typical_log_ratio(rounds[side], rounds[1])) == pytest.approx(0.0, abs=1e-9)

@@ -39,7 +39,7 @@ def test_clear_blocks_give_a_clear_verdict(change: float, expected: Verdict) -> 
 
 
 def test_slowdown_hidden_in_noise_is_inconclusive() -> None:
-    """In such noise, the evidence is too weak for `regression`, but `ok` would hide a slowdown of 4 %."""
+    """In strong noise, the evidence is too weak for `regression`, but `ok` would hide a slowdown of 4 %."""
     assert Verdict.INCONCLUSIVE is decide(0.04, spread=15)
 
 
@@ -49,19 +49,19 @@ def test_unchanged_case_with_noisy_blocks_is_inconclusive() -> None:
 
 
 def test_case_whose_null_differs_from_the_baseline_is_invalid() -> None:
-    """Both run the same code, so if they differ, something other than the code affects the times."""
+    """Null and baseline run the same code, so if they differ, something other than the code affects the times."""
     assert Verdict.INVALID is decide(0.05, null=0.05)
     assert Verdict.INVALID is decide(0.0, null=-0.05)
 
 
 def test_regression_needs_more_evidence_among_more_cases() -> None:
-    """Each case is a chance for a false alarm. The smallest p value of 12 blocks, 2⁻¹², times 41 cases exceeds 1 %."""
+    """The p value, at least 2⁻¹² for 12 blocks, is multiplied by the number of cases, and 41 · 2⁻¹² is above 1 %."""
     assert Verdict.REGRESSION is decide(0.05, cases=40)
     assert Verdict.INCONCLUSIVE is decide(0.05, cases=41)
 
 
 def test_smallest_visible_slowdown_is_a_regression_and_a_smaller_one_is_not() -> None:
-    """The report of an inconclusive case contains this number, so that users know how large a slowdown it may hide."""
+    """Users rely on the reported smallest visible slowdown to judge what an inconclusive case may hide."""
     blocks = SPREAD * 15 + 0.04
     finding = decision.decide([blocks], [QUIET], [0.03], 0.01)[0]
     assert finding.smallest_visible
@@ -87,7 +87,7 @@ def test_second_stage_is_for_cases_that_may_be_slower_or_are_clearly_faster(chan
 
 
 def test_second_stage_is_for_noisy_cases_and_for_an_unequal_null() -> None:
-    """Five noisy blocks may miss a slowdown, and an unequal null may be an accident, so both need more blocks."""
+    """Five noisy blocks may miss a slowdown, and the null may differ by accident, so such cases need more blocks."""
     assert needs_second_stage(0.0, spread=8)
     assert needs_second_stage(0.0, null=0.05)
 

@@ -52,7 +52,7 @@ def test_false_alarms_are_rarer_than_alpha(source: BlockSource) -> None:
     assert_rate_at_most(0.002, counts.false_alarm_runs, counts.runs)
     assert_rate_at_most(0.002, counts.invalid_runs, counts.runs)
     if FULL_SIZE:
-        # The 200 runs of the small size could not prove a rate below 1 %, even without any false alarm.
+        # A test of reduced size has 200 runs, which cannot prove a rate below 1 % even without any false alarm.
         assert Plan().alpha >= upper_confidence(counts.false_alarm_runs, counts.runs)
         assert Plan().alpha >= upper_confidence(counts.invalid_runs, counts.runs)
 
@@ -64,7 +64,7 @@ def test_false_alarms_stay_rare_on_a_machine_too_noisy_to_judge() -> None:
 
 
 def test_naive_comparison_gives_false_alarms_on_the_same_noise() -> None:
-    """The tests above prove something only if the simulated noise is strong enough to mislead a naive comparison."""
+    """The tests for false alarms prove something only if the simulated noise is able to mislead a naive comparison."""
     runs = scaled(100)
     assert runs / 2 <= count_naive_alarms(MACHINES["usual"], runs)
 
@@ -81,7 +81,7 @@ def test_naive_comparison_gives_false_alarms_on_the_same_noise() -> None:
     ],
 )
 def test_slowdown_is_found(source: BlockSource, slowdown: float, lowest_rate: float) -> None:
-    """A gate that never reported a regression would pass the tests above, so real slowdowns must be found too."""
+    """A gate that never reported a regression would pass the tests for false alarms, so it must also find slowdowns."""
     counts = simulate_gates(source, scaled(200), slowdown=slowdown, slowed=3)
     assert_rate_at_least(lowest_rate, counts.found_cases, counts.slowed_cases)
     assert_rate_at_most(Plan().alpha, counts.false_alarm_runs, counts.runs)
@@ -89,7 +89,7 @@ def test_slowdown_is_found(source: BlockSource, slowdown: float, lowest_rate: fl
 
 @pytest.mark.parametrize("source", SOURCES[:2])
 def test_slowdown_of_exactly_the_tolerance_is_found_half_the_time(source: BlockSource) -> None:
-    """If the rate were much higher, the gate would also report slowdowns that are within the tolerance."""
+    """If slowdowns equal to the tolerance were always found, the gate would report slowdowns below it as well."""
     counts = simulate_gates(source, scaled(200), slowdown=0.03, slowed=3)
     assert_rate_at_least(0.4, counts.found_cases, counts.slowed_cases)
     assert_rate_at_most(0.6, counts.found_cases, counts.slowed_cases)
@@ -97,6 +97,6 @@ def test_slowdown_of_exactly_the_tolerance_is_found_half_the_time(source: BlockS
 
 @needs_recording
 def test_few_unchanged_cases_need_the_second_stage() -> None:
-    """The second stage is slow, so few unchanged cases may need it. On the recorded machine it was about 2 of 24."""
+    """The second stage is slow, so few unchanged cases may need it. With the recorded noise, about 2 of 24 do."""
     counts = simulate_gates(Recording(CORES), scaled(300))
     assert 4.0 >= counts.second_stage_cases / counts.runs
