@@ -115,7 +115,7 @@ def throughput(
     active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
     for load, own in active:
         _send(load, json.dumps({"addresses": own, "batch_size": batch_size, "seconds": seconds}))
-    # A load process prints `ready` when its callers are connected and warmed up. All start together when all are ready.
+    # A load process prints `ready` when its callers are connected and warmed up. Start the calls when all are ready.
     for load, _ in active:
         assert _receive(load) == "ready"
     for load, _ in active:

@@ -219,7 +219,7 @@ def test_gate_saves_one_run_and_its_workers_none(tmp_path: Path) -> None:
 
 
 def test_other_models_are_compared_by_name(tmp_path: Path) -> None:
-    """Users must be able to compare a new model with an old one although the code is unchanged."""
+    """Users must be able to compare two models while the code is the same on both sides."""
     tests = """
 def test_some(benchmark, pytestconfig):
     benchmark(work, int(open(pytestconfig.option.model[0]).read()))

@@ -19,8 +19,7 @@ def test_table_has_times_change_and_tolerance() -> None:
 
 def test_inconclusive_verdict_reports_the_smallest_visible_slowdown() -> None:
     """The smallest visible slowdown shows a reader of `inconclusive` how large a slowdown the noise may hide."""
-    text = "
-".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), OPTIONS))
+    text = "\n".join(terminal_lines(gate_result(Verdict.INCONCLUSIVE), OPTIONS))
     assert "the smallest slowdown these blocks could have shown is +8.0%" in text
 
 

@@ -24,13 +24,13 @@ PROTOCOLS = ("neural", "oip")
 # The folders inside `gate`; "pytest side" stands for the other modules of `gate`. Each may import itself and the
 # folders before it in this list. Only `worker` imports none: its modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# Exceptions to the order of ROOMS: the room on the left must not import the rooms on the right.
+# Further restrictions: a room in a key must not import the rooms in its value, although ROOMS would allow it.
 NOT_ALLOWED = {
     # Reports need only records, so that they can show runs from a machine whose backends are not installed here.
     "report": ("backends", "service", "rpc", "conversion"),
     "records": ("backends", "service", "rpc", "conversion"),
 }
-# The only import between the two protocols' folders that is allowed. It is needed because runoff's service adds a
+# The only allowed import between the two protocols' folders. runoff's service needs it, because the service adds a
 # ModelInfoResponse of the original protocol to its ModelMetadata response of the Open Inference Protocol.
 SHARED_BETWEEN_PROTOCOLS = ("runoff.rpc.neural.model_info_codec.read_model_info",)
 # For each heavy library: the modules that may import it, either at the top of the module or inside a function.

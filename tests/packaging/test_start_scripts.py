@@ -92,7 +92,7 @@ def test_newer_python_is_found_beside_an_old_one(checkout: Path, tmp_path: Path)
     """Many Linux distributions have an old `python3` and a newer `python3.12`, which the script must find."""
     write_script(tmp_path / "bin" / "python3", "exit 1")
     (tmp_path / "bin" / "python3.12").symlink_to(sys.executable)
-    (checkout / ".tox").touch()  # makes bootstrap.py fail; its error shows that a Python was found
+    (checkout / ".tox").touch()  # this file makes bootstrap.py fail; its error shows that a Python was found
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert "cannot write to" in result.stderr
 
@@ -164,6 +164,6 @@ def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_pa
 
 def test_start_through_a_link_finds_the_checkout(checkout: Path, tmp_path: Path) -> None:
     """Users may link to a script from a folder in their PATH, so the script must follow the link to its checkout."""
-    (checkout / ".tox").touch()  # makes bootstrap.py fail; its error contains the path of the checkout
+    (checkout / ".tox").touch()  # this file makes bootstrap.py fail; its error contains the checkout's path
     (tmp_path / "link").symlink_to(checkout / "run_benchmark.sh")
     assert f"cannot write to {checkout / '.tox'}" in start(tmp_path / "link").stderr

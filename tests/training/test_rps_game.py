@@ -139,7 +139,7 @@ def test_greediest_card_captures_most_among_the_cards_held() -> None:
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """Ties in captures are broken by the number of copies in the hand, then by the order rock, paper, scissors."""
+    """Ties between kinds are broken by the number of cards in the hand, then by the order rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 

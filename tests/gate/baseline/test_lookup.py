@@ -158,7 +158,7 @@ def test_pinned_versions_determine_the_environment(suite: Path, commands: list[l
 
 
 def test_incomplete_environment_is_created_again(suite: Path, commands: list[list[str]]) -> None:
-    """A killed installation leaves a folder that looks complete, so the gate must not use it without a marker file."""
+    """A killed installation leaves a folder that looks complete, so the gate reuses only folders with a marker file."""
     (suite / "requirements.txt").write_text("another-package\n")
     python = Path(find_side(suite, "main").python)
     (python.parents[1] / "runoff.done").unlink()

@@ -13,7 +13,7 @@ needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason
 
 @needs_affinity
 def test_sides_share_one_core_and_leave_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timing both sides on the same core has a tenth of the noise of timing them on different cores."""
+    """Timings of two sides on one core have a tenth of the noise of different cores, so the sides must share one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 0, 5})
     cores = assign_cores()
     assert ((0, 2, 5), (5,), (0, 2), "") == (cores.usable, cores.timed, cores.others, cores.note)
