@@ -83,7 +83,7 @@ def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureF
 
 
 def test_opset_option_sets_the_opset_of_the_file(models: Path) -> None:
-    """Older runtimes cannot read the default opset, so users must be able to choose an older one."""
+    """Older runtimes cannot read the default opset, so users must be able to choose an older opset."""
     run(models / "p.model", "--opset", "20")
     assert 20 == onnx.load(models / "p.onnx").opset_import[0].version
     assert 20 != DEFAULT_OPSET
