@@ -136,6 +136,6 @@ def test_invalid_model_info_is_refused(metadata: bytes) -> None:
     """A foreign server can send other data under the metadata key of runoff's ModelInfo."""
     with (
         foreign_service(with_infos(metadata), SERVICE_NAME) as address,
-        pytest.raises(ServiceError, match=r"no neural\.ModelInfoResponse|a model of sizes"),
+        pytest.raises(ServiceError, match=r"not a valid neural\.ModelInfoResponse|a model of sizes"),
     ):
         open_oip("x-oip", address, MLP, "net")

@@ -1,1 +1,1 @@
-"""The backends, one module for each runtime; `base` has their contract and `registry` their names."""
+"""All backends: one module for each runtime, the shared base class in `base`, and the list of names in `registry`."""

@@ -1,4 +1,4 @@
-"""The contract of all backends: a name, the device in use, `predict` and `close`."""
+"""The base class of all backends, which defines the methods and attributes that each backend must have."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -29,13 +29,13 @@ class Settings:
 @dataclass
 class Backend(ABC):
     """
-    A model that is loaded in one runtime, or opened on one service.
+    A model that can compute outputs, either loaded by a runtime in this process or served by a gRPC service.
 
     Attributes:
         name: The backend's name, as in `registry`.
         input_size: Features of one sample.
         output_size: Outputs of one sample.
-        device: The device that runs the model, as found and not as requested.
+        device: The device that actually runs the model, which the backend detects after loading it.
         facts: Facts for a record, such as framework, version, threads and spinning; plain JSON values.
     """
 
@@ -64,10 +64,10 @@ class Backend(ABC):
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - unused by default
         """
-        Make some calls and measure their parts, separately from timed calls; errors as for `predict`.
+        Make `calls` untimed calls to a service, and measure how long each part takes. Errors are those of `predict`.
 
         Returns:
-            The parts of a call through a service that reports its own times; None in process and for other services.
+            The parts of a call to a service that reports its own times. None for other services and in process.
         """
         return None
 
@@ -76,15 +76,15 @@ class Backend(ABC):
         Check that the service behind this backend is still the one that was opened.
 
         Raises:
-            ServiceError: If another service, or another start of it, took its place.
+            ServiceError: If the service was restarted or replaced by a different one.
             BackendUnavailable: If the service no longer responds.
         """
 
     def close(self) -> None:  # noqa: B027 - most backends hold only memory
-        """Release connections and memory; a second call does nothing."""
+        """Release connections and memory. Calling this method twice is safe."""
 
     def check_batch(self, batch: Float32Array) -> None:
-        """Raise ShapeError unless a batch is C-contiguous float32 of shape (batch_size ≥ 1, input_size)."""
+        """Raise ShapeError unless the batch is C-contiguous float32 with shape (batch_size ≥ 1, input_size)."""
         if batch.dtype != np.float32 or not batch.flags.c_contiguous:
             raise ShapeError(f"{self.name}: batch is {batch.dtype}, expected C-contiguous float32")
         if batch.ndim != 2 or batch.shape[1] != self.input_size or not len(batch):

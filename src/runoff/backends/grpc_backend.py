@@ -1,4 +1,4 @@
-"""Runs a model on a service through the original messages of `neural.NeuralService`."""
+"""A backend that calls a model on a gRPC service through the original protocol, `neural.NeuralService`."""
 
 from runoff.backends.base import Backend
 from runoff.errors import OtherModelError, quote
@@ -12,7 +12,7 @@ from runoff.rpc.tls import ClientTls
 
 class GrpcBackend(Backend):
     """
-    A model of a service.
+    A model that a service runs.
 
     Attributes:
         info: The service's description of the model when it was opened.
@@ -34,8 +34,8 @@ class GrpcBackend(Backend):
         return self._client.profile(batch, self._kind, self.info.model_name, self.output_size, calls)
 
     def check_same_service(self) -> None:
-        # A gRPC channel silently connects to a new server at its address, whose timings would then be recorded as those
-        # of the old one.
+        # If a new server replaces the old one at the address, the gRPC channel reconnects silently. Without this check,
+        # the new server's timings would be recorded under the old server's identity.
         info = self._client.model_info(self._kind, self.info.model_name)
         identity.check_unchanged(self.name, self._client.address, self.info, info)
 
@@ -61,11 +61,11 @@ def open_grpc(
         name: The backend's name.
         address: `host:port` of the service.
         mlp: The model that the service should run.
-        model_name: The service's name for the model; a foreign service without names runs its only model.
+        model_name: The service's name for the model. A foreign service that does not name models ignores it.
         timeout_s: Deadline of every call.
         any_name: Fall back to the service's first model of that kind if it has no model of that name; `info` and the
             facts then name the opened model.
-        allow_other_model: Accept any model of that kind, in its own sizes.
+        allow_other_model: Accept any model of that kind, whatever its sizes and weights.
         tls: Trusted authorities and the client's certificate, for a service that speaks TLS.
 
     Returns:
@@ -86,7 +86,7 @@ def open_grpc(
             info = client.model_info(mlp.kind)
         difference = identity.describe_other_model(address, mlp, info)
         if difference and not allow_other_model:
-            # The service may well have the right model, but under another name than the user's.
+            # The service may have the right model under a different name, so the error also reports the missing name.
             is_found = not info.model_name or model_name in ("", info.model_name)
             missing = "" if is_found else f"; it has no {mlp.kind} named {quote(model_name)}"
             raise OtherModelError(difference + missing)

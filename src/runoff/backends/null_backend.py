@@ -1,4 +1,4 @@
-"""A backend without a computation: behind a service, it shows the cost of messages and transport alone."""
+"""A backend that computes nothing, so that a service which runs it shows the cost of messages and transport alone."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from runoff.models.mlp import Float32Array, Kind, Mlp
 
 
 class NullBackend(Backend):
-    """Returns the same outputs for every sample: equal probabilities, or a value of one half."""
+    """Returns constant outputs: equal probabilities for a policy, or 0.5 for a value network."""
 
     def __init__(self, name: str, mlp: Mlp) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device("cpu", processor_name()))
@@ -21,5 +21,5 @@ class NullBackend(Backend):
 
 
 def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001
-    """Open a backend with a model's sizes; see `registry.open_in_process`."""
+    """Open a null backend that takes the input and output sizes of `mlp`. See `registry.open_in_process`."""
     return NullBackend(name, mlp)

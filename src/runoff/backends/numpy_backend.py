@@ -1,4 +1,4 @@
-"""Runs a model in NumPy float32, the plain implementation that every runtime has to beat."""
+"""A backend that runs a model in NumPy with float32. It is the simple implementation that every runtime should beat."""
 
 import numpy as np
 import threadpoolctl
@@ -9,11 +9,11 @@ from runoff.models.mlp import Float32Array, Kind, Mlp
 
 
 class NumpyBackend(Backend):
-    """A forward pass of two matrix products and a softmax or sigmoid, on one CPU."""
+    """Computes the forward pass with two matrix products and a softmax or sigmoid, on the CPU."""
 
     def __init__(self, name: str, mlp: Mlp, settings: Settings) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device("cpu", processor_name()))
-        # A BLAS library has one thread pool per process, so the limit also applies to all other backends.
+        # A BLAS library has one thread pool per process, so this limit also affects all other backends.
         threadpoolctl.threadpool_limits(settings.threads, user_api="blas")
         pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
         self.facts |= {"framework": "numpy", "framework_version": np.__version__, "threads": settings.threads}
@@ -37,7 +37,7 @@ class NumpyBackend(Backend):
             np.exp(logits, out=logits)
             logits /= logits.sum(axis=1, keepdims=True)
             return logits
-        # sigmoid(x) = (1 + tanh(x / 2)) / 2; tanh saturates where exp would overflow.
+        # Compute sigmoid(x) as (1 + tanh(x / 2)) / 2, because exp(-x) would overflow for large negative x.
         logits *= 0.5
         np.tanh(logits, out=logits)
         logits += 1.0
@@ -46,5 +46,5 @@ class NumpyBackend(Backend):
 
 
 def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001
-    """Open a model in NumPy; see `registry.open_in_process`."""
+    """Open a model in NumPy. See `registry.open_in_process`."""
     return NumpyBackend(name, mlp, settings)

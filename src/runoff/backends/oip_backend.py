@@ -1,4 +1,4 @@
-"""Runs a model on runoff's own service or any other server through the Open Inference Protocol."""
+"""A backend that calls a model through the Open Inference Protocol, on runoff's own service or any other server."""
 
 from google.protobuf.text_format import MessageToString
 
@@ -19,18 +19,18 @@ from runoff.rpc.tls import ClientTls
 
 class OipBackend(Backend):
     """
-    A model of a server.
+    A model that a server of the Open Inference Protocol runs.
 
     Attributes:
         tensors: The model's input and output.
-        info: The description that runoff's own service adds to the protocol; None for any other server.
+        info: The description of the model that runoff's own service adds to its responses. None for other servers.
     """
 
     def __init__(self, name: str, client: OipClient, mlp: Mlp, *, kind: Kind | None) -> None:
         """
-        Request the descriptions of the server and of the client's model; errors as for `open_oip`.
+        Request the descriptions of the server and of the client's model. Errors are those of `open_oip`.
 
-        The outputs must be probabilities if `kind` is policy, and finite numbers if it is value or None.
+        The outputs must be probabilities if `kind` is policy. If `kind` is value or None, they must be finite.
         """
         self._client, self._kind = client, kind
         self._expected_kind = mlp.kind
@@ -73,24 +73,24 @@ class OipBackend(Backend):
         self._client.close()
 
     def _request_identity(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
-        """Request everything that identifies the server and the model."""
+        """Request the server's metadata, the model's metadata and, from runoff's own service, the ModelInfo."""
         server = self._client.server_metadata()
         metadata, info = self._client.model_identity()
         if info or server.name != SERVER_NAME:
             return server, metadata, info
-        # This is runoff's service, but the metadata lacks the ModelInfo, perhaps because a proxy dropped it. The
-        # original protocol returns the same ModelInfo.
+        # This is runoff's service, but its response lacks the ModelInfo, perhaps because a proxy dropped it. Request
+        # the same ModelInfo through the original protocol instead.
         client = self._client
         ours = NeuralClient(client.address, client.timeout_s, channel=client.channel)
         try:
             return server, metadata, ours.model_info(self._expected_kind, client.model_name)
         except OtherModelError:
-            # A model of that name may be of the other kind, and the caller may accept it.
+            # The named model may be of the other kind, and a caller with allow_other_model accepts such a model.
             other = next(kind for kind in Kind if kind is not self._expected_kind)
             return server, metadata, ours.model_info(other, client.model_name)
 
     def _facts_of_server(self) -> dict[str, str | int | float | bool]:
-        """Return the facts about the server and the model that belong in a record."""
+        """Return the facts about the server and the model that each record contains."""
         if self.info:
             return identity.facts_of(self.info, self._client.address)
         return {
@@ -105,7 +105,7 @@ class OipBackend(Backend):
         }
 
     def describe_other_model(self, mlp: Mlp) -> str:
-        """Describe how the server's metadata differs from `mlp`; return an empty text if it does not."""
+        """Return a sentence on how the server's model differs from `mlp`. It is empty if there is no difference."""
         if self.info:
             return identity.describe_other_model(self._client.address, mlp, self.info)
         if (self.input_size, self.output_size) == (mlp.input_size, mlp.output_size):

@@ -1,4 +1,4 @@
-"""Runs a model in ONNX Runtime in process, by the fastest call path that keeps the caller's arrays separate."""
+"""A backend that runs a model in ONNX Runtime in this process, and returns each call's outputs in a new array."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from runoff.errors import BackendUnavailable, ModelError, ShapeError
 from runoff.measurement.machine import Device, processor_name
 from runoff.models.mlp import Float32Array, Mlp
 
-if TYPE_CHECKING:  # importing the module alone must not load ONNX Runtime
+if TYPE_CHECKING:  # importing this module must not import ONNX Runtime
     from onnxruntime import InferenceSession
 
 _FLOAT32 = np.dtype(np.float32)
-# A small batch is copied into memory that is bound to the session once, which saves about 1 µs over `run`. Above 32 KiB
-# the copy takes longer than that, and `run`, which reads the caller's memory, is faster. Measured for 81→64→9, bound
-# against `run`: 4.7 and 5.7 µs at batch 1, 14.4 and 14.7 µs at batch 64, 177 and 169 µs at batch 1024.
+# `predict` copies a small batch into memory that is bound to the session, which saves about 1 µs compared with `run`.
+# Above 32 KiB, copying costs more than it saves, so `predict` calls `run`. Measured for 81→64→9, with bound memory and
+# with `run`: 4.7 and 5.7 µs for 1 sample, 14.4 and 14.7 µs for 64 samples, 177 and 169 µs for 1024 samples.
 _LARGEST_BOUND_BATCH = 8_192  # numbers
-# Each batch size has bound memory of its own, which would pile up in a service that receives all batch sizes.
+# Each batch size needs its own bound memory, so a service that receives all batch sizes would need too much of it.
 _MOST_BINDINGS = 64
 
 
@@ -72,13 +72,13 @@ class OnnxRuntimeBackend(Backend):
         return outputs
 
     def _bind(self, batch_size: int) -> None:
-        """Allocate inputs and outputs for one batch size and bind them to the session."""
+        """Allocate input and output memory for one batch size, and bind it to the session."""
         inputs = np.empty((batch_size, self.input_size), dtype=np.float32)
         outputs = np.empty((batch_size, self.output_size), dtype=np.float32)
         binding = self._session.io_binding()
         binding.bind_input(self._input, "cpu", 0, np.float32, inputs.shape, inputs.ctypes.data)
         binding.bind_output(self._outputs[0], "cpu", 0, np.float32, outputs.shape, outputs.ctypes.data)
-        # The outer binding object owns the memory that the inner one points to, so both are kept.
+        # The Python binding object owns the memory that the C++ binding object uses, so keep both.
         self._bound[inputs.shape] = inputs, outputs, binding._iobinding, binding
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class OnnxRuntimeBackend(Backend):
 
 def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSession:
     """
-    Create an ONNX Runtime session that runs every node of a serialized ONNX file on the device in a backend's name.
+    Create an ONNX Runtime session for a serialized ONNX model, with all nodes on the device in the backend's name.
 
     Raises:
         BackendUnavailable: If this ONNX Runtime has no CUDA provider or finds no GPU.
@@ -96,7 +96,7 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSessi
     """
     import onnxruntime
 
-    # Severity 3 logs only errors. Warnings about the machine, such as a missing GPU, do not concern the user.
+    # Log only errors (severity 3). Users do not need ONNX Runtime's warnings about the machine, such as a missing GPU.
     onnxruntime.set_default_logger_severity(3)
     provider = "CUDAExecutionProvider" if name.endswith("-cuda") else "CPUExecutionProvider"
     if provider not in onnxruntime.get_available_providers():
@@ -110,14 +110,14 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSessi
     spinning = "1" if settings.spinning else "0"
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
     options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
-    # Makes ONNX Runtime record the device of each node, for `check_placement`.
+    # With this entry, ONNX Runtime records the execution provider of each node, which `check_placement` reads.
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     if name.endswith("-cuda"):
-        # Otherwise nodes that CUDA cannot run, or all nodes if the GPU is missing, run on the CPU after a warning.
+        # Without this entry, ONNX Runtime only warns and uses the CPU if CUDA cannot run a node or the GPU is missing.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=[provider])
-    except Exception as error:  # ONNX Runtime's errors share no base class but Exception
+    except Exception as error:  # Exception is the only base class that all of ONNX Runtime's errors share
         reason = str(error).splitlines()[0][:200]
         if name.endswith("-cuda"):
             raise BackendUnavailable(f"{name}: no GPU could be used: {reason}") from error
@@ -127,10 +127,10 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSessi
 
 
 def check_placement(name: str, session: InferenceSession, provider: str) -> None:
-    """Raise BackendUnavailable unless an execution provider runs every node of a session's model."""
+    """Raise BackendUnavailable if any node of the model runs on an execution provider other than `provider`."""
     found = set(session.get_providers()[:1])
-    # Outputs are always copied to CPU memory and do not reveal their device, so the nodes' providers are checked.
-    # Older versions lack the method and rely on the option `disable_cpu_ep_fallback` alone.
+    # Outputs are always in CPU memory, which does not show where they were computed, so check each node's provider.
+    # Older ONNX Runtime versions do not report it; there, only the option `disable_cpu_ep_fallback` protects.
     if hasattr(session, "get_provider_graph_assignment_info"):
         found |= {part.ep_name for part in session.get_provider_graph_assignment_info()}
     strays = sorted(found - {provider})
@@ -139,7 +139,7 @@ def check_placement(name: str, session: InferenceSession, provider: str) -> None
 
 
 def open_backend(name: str, mlp: Mlp | None, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001
-    """Open a model in ONNX Runtime; see `registry.open_in_process`."""
+    """Open a model in ONNX Runtime. See `registry.open_in_process`."""
     if onnx is None:
         raise ModelError(f"{name}: needs the model as ONNX; convert it with runoff.conversion")
     session = create_session(onnx, name, settings)
@@ -148,7 +148,7 @@ def open_backend(name: str, mlp: Mlp | None, onnx: bytes | None, settings: Setti
 
 
 def _gpu_name() -> str:
-    """Return the product name of the first visible NVIDIA GPU, from nvidia-smi; empty without that program."""
+    """Return the product name of the first visible NVIDIA GPU, or an empty string if nvidia-smi is not installed."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ""

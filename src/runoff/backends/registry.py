@@ -1,5 +1,5 @@
 """
-The names of all backends, the packages that they need, and the function that opens an in-process backend.
+Lists the names of all backends and the packages that they need, and opens in-process backends.
 
 To add an in-process backend:
 
@@ -41,7 +41,7 @@ class InProcess:
 
     @property
     def runs_onnx(self) -> bool:
-        """Whether the backend runs an ONNX file instead of the weights."""
+        """Whether the backend loads the model from an ONNX file and does not need an Mlp with its weights."""
         return self.module == "onnxruntime_backend"
 
 
@@ -55,7 +55,7 @@ IN_PROCESS: dict[str, InProcess] = {
     "tensorflow-gpu": InProcess("tensorflow_backend", "gpu", ("tensorflow",), "gpu", "TensorFlow"),
     "null": InProcess("null_backend", "cpu", (), "", "nothing"),
 }
-# The engines that a service can host, and the in-process backend of each for a type of device.
+# For each engine that a service can host: the in-process backend that it uses on each type of device.
 ENGINES: dict[str, dict[str, str]] = {
     "tensorflow": {"cpu": "tensorflow-cpu", "gpu": "tensorflow-gpu"},
     "onnxruntime": {"cpu": "onnxruntime-cpu", "gpu": "onnxruntime-cuda"},
@@ -63,16 +63,16 @@ ENGINES: dict[str, dict[str, str]] = {
     "numpy": {"cpu": "numpy"},
     "null": {"cpu": "null"},
 }
-# The protocols of a service, all on one port: the original messages (grpc) and the Open Inference Protocol (oip).
+# The protocols that a service speaks on its port: the original protocol (grpc) and the Open Inference Protocol (oip).
 PROTOCOLS = ("grpc", "oip")
-# Each backend that calls runoff's own service, and the engine of that service. Both protocols of an engine share one
-# service.
+# For each backend that runoff starts a service for: the engine of that service. The two backends of an engine, one for
+# each protocol, call the same service.
 SERVICES: dict[str, str] = {
     f"{engine}-{protocol}": engine
     for protocol in PROTOCOLS
     for engine in ("tensorflow", "onnxruntime", "torch", "null")
 }
-# The backends that call a service at the user's address, and the option for that address.
+# For each backend that calls a service at an address from the user: the option that sets the address.
 REMOTES: dict[str, str] = {f"remote-{protocol}": f"--{protocol}-addr" for protocol in PROTOCOLS}
 _SERVICE_PACKAGES = ("grpc", "google.protobuf", "grpc_health")
 
@@ -84,11 +84,11 @@ def open_in_process(name: str, mlp: Mlp | None, onnx: bytes | None = None, setti
     Args:
         name: A key of IN_PROCESS.
         mlp: The model; None for an ONNX file without known weights, which only the onnxruntime backends run.
-        onnx: The model as a serialized ONNX file, which the onnxruntime backends need and the others ignore.
-        settings: Threads and spinning; None for one thread without spinning.
+        onnx: The model as a serialized ONNX file. The onnxruntime backends need it; the others ignore it.
+        settings: Threads and spinning. None selects one thread without spinning.
 
     Returns:
-        The opened backend, before any warm-up; its device and facts are as found.
+        The opened backend, not yet warmed up. Its device and facts describe what is actually in use.
 
     Raises:
         UsageError: If no in-process backend has that name; the message lists the names.
@@ -109,13 +109,13 @@ def open_in_process(name: str, mlp: Mlp | None, onnx: bytes | None = None, setti
 
 
 def protocol_of(name: str) -> str:
-    """Return the protocol, one of PROTOCOLS, of a backend in SERVICES or REMOTES."""
+    """Return the protocol ("grpc" or "oip") of a backend that calls a service."""
     return name.rpartition("-")[2]
 
 
 def require_packages(name: str, device_type: str = "cpu") -> None:
     """
-    Check that a backend's packages are installed, without importing them.
+    Check that all packages that a backend needs are installed, without importing them.
 
     Args:
         name: Name of any backend.
@@ -134,9 +134,9 @@ def require_packages(name: str, device_type: str = "cpu") -> None:
 
 
 def _require(name: str, packages: tuple[str, ...], extra: str) -> None:
-    """Raise BackendUnavailable if one of a backend's packages is missing."""
+    """Raise BackendUnavailable if one of the packages is not installed; the error names the extra that installs it."""
     for package in packages:
-        # Looking for a submodule would import its parent package, so only the top-level package is looked for.
+        # `find_spec` imports the parent package of a submodule, so check the top-level package only.
         if importlib.util.find_spec(package.partition(".")[0]) is None:
             raise BackendUnavailable(
                 f"{name}: the package {package} is not installed; install it with: pip install 'runoff[{extra}]'"

@@ -1,5 +1,5 @@
 """
-Runs a model in TensorFlow in process, as one compiled function that the PartitionedCall operation executes.
+A backend that runs a model in TensorFlow in this process: a compiled function, called by the operation PartitionedCall.
 
 Measured for 81→64→9 on 2 cores, from array to array, fastest of 25 rounds, at batch 1 / 64 / 1024, in ms:
 
@@ -29,12 +29,12 @@ from runoff.models.mlp import Float32Array, Float64Array, Kind, Mlp
 
 @contextmanager
 def _quiet_unless_asked() -> Iterator[None]:
-    """Keep TensorFlow's log lines off standard error, unless the user set a log level or the import fails."""
+    """Hide TensorFlow's log lines on standard error, unless the user set a log level or an exception occurs."""
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    # C++ code writes some lines before it reads the log level; redirecting the file descriptor is the only way.
+    # TensorFlow's C++ code logs some lines before it reads the log level, so also redirect the file descriptor.
     with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
         os.dup2(captured.fileno(), 2)
@@ -49,23 +49,23 @@ def _quiet_unless_asked() -> Iterator[None]:
             os.close(stderr)
 
 
-# oneDNN searches for a kernel at every call. That takes longer than computing a small batch, and 1024 samples are no
-# faster.
+# oneDNN searches for a kernel in every call. For small batches the search takes longer than the computation, and even
+# batches of 1024 samples do not become faster, so oneDNN is off by default.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 with _quiet_unless_asked():
     import tensorflow as tf
 
 
 class TensorFlowBackend(Backend):
-    """A compiled function on one device."""
+    """A compiled TensorFlow function on one device."""
 
     def __init__(self, name: str, mlp: Mlp, device_type: str) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device(device_type))
         function = _compile(mlp, device_type)
-        # PartitionedCall is measured and tested on CPUs only; its savings are small beside the overhead of a GPU call.
+        # Use PartitionedCall on the CPU only. On a GPU it is untested, and it would save little of a call's duration.
         self._run = partial(_run_as_operation, function) if device_type == "cpu" else function
-        # If a GPU is visible, TensorFlow would copy a CPU model's inputs to it and back. Only then is
-        # each call pinned to the CPU, because pinning takes time.
+        # If a GPU is visible, TensorFlow would copy the inputs of a model on the CPU to the GPU and back. Each call is
+        # therefore pinned to the CPU, but only if there is a GPU, because pinning takes time.
         needs_pinning = device_type == "cpu" and bool(tf.config.get_visible_devices("GPU"))
         self._placement = partial(tf.device, "/CPU:0") if needs_pinning else nullcontext
         self.device = self._detect_device()
@@ -85,7 +85,7 @@ class TensorFlowBackend(Backend):
         return outputs
 
     def _detect_device(self) -> Device:
-        """Return the device of a trial output; BackendUnavailable if it is not the device in the backend's name."""
+        """Return the device that computes a trial output. Raise BackendUnavailable if the backend's name differs."""
         with self._placement():
             output = self._run(tf.zeros((1, self.input_size)))
         placement = tf.DeviceSpec.from_string(output.device)
@@ -99,7 +99,7 @@ class TensorFlowBackend(Backend):
 
 
 def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001
-    """Open a model in TensorFlow; see `registry.open_in_process`."""
+    """Open a model in TensorFlow. See `registry.open_in_process`."""
     gpus = tf.config.get_visible_devices("GPU")
     wants_gpu = name.endswith("-gpu")
     if wants_gpu and not gpus:
@@ -113,12 +113,12 @@ def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) ->
 
 
 def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Settings) -> None:
-    """Set TensorFlow's options for the whole process; BackendError if it already runs with other numbers of threads."""
-    # TensorFloat-32 keeps 10 of the 23 bits of a float32 significand, too few for outputs close to the reference.
+    """Set TensorFlow's process-wide options. Raise BackendError if it already uses a different number of threads."""
+    # TensorFloat-32 keeps only 10 of float32's 23 fraction bits, so outputs would differ too much from the reference.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        # The network is a chain of operations, none of which can run in parallel.
+        # The network is a chain in which each operation needs the previous one's result, so none can run in parallel.
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         running = tf.config.threading.get_intra_op_parallelism_threads()
@@ -127,17 +127,17 @@ def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Sett
             f" {settings.threads}; use one number of threads, or another process"
         ) from None
     for gpu in gpus:
-        # TensorFlow would otherwise take all of the GPU's memory, which other frameworks of the run need too.
+        # By default, TensorFlow reserves all of the GPU's memory, but other frameworks in the same run need some too.
         if not tf.config.experimental.get_memory_growth(gpu):
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunction":
-    """Return the network as one concrete function of a [batch_size, input_size] tensor, pinned to a device."""
+    """Return the network as a concrete TensorFlow function on one device; its input is [batch_size, input_size]."""
     head = tf.nn.softmax if mlp.kind is Kind.POLICY else tf.nn.sigmoid
 
     def forward(batch: "tf.Tensor") -> "tf.Tensor":
-        # Hiding the GPU instead of pinning the function would fail in a process with a -cpu and a -gpu backend.
+        # Hiding the GPU from TensorFlow is not an option: a -cpu and a -gpu backend can be open in the same process.
         with tf.device(f"/{device_type.upper()}:0"):
             hidden = tf.nn.relu(_layer(batch, mlp.weights_hidden, mlp.biases_hidden))
             return head(_layer(hidden, mlp.weights_output, mlp.biases_output))
@@ -147,10 +147,10 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
 
 
 def _run_as_operation(function: "tf.types.experimental.ConcreteFunction", inputs: "tf.Tensor") -> "tf.Tensor":
-    """Run a function as an operation, which saves the 100 µs of Python code that a call spends on its signature."""
+    """Run a function as an operation. This saves about 100 µs that a direct call spends on checking its arguments."""
     return tf.raw_ops.PartitionedCall(args=[inputs], Tout=[tf.float32], f=function)[0]
 
 
 def _layer(inputs: "tf.Tensor", weights: Float64Array, biases: Float64Array) -> "tf.Tensor":
-    """Return inputs · weightsᵀ + biases; TensorFlow fuses bias_add with the neighbouring operations, but not `+`."""
+    """Return inputs · weightsᵀ + biases. Unlike `+`, `bias_add` can be fused with neighbouring operations."""
     return tf.nn.bias_add(tf.matmul(inputs, tf.constant(weights.T, tf.float32)), tf.constant(biases, tf.float32))

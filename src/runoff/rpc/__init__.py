@@ -1,1 +1,1 @@
-"""Code that gRPC clients and the service share, whatever the protocol; one folder for each protocol."""
+"""Code that the gRPC clients and the service share. Each protocol has a subfolder; the modules here are for all."""

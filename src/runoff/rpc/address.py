@@ -1,4 +1,4 @@
-"""Parses and checks the addresses that users type: `host:port`, or `[::1]:port` for IPv6."""
+"""Parses and checks addresses that users enter: `host:port`, or `[::1]:port` for IPv6."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ _EXAMPLE = "expected host:port, like 127.0.0.1:50052"
 
 def parse_address(text: str) -> tuple[str, int]:
     """
-    Split `host:port`, with an IPv6 address in brackets, into the host (without brackets) and the port, 1 to 65535.
+    Split an address such as `host:port` or `[::1]:port` into the host, without brackets, and the port (1 to 65535).
 
     Raises:
         UsageError: If host or port is missing or malformed.
@@ -28,7 +28,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise UsageError(f"the address {quote(text)} cannot be read, {_EXAMPLE}; {quote(cure, 80)[1:-1]}")
     elif not host:
         raise UsageError(f"the address {quote(text)} has no host, {_EXAMPLE}")
-    # Digits and dots are a mistyped IPv4 address, even where a resolver would accept them as a name.
+    # A host of digits and dots must be a valid IPv4 address. Otherwise it is mistyped, even if a resolver accepts it.
     elif not (_is_ip_address(host) if host.replace(".", "").isdigit() else _HOST_NAME.match(host)):
         raise UsageError(f"the address {quote(text)} has the invalid host {quote(host)}; {_EXAMPLE}")
     port = parse_port(port_text)
@@ -39,34 +39,34 @@ def parse_address(text: str) -> tuple[str, int]:
 
 def parse_port(text: str) -> int:
     """
-    Return the port that a text holds.
+    Convert text to a port number.
 
     Raises:
-        UsageError: If it is no number from 0 to 65535. gRPC itself would silently bind another port.
+        UsageError: If the text is not a whole number from 0 to 65535. gRPC itself would silently use a different port.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise UsageError(f"the port is {quote(text)}, expected a whole number from 0 to 65535")
     if text != str(int(text)):
-        # A missing digit is likely: a user who types 005 for 5005 should not get port 5.
+        # Leading zeros suggest a missing digit: a user who types 005 instead of 5005 must not get port 5.
         raise UsageError(f"the port is {quote(text)}, expected no zero in front: {int(text)} if that was meant")
     return int(text)
 
 
 def format_address(host: str, port: int) -> str:
-    """Return `host:port`, with an IPv6 address in brackets."""
+    """Return `host:port`, or `[host]:port` if the host is an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def listen_host(host: str, *, allow_others: bool = False) -> str:
     """
-    Return the IP address on which a service listens.
+    Check the host that a user chose for a service, and return the IP address to listen on.
 
     Args:
         host: The host as the user typed it.
         allow_others: Whether other machines may be able to reach the address.
 
     Raises:
-        UsageError: If the host is no IP address, or other machines can reach it although allow_others is False.
+        UsageError: If the host is not an IP address, or if other machines can reach it although allow_others is False.
     """
     if host == "localhost":
         return "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Splits the time of a gRPC call into parts; client and service each measure their own."""
+"""Splits the duration of a gRPC call into parts, some of them measured by the client and some by the service."""
 
 import re
 import statistics
@@ -6,22 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 
-# The service sends its times as trailing metadata under this key.
+# Key of the trailing metadata in which the service sends its times to the client.
 CALL_TIMES_KEY = "runoff-times-ns"
 _WARM_UP_CALLS = 5
-# The longest number that is accepted, 15 digits of nanoseconds, is 11 days.
+# Accept at most 15 digits per time: a call never takes more than 10^15 ns, which is 11 days.
 _TIMES = re.compile("decode=N queue=N compute=N encode=N".replace("N", "([0-9]{1,15})"))
 
 
 @dataclass(frozen=True)
 class ServiceTimes:
     """
-    The times that a service reports for one call.
+    How long each step of one call took in the service, as reported by the service.
 
     Attributes:
         decode_ns: From the request's bytes to a checked float32 array.
-        queue_ns: Waiting for the backend, which runs one forward pass at a time.
-        compute_ns: The backend's `predict`.
+        queue_ns: Waiting time before the forward pass, because the backend runs one forward pass at a time.
+        compute_ns: Duration of the backend's `predict`.
         encode_ns: From the outputs to the response's bytes.
     """
 
@@ -34,11 +34,11 @@ class ServiceTimes:
 @dataclass(frozen=True)
 class CallParts:
     """
-    The parts of a call's time, as means over the middle half of the profiled calls, so that they add up.
+    How long each part of a call took, averaged over the middle half of the profiled calls.
 
     Attributes:
         client_encode_s: From the caller's float32 array to the request's bytes.
-        client_wait_s: From the request's bytes to the response's bytes; contains the service's parts and the transport.
+        client_wait_s: From the request's bytes to the response's bytes. Includes the service's parts and the transport.
         client_decode_s: From the response's bytes to a checked float32 array.
         service_decode_s, service_queue_s, service_compute_s, service_encode_s: The ServiceTimes, in seconds.
     """
@@ -53,12 +53,12 @@ class CallParts:
 
 
 def format_times(times: ServiceTimes) -> str:
-    """Return times as text for the metadata: `decode=8210 queue=310 compute=171020 encode=9350`."""
+    """Format times as text for a call's metadata, such as `decode=8210 queue=310 compute=171020 encode=9350`."""
     return f"decode={times.decode_ns} queue={times.queue_ns} compute={times.compute_ns} encode={times.encode_ns}"
 
 
 def read_times(text: str) -> ServiceTimes | None:
-    """Read times that `format_times` wrote; return None for any other text."""
+    """Parse the output of `format_times`. Return None if the text has any other format."""
     found = _TIMES.fullmatch(text)
     return ServiceTimes(*map(int, found.groups())) if found else None
 
@@ -70,16 +70,16 @@ def profile_calls(
     calls: int,
 ) -> CallParts | None:
     """
-    Make calls and measure their parts, separately from timed calls, because reading metadata takes about 20 µs.
+    Make calls and measure how long each part takes. Benchmarks time other calls: this metadata costs about 20 µs.
 
     Args:
-        encode: Makes the request.
-        send: Sends the request; returns the response and the metadata under CALL_TIMES_KEY, empty if there is none.
+        encode: Returns the serialized request.
+        send: Sends the request. Returns the response and the metadata under CALL_TIMES_KEY, "" if there is none.
         decode: Reads and checks the response.
-        calls: Number of calls, after a few for warm-up.
+        calls: Number of measured calls, which follow a few calls for warm-up.
 
     Returns:
-        The parts; None if the service reports no times, or more time than the client waited.
+        The parts. None if the service reports no times, or if they add up to more than the client waited.
     """
     rows = []
     for _ in range(_WARM_UP_CALLS + calls):
@@ -89,14 +89,14 @@ def profile_calls(
         response, text = send(request)
         received = time.perf_counter_ns()
         times = read_times(text)
-        # Service and client have different clocks, so only durations are compared.
+        # Service and client have different clocks, so compare durations and never points in time.
         if times is None or sum(astuple(times)) > received - encoded:
             return None
         decoding = time.perf_counter_ns()
         decode(response)
         rows.append((encoded - start, received - encoded, time.perf_counter_ns() - decoding, *astuple(times)))
-    # Medians of the parts would come from different calls and not add up to the time of any call. A mean over all calls
-    # would be distorted by one call during which the machine was busy.
+    # Average the middle half of the calls. Medians of the parts would come from different calls, so they would not add
+    # up to a call's duration, and one slow call would distort a mean over all calls.
     measured = sorted(rows[_WARM_UP_CALLS:], key=lambda row: sum(row[:3]))
     quarter = calls // 4
     middle_half = measured[quarter : calls - quarter]

@@ -1,4 +1,4 @@
-"""Opens gRPC channels to services of any protocol, and translates failed calls into errors for users."""
+"""Opens gRPC channels, and translates the errors of failed gRPC calls into errors that users understand."""
 
 import grpc
 
@@ -7,15 +7,15 @@ from runoff.rpc.limits import MAX_MESSAGE_BYTES, message_options
 
 
 def open_channel(address: str, credentials: grpc.ChannelCredentials | None = None) -> grpc.Channel:
-    """Prepare a channel to `host:port`, over TLS if credentials are given; the first call connects."""
+    """Create a channel to `host:port`, with TLS if credentials are given. The first call opens the connection."""
     options = [
         *message_options(MAX_MESSAGE_BYTES),
-        # By default, gRPC sends even loopback calls through http_proxy.
+        # By default, gRPC uses the proxy in the environment variable http_proxy even for calls to this machine.
         ("grpc.enable_http_proxy", 0),
-        # By default, gRPC silently repeats a call that a stopping server has not processed. The second attempt may
-        # reach another service, and in timed code both attempts would count as one slow call.
+        # By default, gRPC silently repeats a call that a stopping server did not process. The second attempt may reach
+        # a different service, and a benchmark would record both attempts as one slow call.
         ("grpc.enable_retries", 0),
-        # By default, the channels of one process share a connection, and all of them fail with it.
+        # By default, all channels of a process to the same address share a connection, and fail together if it breaks.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if credentials is not None:
@@ -24,7 +24,7 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
 
 
 def check_message_size(message: bytes, batch_size: int) -> bytes:
-    """Return a request unchanged; ShapeError if it is over MAX_MESSAGE_BYTES, with the batch size that would fit."""
+    """Return the request unchanged. Raise ShapeError if it exceeds MAX_MESSAGE_BYTES; the error says what would fit."""
     if len(message) > MAX_MESSAGE_BYTES:
         fitting = batch_size * MAX_MESSAGE_BYTES // len(message)
         raise ShapeError(
@@ -36,9 +36,9 @@ def check_message_size(message: bytes, batch_size: int) -> bytes:
 
 def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, service_name: str) -> RunoffError:
     """
-    Return the error that explains to a user why a gRPC call with a deadline of `timeout_s` failed.
+    Convert a gRPC error into an error that explains to the user why the call failed.
 
-    The service's name includes its protobuf package; the error contains it if the server has no such service.
+    The call's deadline was `timeout_s`. The full name of the service, with its protobuf package, is `service_name`.
     """
     code, details = error.code(), error.details() or ""
     shown = quote(details, 300)
@@ -54,7 +54,7 @@ def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, servi
 
 
 def _describe_unavailable(lowered: str, address: str, shown: str) -> RunoffError:
-    """Return the likely reason why a service is unavailable, judged by gRPC's details in lower case."""
+    """Return an error with the likely reason for gRPC's status UNAVAILABLE, judging by the error text in lower case."""
     if "handshake" in lowered or "peer name" in lowered or "alpn" in lowered:
         return ServiceError(f"no TLS connection to {address}: {shown}; set the trusted authorities with --grpc-tls-ca")
     if "http1" in lowered or "settings frame" in lowered:
@@ -65,5 +65,5 @@ def _describe_unavailable(lowered: str, address: str, shown: str) -> RunoffError
         )
     if "failed to connect" in lowered or "resolving" in lowered:
         return BackendUnavailable(f"no gRPC server at {address}: {shown}")
-    # Either the service itself returned UNAVAILABLE, as ours does while it loads its models, or the connection broke.
+    # Either the service itself returned UNAVAILABLE, as runoff's does while it loads models, or the connection broke.
     return BackendUnavailable(f"the service at {address} is unavailable: {shown}")

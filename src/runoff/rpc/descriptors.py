@@ -1,4 +1,4 @@
-"""Loads protobuf message classes from a compiled .proto file, and parses responses with them."""
+"""Loads protobuf message classes from a compiled .proto file, and uses them to parse responses."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,14 +15,14 @@ _Response = TypeVar("_Response", bound=Message)
 
 def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
     """
-    Load the messages of a compiled .proto file without the Python code that protoc generates.
+    Create the message classes of a compiled .proto file without the Python code that protoc generates.
 
     Generated code requires one major version of protobuf, and would conflict with client libraries that require an
     older one. The messages get a descriptor pool of their own, because protobuf refuses a second message of the same
     name in the default pool, where a user's neural_pb2, tritonclient or kserve registers theirs.
 
     Args:
-        path: A descriptor set of one file, as `protoc --descriptor_set_out` writes it.
+        path: A descriptor set of one .proto file, written by `protoc --descriptor_set_out`.
 
     Returns:
         The file's descriptor, and its top-level message classes by name.
@@ -36,8 +36,8 @@ def load_messages(path: Path) -> tuple[FileDescriptor, dict[str, Any]]:
 
 
 def parse_response(message_type: type[_Response], message: bytes) -> _Response:
-    """Return a response that a service sent; ServiceError if the bytes are no message of that type."""
+    """Parse a service's response. Raise ServiceError if the bytes are not a valid message of the given type."""
     try:
         return message_type.FromString(message)
     except DecodeError as error:
-        raise ServiceError(f"the response is no {message_type.DESCRIPTOR.full_name}: {error}") from None
+        raise ServiceError(f"the response is not a valid {message_type.DESCRIPTOR.full_name}: {error}") from None

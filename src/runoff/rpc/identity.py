@@ -1,4 +1,4 @@
-"""Identifies the service and the model at an address: device, facts for records, and checks for replacement."""
+"""Identifies the service and the model at an address, and detects that a different service has replaced them."""
 
 from dataclasses import fields
 
@@ -7,23 +7,23 @@ from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
 from runoff.rpc.model_info import ModelInfo
 
-# A service's device name, and the corresponding Device.type; Metal is Apple's interface to its GPUs.
+# Maps the device that a service reports to a Device.type. Metal is Apple's programming interface for GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
 
-# Name of the fact in a record that states whether another service at the same address would be noticed.
+# A record's fact under this name states whether runoff would notice that a different service took over the address.
 IDENTITY_FACT = "service_tells_identity"
-# Fields in the order in which an error message lists their changes, the clearest evidence first.
+# The error about a replaced service lists changed fields in this order, beginning with the clearest evidence.
 _CLEAREST = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
 _COMPARED = tuple(dict.fromkeys((*_CLEAREST, *(field.name for field in fields(ModelInfo)))))
 
 
 def device_of(info: ModelInfo) -> Device:
-    """Return the device that a service reports; unknown for an unfamiliar name, because a device is never guessed."""
+    """Return the device that a service reports. Its type is unknown if the reported name is not in _DEVICE_TYPES."""
     return Device(_DEVICE_TYPES.get(info.device.lower(), "unknown"), info.device_name or info.device)
 
 
 def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | bool]:
-    """Return the facts about a service that belong in a record."""
+    """Return the facts about a service and its model that each record contains."""
     return {
         **info.facts,
         "framework": info.framework,
@@ -39,13 +39,13 @@ def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | boo
         "service_pid": info.pid,
         "service_nonce": info.nonce,
         "service_versions": ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
-        # Without a nonce, another service with the same sizes, device and framework looks the same.
+        # Without a nonce, a different service that has the same sizes, device and framework cannot be distinguished.
         IDENTITY_FACT: bool(info.nonce),
     }
 
 
 def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo) -> None:
-    """Raise ServiceError if a service's description changed: another process, another start or another model."""
+    """Raise ServiceError if any part of the service's description changed, such as process id, nonce or digest."""
     if after != before:
         changed = [
             f"{field} was {quote(getattr(before, field))}, is {quote(getattr(after, field))}"
@@ -56,7 +56,7 @@ def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo
 
 
 def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_size: int) -> None:
-    """Raise ShapeError if a batch exceeds the limit of a service; a foreign service without `info` announces none."""
+    """Raise ShapeError if a batch exceeds the service's limit. A service without `info` announces no limit."""
     if info and 0 < info.max_batch_size < batch_size:
         raise ShapeError(
             f"{name}: the batch has {batch_size} samples, the service at {address} takes at most"
@@ -65,7 +65,7 @@ def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_siz
 
 
 def describe_other_model(address: str, mlp: Mlp, info: ModelInfo) -> str:
-    """Describe how a service's model differs from `mlp` in sizes or weights; return an empty text if it does not."""
+    """Return a sentence on how the service's model differs from `mlp`. It is empty if sizes and weights are equal."""
     if info.sizes != mlp.sizes:
         found = "→".join(map(str, info.sizes))
         return (

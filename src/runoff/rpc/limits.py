@@ -1,25 +1,25 @@
 """Limits on the messages and batches of one gRPC call."""
 
-# The largest batch, 65,536 samples of 81 features, makes a message of 22 MB. gRPC's own default of 4 MiB would be
-# reached at 12,000 samples.
+# The largest batch, 65,536 samples of 81 features, is a message of 22 MB. gRPC's default limit of 4 MiB would allow
+# only 12,000 such samples.
 MAX_MESSAGE_BYTES = 32 * 2**20
-# A larger batch could occupy the service for seconds.
+# A larger batch could keep the service busy for seconds.
 MAX_BATCH_SIZE = 65_536
-# Protobuf makes an object of every field, and a field can be as short as 2 bytes: parsing 32 MiB of empty entries takes
-# about a second, with the interpreter lock held, and a gigabyte of memory. At 2 MiB, the worst message of our tests
-# takes 70 ms and 63 MiB. Larger messages must consist of packed or raw numbers, except for 2 MiB.
+# Protobuf creates an object for every field, and a field can be as short as 2 bytes. Parsing 32 MiB of empty entries
+# takes a second with the interpreter lock held, and a gigabyte of memory; 2 MiB take at most 70 ms and 63 MiB in our
+# tests. A message may be larger than this limit only if all but 2 MiB of it are packed or raw numbers.
 MAX_PARSED_BYTES = 2 * 2**20
 
 
 class UnusualLayoutError(ValueError):
-    """A message that is too large to be parsed by protobuf and has a layout that the codecs do not read themselves."""
+    """Only protobuf could read the layout of this message, but the message is too large for protobuf to parse."""
 
 
 def check_parsed_size(size: int) -> None:
     """
-    Raise UnusualLayoutError if protobuf would parse more than MAX_PARSED_BYTES of a message.
+    Raise UnusualLayoutError if protobuf would have to parse more than MAX_PARSED_BYTES of a message.
 
-    The argument is the size in bytes without a tensor's packed numbers, which protobuf copies as a whole.
+    `size` is in bytes. It excludes a tensor's packed numbers, because protobuf copies them in one step.
     """
     if size > MAX_PARSED_BYTES:
         raise UnusualLayoutError(
@@ -30,7 +30,7 @@ def check_parsed_size(size: int) -> None:
 
 
 def message_options(max_message_bytes: int) -> list[tuple[str, int]]:
-    """Return the gRPC channel arguments that limit the size of messages, for a client or a server."""
+    """Return gRPC options that limit the size of sent and received messages. They apply to clients and servers."""
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),

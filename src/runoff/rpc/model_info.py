@@ -1,17 +1,17 @@
-"""The description of a model that a service sends, whichever protocol the client speaks."""
+"""The description of a model that a service sends to its clients, in the original or the Open Inference Protocol."""
 
 from dataclasses import dataclass, field
 
-# With its response to the Open Inference Protocol's ModelMetadata, our service sends a serialized
-# neural.ModelInfoResponse as trailing metadata under this key. The response itself has no room for it: implementations
-# of the protocol disagree on the meaning of its field 6.
+# runoff's service adds trailing metadata with this key, a serialized neural.ModelInfoResponse, to its responses to
+# ModelMetadata calls of the Open Inference Protocol. The ModelMetadataResponse itself has no field for such data:
+# implementations of the protocol disagree on the meaning of its field 6.
 MODEL_INFO_KEY = "runoff-model-info-bin"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
     """
-    A service's description of one of its models; a foreign service fills only the first five fields.
+    A service's description of one of its models. Services other than runoff's fill only the first five fields.
 
     Attributes:
         input_size: Features of one sample.

@@ -1,4 +1,4 @@
-"""The base class of gRPC clients, whatever protocol they speak."""
+"""The base class of the gRPC clients of both protocols."""
 
 from collections.abc import Callable
 from typing import Self, TypeAlias, TypeVar, TypeVarTuple
@@ -10,7 +10,7 @@ from runoff.rpc.address import format_address, parse_address
 from runoff.rpc.call_times import CALL_TIMES_KEY
 from runoff.rpc.channel import describe_failure, open_channel
 
-# grpcio's stubs declare the class as generic; at run time it takes no parameters.
+# This is a string because grpcio's type stubs declare a generic class, but the class at run time is not generic.
 Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 _Content = TypeVar("_Content")
 _Arguments = TypeVarTuple("_Arguments")
@@ -18,12 +18,12 @@ _Arguments = TypeVarTuple("_Arguments")
 
 class ServiceClient:
     """
-    A client of one gRPC service on one channel; a context manager.
+    A client of one gRPC service. It is a context manager that closes its channel at the end.
 
     Attributes:
         address: `host:port`.
         timeout_s: Deadline of every call.
-        channel: The channel, which other clients of the same address can share.
+        channel: The gRPC channel, which other clients of the same address may share.
     """
 
     def __init__(
@@ -35,9 +35,9 @@ class ServiceClient:
         channel: grpc.Channel | None = None,
     ) -> None:
         """
-        Prepare a channel, unless one is given that another client of the address opened; the first call connects.
+        Open a channel, or use the given channel of another client. The first call opens the connection.
 
-        The service's name includes its protobuf package. Credentials are needed for a service that speaks TLS.
+        The service's name includes its protobuf package. A service that uses TLS requires credentials.
 
         Raises:
             UsageError: If the address is malformed.
@@ -48,7 +48,7 @@ class ServiceClient:
         self._service_name = service_name
 
     def close(self) -> None:
-        """Close the channel; a second call does nothing."""
+        """Close the channel. Calling this method twice is safe."""
         self.channel.close()
 
     def __enter__(self) -> Self:
@@ -58,18 +58,18 @@ class ServiceClient:
         self.close()
 
     def _method(self, name: str) -> Method:
-        """Return a function that calls a method of the service with request bytes and returns response bytes."""
+        """Return a function that sends request bytes to a method of the service, and returns the response's bytes."""
         return self.channel.unary_unary(f"/{self._service_name}/{name}", None, None)
 
     def _send(self, method: Method, request: bytes) -> bytes:
-        """Send a request and return the response; a failed call raises the error that `_describe` returns."""
+        """Send a request and return the response. If the call fails, raise the error that `_describe` returns."""
         try:
             return method(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
             raise self._describe(error) from None
 
     def _send_for_metadata(self, method: Method, request: bytes) -> tuple[bytes, dict[str, str | bytes]]:
-        """Send a request and return response and trailing metadata, which takes about 20 µs more than `_send`."""
+        """Send a request, and return the response and its trailing metadata. Takes about 20 µs more than `_send`."""
         try:
             response, call = method.with_call(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
@@ -77,18 +77,18 @@ class ServiceClient:
         return response, dict(call.trailing_metadata() or ())
 
     def _send_for_times(self, method: Method, request: bytes) -> tuple[bytes, str]:
-        """Send a request and return response and call times, as text that is empty if the service reports none."""
+        """Send a request, and return the response and the service's times as text ("" if it reports no times)."""
         response, metadata = self._send_for_metadata(method, request)
         times = metadata.get(CALL_TIMES_KEY, "")
         return response, times if isinstance(times, str) else ""
 
     def _read(self, read: Callable[[*_Arguments], _Content], *arguments: *_Arguments) -> _Content:
-        """Call a function that reads a response; its ServiceErrors then begin with the address."""
+        """Call `read`, which reads a response. If it raises ServiceError, put the address in front of the message."""
         try:
             return read(*arguments)
         except ServiceError as error:
             raise ServiceError(f"{self.address}: {error}") from None
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
-        """Return the error that explains a failed gRPC call to a user."""
+        """Convert a gRPC error into an error that explains to the user why the call failed."""
         return describe_failure(error, self.address, self.timeout_s, self._service_name)

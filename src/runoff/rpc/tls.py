@@ -1,4 +1,4 @@
-"""Reads and checks the TLS files that users name in options, and makes gRPC credentials of them."""
+"""Reads and checks the TLS files that users pass as options, and creates gRPC credentials from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runoff.files.untrusted_file import read_bytes
 if TYPE_CHECKING:  # parsing options must not import gRPC
     import grpc
 
-# A bundle of all public certificate authorities has a quarter of a megabyte.
+# This is enough for any real file: even a bundle of all public certificate authorities has only 0.25 MB.
 _MAX_PEM_BYTES = 2**22
 
 
@@ -26,7 +26,7 @@ class ServerTls:
     Attributes:
         certificate: The service's certificate, with the intermediate certificates up to an authority.
         key: The certificate's private key.
-        client_authorities: Authorities, one of which must have signed a client's certificate; None admits all clients.
+        client_authorities: The authorities that may sign clients' certificates. None admits all clients.
     """
 
     certificate: bytes
@@ -48,7 +48,7 @@ class ClientTls:
     A client's TLS files, in PEM format.
 
     Attributes:
-        authorities: Authorities, one of which must have signed the service's certificate.
+        authorities: The authorities that may sign the service's certificate.
         certificate: The client's certificate, for a service that requires one, or None.
         key: The certificate's private key, or None.
     """
@@ -66,10 +66,10 @@ class ClientTls:
 
 def read_server_tls(certificate: str | None, key: str | None, client_ca: str | None) -> ServerTls | None:
     """
-    Read the TLS files that `runoff serve` gets in the options `--tls-cert`, `--tls-key` and `--tls-client-ca`.
+    Read the TLS files from the options `--tls-cert`, `--tls-key` and `--tls-client-ca` of `runoff serve`.
 
     Returns:
-        The files' contents; None without any of the options.
+        The contents of the files. None if none of the options is given.
 
     Raises:
         UsageError: If a required option is missing, a file is unreadable or not PEM, or key and certificate do not
@@ -85,9 +85,9 @@ def read_server_tls(certificate: str | None, key: str | None, client_ca: str | N
 
 def read_client_tls(ca: str | None, certificate: str | None, key: str | None) -> ClientTls | None:
     """
-    Read the TLS files that the perf suite gets in the options `--grpc-tls-ca`, `--grpc-tls-cert` and `--grpc-tls-key`.
+    Read the TLS files from the perf suite's options `--grpc-tls-ca`, `--grpc-tls-cert` and `--grpc-tls-key`.
 
-    They are for calls of the user's own service. Results and errors are those of `read_server_tls`.
+    The suite needs them to call a user's service that uses TLS. Result and errors are those of `read_server_tls`.
     """
     pair = _read_pair("--grpc-tls", certificate, key)
     if ca is None:
@@ -98,7 +98,7 @@ def read_client_tls(ca: str | None, certificate: str | None, key: str | None) ->
 
 
 def _read_pair(prefix: str, certificate: str | None, key: str | None) -> tuple[bytes, bytes] | None:
-    """Read a certificate and its private key, and check that they match; None if neither path is given."""
+    """Read a certificate and its private key, and check that they match. Return None if neither path is given."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
@@ -119,7 +119,7 @@ def _read_pair(prefix: str, certificate: str | None, key: str | None) -> tuple[b
 
 
 def _read_certificates(option: str, path: str) -> bytes:
-    """Return the contents of a certificate file; UsageError if it holds no certificate."""
+    """Return the contents of a certificate file. Raise UsageError if it does not contain a certificate."""
     content = _read(option, path)
     with suppress(ssl.SSLError, ValueError):
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode("ascii", "ignore"))
@@ -128,7 +128,7 @@ def _read_certificates(option: str, path: str) -> bytes:
 
 
 def _read(option: str, path: str) -> bytes:
-    """Return the contents of a file that an option names; UsageError if it cannot be read."""
+    """Return the contents of the file at an option's path. Raise UsageError if it cannot be read."""
     try:
         return read_bytes(Path(path), _MAX_PEM_BYTES)
     except ModelError as error:

@@ -74,7 +74,7 @@ def ones(batch_size: int) -> Float32Array:
             "sample 1 has 2 probabilities, sample 0 has 3",
             id="ragged",
         ),
-        pytest.param(b"\xff\xff", "no neural.BatchPredictResponse", id="no-protobuf"),
+        pytest.param(b"\xff\xff", "not a valid neural.BatchPredictResponse", id="no-protobuf"),
     ],
 )
 def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, message: str) -> None:

@@ -79,7 +79,7 @@ def with_outputs(outputs: list[list[float]]) -> bytes:
             "['fp32_contents', 'fp64_contents'], expected 6 in ['fp32_contents']",
             id="typed-of-another-datatype",
         ),
-        pytest.param(b"\xff\xff", "no inference.ModelInferResponse", id="no-protobuf"),
+        pytest.param(b"\xff\xff", "not a valid inference.ModelInferResponse", id="no-protobuf"),
     ],
 )
 def test_response_that_breaks_the_protocol_is_refused(response: bytes, message_part: str) -> None:

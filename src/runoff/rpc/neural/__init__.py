@@ -1,1 +1,1 @@
-"""The protocol of `neural.NeuralService`: messages, codecs and client."""
+"""The original protocol, `neural.NeuralService`: its messages, codecs and client."""

@@ -1,4 +1,4 @@
-"""The client of `neural.NeuralService`, which sets a deadline on every call and checks every response."""
+"""The client of `neural.NeuralService`. It sets a deadline on every call and checks every response."""
 
 import grpc
 
@@ -17,7 +17,7 @@ from runoff.rpc.service_client import Method, ServiceClient
 
 
 class NeuralClient(ServiceClient):
-    """A client of one service; a context manager."""
+    """A client of one NeuralService. It is a context manager that closes its channel at the end."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class NeuralClient(ServiceClient):
         credentials: grpc.ChannelCredentials | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
-        """Prepare a channel; the first call connects. For arguments and errors see ServiceClient."""
+        """Open a channel. Arguments and errors are those of ServiceClient."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials, channel)
         self._predict = self._method("Predict")
         self._batch_predict = self._method("BatchPredict")
@@ -36,13 +36,13 @@ class NeuralClient(ServiceClient):
         self, batch: Float32Array, kind: Kind, model_name: str = "", output_size: int | None = None
     ) -> Float32Array:
         """
-        Run one forward pass: call Predict for one sample, BatchPredict for more.
+        Run one forward pass by calling the gRPC method Predict for one sample, or BatchPredict for several.
 
         Args:
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
             kind: Policy or value.
-            model_name: Name of a model of that kind; empty for the service's first.
-            output_size: Outputs of one sample that the service announced; None if unknown.
+            model_name: Name of a model of that kind. An empty name selects the service's first model.
+            output_size: Outputs of one sample, as announced by the service. None if unknown.
 
         Returns:
             Outputs, shape (batch_size, output_size), float32.
@@ -59,7 +59,7 @@ class NeuralClient(ServiceClient):
         self, batch: Float32Array, kind: Kind, model_name: str, output_size: int, calls: int
     ) -> CallParts | None:
         """
-        Make a number of calls and measure their parts; see `profile_calls`.
+        Make calls and measure how long each part takes. See `profile_calls`.
 
         The arguments before `calls` and the errors are those of `predict`.
         """
@@ -85,7 +85,7 @@ class NeuralClient(ServiceClient):
         return self._read(read_model_info, response)
 
     def _encode(self, batch: Float32Array, kind: Kind, model_name: str) -> tuple[Method, bytes]:
-        """Return the method and the request for a batch; ShapeError if the batch is too large."""
+        """Return the gRPC method and the serialized request for a batch. Raise ShapeError if the batch is too large."""
         if len(batch) > MAX_BATCH_SIZE:
             raise ShapeError(f"the batch has {len(batch)} samples, the limit of one call is {MAX_BATCH_SIZE}")
         if len(batch) == 1:
@@ -95,7 +95,7 @@ class NeuralClient(ServiceClient):
 
 
 def _read_outputs(response: bytes, kind: Kind, batch_size: int, output_size: int | None) -> Float32Array:
-    """Return a response's outputs; ServiceError if they break the contract."""
+    """Return the outputs in a response. Raise ServiceError if they have the wrong shape or are not plausible."""
     decode = response_codec.decode_predict if batch_size == 1 else response_codec.decode_batch_predict
     outputs = decode(response, kind)
     check_outputs(outputs, kind, batch_size, output_size)

@@ -1,3 +1,3 @@
-"""The full gRPC name of the service, which client and server share."""
+"""The full gRPC name of the original service, which the client and the server must both use."""
 
 SERVICE_NAME = "neural.NeuralService"

@@ -11,7 +11,7 @@ def read_model_info(message: bytes) -> ModelInfo:
     Read a serialized ModelInfoResponse.
 
     Raises:
-        ServiceError: If the bytes are no ModelInfoResponse, or one of its three sizes is below 1.
+        ServiceError: If the bytes are not a valid ModelInfoResponse, or if one of the model's sizes is below 1.
     """
     response = parse_response(ModelInfoResponse, message)
     fields = {name: getattr(response, name) for name in ModelInfo.__dataclass_fields__}

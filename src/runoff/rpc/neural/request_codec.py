@@ -1,4 +1,4 @@
-"""Encodes batches as the request messages of `neural.NeuralService`, and reads them back."""
+"""Encodes and decodes the request messages of `neural.NeuralService`."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +10,7 @@ from runoff.rpc import wire
 from runoff.rpc.limits import MAX_BATCH_SIZE, check_parsed_size
 from runoff.rpc.neural.neural_pb2 import BatchPredictRequest, PredictRequest
 
-# Model type and name take about 30 bytes. Longer ones are not cached, so that no client can fill the memory with them.
+# Model type and name usually take about 30 bytes. Do not cache long ones, or a client could fill the memory with them.
 _LONGEST_KEPT_TAIL = 256
 _NO_BATCH: Float32Array = np.empty((0, 0), np.float32)
 
@@ -24,9 +24,9 @@ class Request:
         model_type: As received.
         model_name: As received; empty if the client named no model.
         count: Number of samples.
-        lengths: Features of each sample; one number if all samples have the same.
-        batch: The samples, shape (count, features), float32; empty if they differ in length, or if there are more than
-            MAX_BATCH_SIZE in a layout that only protobuf reads.
+        lengths: Number of features of each sample, or a single number if all samples have equally many.
+        batch: The samples, shape (count, features), float32. It is empty if their lengths differ, or if protobuf had to
+            parse the message and it contains more than MAX_BATCH_SIZE samples.
     """
 
     model_type: str
@@ -37,13 +37,13 @@ class Request:
 
 
 def encode_predict(batch: Float32Array, model_type: str, model_name: str) -> bytes:
-    """Return a serialized PredictRequest for a batch of one sample, shape (1, input_size)."""
+    """Encode a batch of one sample, shape (1, input_size), as a PredictRequest."""
     sample = wire.float_bytes(batch).tobytes()
     return wire.field_1_header(len(sample)) + sample + _tail(model_type, model_name)
 
 
 def encode_batch_predict(batch: Float32Array, model_type: str, model_name: str) -> bytes:
-    """Return a serialized BatchPredictRequest for a batch of shape (batch_size, input_size)."""
+    """Encode a batch of shape (batch_size, input_size) as a BatchPredictRequest."""
     samples = wire.float_bytes(batch)
     inner = wire.field_1_header(samples.shape[1])
     header = wire.field_1_header(len(inner) + samples.shape[1]) + inner
@@ -54,7 +54,7 @@ def encode_batch_predict(batch: Float32Array, model_type: str, model_name: str) 
 
 
 def decode_predict(message: bytes) -> Request:
-    """Read a serialized PredictRequest; errors as for `decode_batch_predict`."""
+    """Decode a serialized PredictRequest. Errors are those of `decode_batch_predict`."""
     start, end = wire.split_field_1(message)
     if end and not (end - start) % 4:
         tail = message[end:]
@@ -70,18 +70,18 @@ def decode_predict(message: bytes) -> Request:
 
 def decode_batch_predict(message: bytes) -> Request:
     """
-    Read a serialized BatchPredictRequest.
+    Decode a serialized BatchPredictRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: If the bytes are no such request.
-        limits.UnusualLayoutError: If the message is too large for its layout.
+        google.protobuf.message.DecodeError: If the bytes are not a valid BatchPredictRequest.
+        limits.UnusualLayoutError: If protobuf would have to parse the message and it is too large for that.
     """
     entries, end = wire.leading_entries(message)
     check_parsed_size(len(message) - end)
     rest = BatchPredictRequest.FromString(message[end:])
     length = entries.shape[1]
     start, stop = wire.split_field_1(entries[0].tobytes()) if length else (0, 0)
-    # The usual layout: every entry is empty, or consists of packed features behind one and the same header.
+    # In the usual layout, all entries are empty, or they all consist of the same header followed by packed features.
     if not rest.inputs and stop == length and not (stop - start) % 4 and wire.is_constant(entries[:, :start]):
         batch = wire.floats(entries[:, start:])
         return Request(rest.model_type, rest.model_name, len(entries), batch.shape[1], batch)
@@ -90,9 +90,9 @@ def decode_batch_predict(message: bytes) -> Request:
 
 
 def _take_samples(request: BatchPredictRequest) -> Request:
-    """Convert a request that protobuf parsed."""
+    """Convert a request that protobuf parsed into a Request."""
     count = len(request.inputs)
-    # Python takes half a minute to look at the million empty samples that fit into 2 MiB.
+    # A message of 2 MiB can contain a million empty samples, and a Python loop over them would take half a minute.
     if count > MAX_BATCH_SIZE:
         return Request(request.model_type, request.model_name, count, 0, _NO_BATCH)
     lengths = [len(sample.features) for sample in request.inputs]
@@ -104,7 +104,7 @@ def _take_samples(request: BatchPredictRequest) -> Request:
 
 @lru_cache(maxsize=64)
 def _read_names(tail: bytes) -> tuple[str, str] | None:
-    """Return model type and name from the bytes after a request's features; None if they hold further features."""
+    """Parse the bytes after a request's features as model type and name. Return None if more features follow."""
     check_parsed_size(len(tail))
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)
@@ -112,5 +112,5 @@ def _read_names(tail: bytes) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=64)
 def _tail(model_type: str, model_name: str) -> bytes:
-    """Return the serialized fields that follow the features or samples of a request."""
+    """Serialize the model type and the model name, which follow the features or samples in a request."""
     return wire.text_field(2, model_type) + wire.text_field(16, model_name)

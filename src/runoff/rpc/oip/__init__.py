@@ -1,1 +1,1 @@
-"""The Open Inference Protocol (KServe v2) over gRPC, which Triton and other servers speak: messages, codec, client."""
+"""The gRPC form of the Open Inference Protocol (KServe v2), which Triton and other servers implement."""

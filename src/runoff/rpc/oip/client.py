@@ -1,4 +1,4 @@
-"""The client of the Open Inference Protocol, which sets a deadline on every call and checks every response."""
+"""The client of the Open Inference Protocol. It sets a deadline on every call and checks every response."""
 
 from typing import TypeVar
 
@@ -29,11 +29,11 @@ _Response = TypeVar("_Response", bound=Message)
 
 class OipClient(ServiceClient):
     """
-    A client of one model of one server; a context manager.
+    A client of one model on one server. It is a context manager that closes its channel at the end.
 
     Attributes:
         model_name: Name of the model.
-        model_version: Version of the model; empty lets the server choose.
+        model_version: Version of the model. If it is empty, the server chooses a version.
     """
 
     def __init__(
@@ -44,27 +44,27 @@ class OipClient(ServiceClient):
         timeout_s: float = 10.0,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """Prepare a channel; the first call connects. For arguments and errors see ServiceClient."""
+        """Open a channel. Arguments and errors are those of ServiceClient."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials)
         self.model_name = model_name
         self.model_version = model_version
         self._infer = self._method("ModelInfer")
 
     def server_metadata(self) -> ServerMetadataResponse:
-        """Request the server's name, version and extensions; errors as for `predict`."""
+        """Request the server's name, version and extensions. Errors are those of `predict`."""
         return self._request("ServerMetadata", ServerMetadataRequest(), ServerMetadataResponse)[0]
 
     def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
-        Request everything by which the model can be identified.
+        Request the model's metadata, which identify the model.
 
         Returns:
-            The descriptions of its inputs and outputs, and the ModelInfo that runoff's own service adds; None for the
-            ModelInfo of any other server.
+            The protocol's description of inputs and outputs, and the ModelInfo, which only runoff's own service sends.
+            The ModelInfo of any other server is None.
 
         Raises:
             OtherModelError: If the server has no such model.
-            RunoffError: Other errors as for `predict`.
+            RunoffError: For the same reasons as in `predict`.
         """
         request = ModelMetadataRequest(name=self.model_name, version=self.model_version)
         response, metadata = self._request("ModelMetadata", request, ModelMetadataResponse)
@@ -78,13 +78,13 @@ class OipClient(ServiceClient):
         Args:
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
             tensors: The model's input and output.
-            kind: Policy if the outputs must be probabilities; value or None if finite numbers are enough.
+            kind: Policy if the outputs must be probabilities. Value or None if they only have to be finite.
 
         Returns:
             Outputs, shape (batch_size, output_size), float32.
 
         Raises:
-            ShapeError: If the model does not accept the batch size, or the message is over MAX_MESSAGE_BYTES.
+            ShapeError: If the model does not accept the batch size, or the message exceeds MAX_MESSAGE_BYTES.
             BackendUnavailable: If no server listens or no response arrives within timeout_s.
             ServiceError: If the server refuses the request or its response breaks the protocol.
         """
@@ -93,7 +93,7 @@ class OipClient(ServiceClient):
 
     def profile(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None, calls: int) -> CallParts | None:
         """
-        Make a number of calls and measure their parts; see `profile_calls`.
+        Make calls and measure how long each part takes. See `profile_calls`.
 
         The arguments before `calls` and the errors are those of `predict`.
         """
@@ -105,7 +105,7 @@ class OipClient(ServiceClient):
         )
 
     def _encode(self, batch: Float32Array, tensors: ModelTensors) -> bytes:
-        """Return the request for a batch; ShapeError if the batch is too large or of a size the model does not take."""
+        """Return the serialized request for a batch. Raise ShapeError if the model does not accept the batch size."""
         shape = tensors.input_shape(len(batch))
         names = tensors.input_name, tensors.output_name
         request = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
@@ -114,12 +114,12 @@ class OipClient(ServiceClient):
     def _request(
         self, method: str, request: Message, response_type: type[_Response]
     ) -> tuple[_Response, dict[str, str | bytes]]:
-        """Send a request; return the parsed response and its trailing metadata."""
+        """Call a method of the service, and return the parsed response and its trailing metadata."""
         response, metadata = self._send_for_metadata(self._method(method), request.SerializeToString())
         return self._read(parse_response, response_type, response), metadata
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
-        # Triton returns UNAVAILABLE for a model that failed to load; otherwise it means that no server is reachable.
+        # Triton also returns UNAVAILABLE, with the model's quoted name in its message, if the model failed to load.
         details = error.details() or ""
         if error.code() is grpc.StatusCode.UNAVAILABLE and f"'{self.model_name}'" in details:
             return OtherModelError(f"{self.address} does not serve {self.model_name}: {quote(details, 300)}")

@@ -1,10 +1,10 @@
 """
-Encodes float32 arrays as ModelInfer requests and responses, and reads them back.
+Encodes and decodes the ModelInfer requests and responses of the Open Inference Protocol.
 
-A raw message is a short header, followed by a tensor's bytes as they lie in memory. NumPy uses those bytes in place,
-and the headers are cached because they hardly change from call to call. A request of 1024 samples of 81 features takes
-34 µs to write and 30 µs to read with protobuf's classes alone, but 8 µs and 10 µs here. Protobuf parses messages of any
-other layout.
+A raw message is a short header, followed by the tensor's bytes in the same layout as in memory. NumPy uses those bytes
+in place, and this module caches headers, because they hardly change from call to call. A request of 1024 samples of 81
+features takes 8 µs to write and 10 µs to read here, but 34 µs and 30 µs with protobuf's classes. Messages of any other
+layout are left to protobuf.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ from runoff.rpc.oip import headers
 from runoff.rpc.oip.headers import Header
 from runoff.rpc.oip.inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
 
-# The tag of a field with a length is its number << 3 | 2. These are the tags of raw_input_contents (7),
-# raw_output_contents (6), inputs (5), an input's contents (5), and the fp32_contents (6) of those contents.
+# The tag of a length-delimited field is (field number << 3) | 2. These are the tags of raw_input_contents (field 7),
+# raw_output_contents (6), inputs (5), contents (field 5 of an input), and fp32_contents (field 6 of contents).
 _RAW_INPUT, _RAW_OUTPUT, _INPUTS, _CONTENTS, _FP32 = 0x3A, 0x32, 0x2A, 0x2A, 0x32
 
 _Tensor: TypeAlias = ModelInferRequest.InferInputTensor | ModelInferResponse.InferOutputTensor
@@ -49,14 +49,14 @@ _NO_NUMBERS: Float32Array = np.empty(0, np.float32)
 def encode_request(
     model_name: str, model_version: str, input_name: str, output_name: str, shape: tuple[int, ...], batch: Float32Array
 ) -> bytes:
-    """Return a serialized raw ModelInferRequest with one input, which requests one output."""
+    """Encode a batch as a ModelInferRequest with one raw input, which requests one output."""
     header = headers.write_request_header(model_name, model_version, input_name, output_name, shape)
     return _with_raw(header, _RAW_INPUT, batch)
 
 
 def encode_response(request: Header, version: str, output_name: str, outputs: Float32Array, *, typed: bool) -> bytes:
-    """Return a serialized ModelInferResponse, raw or typed, with the model name and id of the request."""
-    # The client chooses the id, so it can be too long for the cache.
+    """Encode outputs as a ModelInferResponse, raw or typed, which repeats the model name and id of the request."""
+    # Do not cache a header with a long id, because the client chooses the id and could fill the memory.
     is_short = len(request.id) < headers.LONGEST_KEPT_BYTES
     write = headers.write_response_header if is_short else headers.write_response_header.__wrapped__
     header = write(request.model_name, version, request.id, output_name, outputs.shape)
@@ -70,11 +70,11 @@ def encode_response(request: Header, version: str, output_name: str, outputs: Fl
 
 def decode_request(message: bytes) -> InferMessage:
     """
-    Read a serialized ModelInferRequest.
+    Decode a serialized ModelInferRequest.
 
     Raises:
-        google.protobuf.message.DecodeError: If the bytes are no ModelInferRequest.
-        limits.UnusualLayoutError: If the message is too large for its layout.
+        google.protobuf.message.DecodeError: If the bytes are not a valid ModelInferRequest.
+        limits.UnusualLayoutError: If protobuf would have to parse the message and it is too large for that.
     """
     found = _read_raw(headers.read_request_header, message, _RAW_INPUT)
     if found is not None:
@@ -86,7 +86,7 @@ def decode_request(message: bytes) -> InferMessage:
 
 
 def decode_response(message: bytes) -> InferMessage:
-    """Read a serialized ModelInferResponse; protobuf's DecodeError if the bytes are no such message."""
+    """Decode a serialized ModelInferResponse. Raise protobuf's DecodeError if the bytes are not a valid one."""
     found = _read_raw(headers.read_response_header, message, _RAW_OUTPUT)
     if found is not None:
         return found
@@ -95,7 +95,7 @@ def decode_response(message: bytes) -> InferMessage:
 
 
 def _read_raw(read_header: Callable[[bytes], Header], message: bytes, raw_tag: int) -> InferMessage | None:
-    """Read a message that ends with its only raw entry; return None for any other layout."""
+    """Decode a message whose only raw entry is at the end. Return None if the message has any other layout."""
     offset, start, end = _find_field(message, raw_tag, 0, len(message))
     if not start or end != len(message):
         return None
@@ -106,14 +106,14 @@ def _read_raw(read_header: Callable[[bytes], Header], message: bytes, raw_tag: i
 def _read_parsed(
     message: ModelInferRequest | ModelInferResponse, tensors: Sequence[_Tensor], raw: Sequence[bytes]
 ) -> InferMessage:
-    """Take the header, the raw entries and the first tensor's fp32_contents from a parsed message."""
+    """Convert a message that protobuf parsed into an InferMessage."""
     fp32 = _fp32(tensors[0].contents) if tensors else _NO_NUMBERS
     views = tuple(np.frombuffer(entry, np.uint8) for entry in raw[: headers.MOST_READ])
     return InferMessage(headers.read(message), views, fp32)
 
 
 def _typed_bytes(message: bytes) -> int:
-    """Return the size of the first input's fp32_contents in a request; 0 if they are not in their usual place."""
+    """Return the size in bytes of the first input's fp32_contents, or 0 if they are not in their usual place."""
     start, end = 0, len(message)
     for tag in (_INPUTS, _CONTENTS, _FP32):
         _, start, end = _find_field(message, tag, start, end)
@@ -122,23 +122,23 @@ def _typed_bytes(message: bytes) -> int:
 
 def _find_field(message: bytes, wanted_tag: int, offset: int, end: int) -> tuple[int, int, int]:
     """
-    Find a field with a length, such as bytes or a message, near the start of a message.
+    Find a length-delimited field, such as bytes or a submessage, near the start of a message.
 
     Args:
-        message: The bytes that contain the message.
+        message: Bytes that contain the message.
         wanted_tag: The field's number and wire type as one byte.
-        offset: Where the message starts.
+        offset: Where the message starts in these bytes.
         end: Where the message ends.
 
     Returns:
-        Offsets of the field's tag, of its content's first byte, and of the byte after its content; (0, 0, 0) if the
-        field is missing, is cut off, or follows a field without a length or a header of unusual size.
+        Offsets of the field's tag, of its content's first byte, and of the byte after its content. (0, 0, 0) if the
+        field is missing, cut off, too far from the start, or preceded by a field that is not length-delimited.
     """
     last = min(end, offset + headers.LONGEST_KEPT_BYTES)
     while offset < last:
         tag = message[offset]
         length, start = wire.read_varint(message, offset + 1)
-        # Protobuf decides about a field without a length, with a high number, or that is cut off.
+        # Leave the message to protobuf if a field is not length-delimited, has a high field number, or is cut off.
         if tag & 7 != 2 or tag >= 0x80 or not 0 <= length <= end - start:
             break
         if tag == wanted_tag:
@@ -148,15 +148,15 @@ def _find_field(message: bytes, wanted_tag: int, offset: int, end: int) -> tuple
 
 
 def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
-    """Return a header followed by a raw entry of numbers."""
+    """Append numbers to a serialized header as a raw entry."""
     content = numbers.astype(wire.LITTLE_ENDIAN_FLOAT, copy=False)
     return b"".join((header, bytes((raw_tag,)), wire.varint(content.nbytes), content.data.cast("B")))
 
 
 def _fp32(contents: InferTensorContents) -> Float32Array:
-    """Return fp32_contents, by way of their serialized bytes, because protobuf hands out numbers one by one."""
+    """Return fp32_contents as an array. Read their serialized bytes, because protobuf's list of numbers is slow."""
     count = len(contents.fp32_contents)
-    # Fields are serialized in the order of their numbers, and only other datatypes have smaller numbers than FP32.
+    # Fields are serialized in the order of their field numbers, so a different first field has the wrong datatype.
     if not count or contents.ListFields()[0][0].name != "fp32_contents":
         return _NO_NUMBERS
     start = 1 + len(wire.varint(4 * count))

@@ -1,7 +1,7 @@
 """
-Reads and writes the header of a ModelInfer message, which is everything except the numbers.
+Reads and writes the header of a ModelInfer message, which is everything except the numbers in the tensors.
 
-Headers hardly change from call to call, so each different one is parsed and written once, and then cached.
+Headers hardly change from call to call, so parsed and serialized headers are cached.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from itertools import islice
 from runoff.rpc.oip.contract import DATATYPE
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 
-# A header takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the memory
-# with them.
+# A header usually takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the
+# memory by sending many long headers.
 LONGEST_KEPT_BYTES, _HEADERS_KEPT = 4096, 256
-# Most tensors and raw entries that are read from a message, and most dimensions and parameters of each tensor. Legal
-# messages have one tensor of two dimensions and few parameters; a hostile message can have 100,000 of each.
+# Read at most this many tensors and raw entries of a message, and dimensions and parameters of a tensor. Legal messages
+# have one tensor with two dimensions and few parameters, but a hostile message can have 100,000 of each.
 MOST_READ = 16
 
 
 @dataclass(frozen=True)
 class Tensor:
     """
-    The description of a tensor in a message.
+    The description of a tensor in a ModelInfer message: everything except its numbers.
 
     Attributes:
         name: As received.
         datatype: As received.
-        shape: As received; the numbers may be more or fewer.
-        typed: Names of the typed contents that are present, such as `fp32_contents`.
-        parameters: The names of its parameters.
+        shape: As received. The message may contain more or fewer numbers than this shape requires.
+        typed: Names of the typed contents in the message, such as `fp32_contents`.
+        parameters: Names of the tensor's parameters.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Header:
         model_version: As received.
         id: As received.
         tensors: Inputs of a request, or outputs of a response.
-        requested: Outputs that a request names, each with its parameters.
+        requested: Outputs that the client asks for in a request, each with its parameters.
     """
 
     model_name: str
@@ -63,7 +63,7 @@ class Header:
 def write_request_header(
     model_name: str, model_version: str, input_name: str, output_name: str, shape: tuple[int, ...]
 ) -> bytes:
-    """Return a serialized ModelInferRequest without numbers, which has one input and requests one output."""
+    """Return a serialized ModelInferRequest that has one input, requests one output, and contains no numbers."""
     request = ModelInferRequest(model_name=model_name, model_version=model_version)
     request.inputs.add(name=input_name, datatype=DATATYPE, shape=shape)
     request.outputs.add(name=output_name)
@@ -72,7 +72,7 @@ def write_request_header(
 
 @lru_cache(_HEADERS_KEPT)
 def write_response_header(model_name: str, version: str, id_: str, output_name: str, shape: tuple[int, ...]) -> bytes:
-    """Return a serialized ModelInferResponse with one output, without numbers."""
+    """Return a serialized ModelInferResponse that has one output and contains no numbers."""
     response = ModelInferResponse(model_name=model_name, model_version=version, id=id_)
     response.outputs.add(name=output_name, datatype=DATATYPE, shape=shape)
     return response.SerializeToString()
@@ -80,13 +80,13 @@ def write_response_header(model_name: str, version: str, id_: str, output_name: 
 
 @lru_cache(_HEADERS_KEPT)
 def read_request_header(header: bytes) -> Header:
-    """Read a serialized ModelInferRequest of at most LONGEST_KEPT_BYTES."""
+    """Parse and cache the header of a ModelInferRequest, which must not exceed LONGEST_KEPT_BYTES."""
     return read(ModelInferRequest.FromString(header))
 
 
 @lru_cache(_HEADERS_KEPT)
 def read_response_header(header: bytes) -> Header:
-    """Read a serialized ModelInferResponse of at most LONGEST_KEPT_BYTES."""
+    """Parse and cache the header of a ModelInferResponse, which must not exceed LONGEST_KEPT_BYTES."""
     return read(ModelInferResponse.FromString(header))
 
 

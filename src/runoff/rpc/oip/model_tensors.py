@@ -1,4 +1,4 @@
-"""Names and shapes of a model's input and output, as an Open Inference Protocol server announces them."""
+"""Reads the names and shapes of a model's input and output from an Open Inference Protocol server's metadata."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ _ANY = -1
 @dataclass(frozen=True)
 class ModelTensors:
     """
-    The input and the output of a model that maps one float32 matrix to another.
+    The names and shapes of the input and the output of a model, which both are one float32 tensor.
 
     Attributes:
         input_name: The server's name for the input.
         output_name: The server's name for the output.
         input_size: Features of one sample.
         output_size: Outputs of one sample.
-        batch_size: The only batch size that the model accepts; None if it accepts any.
-        has_batch_dimension: Whether shapes begin with the batch size; without it, a call carries one sample.
+        batch_size: The only batch size that the model accepts. None if it accepts all.
+        has_batch_dimension: Whether shapes begin with the batch size. If not, a call contains exactly one sample.
     """
 
     input_name: str
@@ -35,31 +35,31 @@ class ModelTensors:
     has_batch_dimension: bool = True
 
     def input_shape(self, batch_size: int) -> tuple[int, ...]:
-        """Return the shape in which to send a batch; ShapeError if the model does not accept that batch size."""
+        """Return the input's shape in a request. Raise ShapeError if the model does not accept the batch size."""
         if self.batch_size not in (None, batch_size):
             raise ShapeError(f"the batch has {batch_size} samples, the model takes {self.batch_size} in one call")
         return (batch_size, self.input_size) if self.has_batch_dimension else (self.input_size,)
 
     def is_output_shape(self, shape: tuple[int, ...], batch_size: int) -> bool:
-        """Return whether outputs for a batch may have this shape; a single output needs no dimension of its own."""
+        """Return whether a response may have this shape. It may lack the last dimension if output_size is 1."""
         batch = (batch_size,) if self.has_batch_dimension else ()
         return shape == (*batch, self.output_size) or (self.output_size == 1 and shape == batch)
 
 
 def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_size: int) -> ModelTensors:
     """
-    Read a model's metadata.
+    Read the model's input and output from its metadata.
 
     Args:
         metadata: The server's response.
-        input_size: Features of one sample if the model announces that it accepts any number.
-        output_size: Outputs of one sample if the model announces that it returns any number.
+        input_size: Features of one sample, used only if the model announces the size -1, "any number".
+        output_size: Outputs of one sample, used only if the model announces the size -1, "any number".
 
     Returns:
         The model's input and output, in the announced sizes.
 
     Raises:
-        OtherModelError: If the model does not map one float32 matrix to one float32 matrix.
+        OtherModelError: If the model has several inputs or outputs, or a datatype or shape that runoff cannot send.
         ServiceError: If the server announces no inputs or no outputs.
     """
     name = quote(metadata.name)
@@ -73,7 +73,7 @@ def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_
                 " other datatypes are not sent"
             )
     batch, features = _split_shape(name, found_input)
-    # A value network may leave out the dimension of its single output.
+    # The output of a value network may have the shape [batch_size] instead of [batch_size, 1].
     is_flat = len(batch) == 1 and len(found_output.shape) == 1
     outputs_of_one = 1 if is_flat else _split_shape(name, found_output)[1]
     return ModelTensors(
@@ -87,7 +87,7 @@ def read_model_tensors(metadata: ModelMetadataResponse, input_size: int, output_
 
 
 def _only(role: str, name: str, tensors: Sequence[_Tensor]) -> _Tensor:
-    """Return the only tensor of a sequence; raise an error if there are more or none."""
+    """Return the only tensor in a sequence. Raise an error if the sequence has none or several."""
     if len(tensors) == 1:
         return tensors[0]
     if not tensors:
@@ -100,7 +100,7 @@ def _only(role: str, name: str, tensors: Sequence[_Tensor]) -> _Tensor:
 
 
 def _split_shape(name: str, tensor: _Tensor) -> tuple[Sequence[int], int]:
-    """Return a tensor's batch dimension, empty if it has none, and the numbers of one sample."""
+    """Return a list with the tensor's batch dimension, empty if it has none, and the count of numbers per sample."""
     shape = list(tensor.shape)
     if 1 <= len(shape) <= 2 and all(size == _ANY or size >= 1 for size in shape):
         return shape[:-1], shape[-1]

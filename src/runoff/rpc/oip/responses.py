@@ -1,4 +1,4 @@
-"""Reads the outputs from a ModelInfer response and checks them against the request and the model."""
+"""Reads the outputs from a ModelInfer response, and checks that they fit the request and the model."""
 
 from typing import NoReturn
 
@@ -25,18 +25,18 @@ def read_outputs(
         model_name: The model of the request.
         tensors: The model's input and output.
         batch_size: Samples in the request.
-        kind: Policy if the outputs must be probabilities; value or None if finite numbers are enough.
+        kind: Policy if the outputs must be probabilities. Value or None if they only have to be finite.
 
     Returns:
-        Outputs, shape (batch_size, output_size), in memory of their own.
+        Outputs, shape (batch_size, output_size), as a new array.
 
     Raises:
-        ServiceError: If the response comes from another model, lacks the output, or has another shape or datatype.
+        ServiceError: If the response has the wrong model name, output name, datatype or shape, or wrong numbers.
     """
     try:
         response = codec.decode_response(message)
     except DecodeError as error:
-        raise ServiceError(f"the response is no inference.ModelInferResponse: {error}") from None
+        raise ServiceError(f"the response is not a valid inference.ModelInferResponse: {error}") from None
     header = response.header
     if header.model_name not in ("", model_name):
         _refuse(f"comes from the model {quote(header.model_name)}, expected {quote(model_name)}")
@@ -56,7 +56,7 @@ def read_outputs(
 
 
 def _read_numbers(response: InferMessage, count: int) -> Float32Array:
-    """Return the only output's numbers, shape (count,); ServiceError if there are more or fewer."""
+    """Return the numbers of the only output, shape (count,). Raise ServiceError if there are more or fewer."""
     typed = response.header.tensors[0].typed
     if bool(response.raw) == bool(typed):
         _refuse(f"has {'both' if typed else 'neither'} of raw_output_contents and typed contents, expected one")
@@ -71,5 +71,5 @@ def _read_numbers(response: InferMessage, count: int) -> Float32Array:
 
 
 def _refuse(fault: str) -> NoReturn:
-    """Raise ServiceError about the response."""
+    """Raise ServiceError with a message about a fault of the response."""
     raise ServiceError(f"the response {fault}")
