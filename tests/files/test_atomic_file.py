@@ -60,7 +60,7 @@ def test_interrupt_at_any_line_leaves_no_temporary_file(tmp_path: Path, replace:
 
 
 def test_name_of_the_greatest_length_is_possible(tmp_path: Path) -> None:
-    """File names are limited to 255 bytes, so the temporary file's name must not be longer than the final name."""
+    """File names are limited to 255 bytes, and the temporary file's name must stay below the limit too."""
     path = tmp_path / ("ä" * 127)
     write_atomically(path, b"new")
     assert [path] == list(tmp_path.iterdir())
