@@ -92,7 +92,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
     ],
 )
 def test_each_case_gets_its_verdict(changed: GatedRun, case: str, expected: str) -> None:
-    """Every case was changed in a different way, and its verdict must match the change."""
+    """The cases of this suite are in different situations, and each verdict must match the situation of its case."""
     assert expected == changed.verdicts.get(case), changed.output
 
 
