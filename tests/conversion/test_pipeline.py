@@ -60,7 +60,7 @@ def test_names_of_input_output_and_batch_are_fixed() -> None:
 
 
 def test_converted_model_is_valid_and_self_contained() -> None:
-    """Users copy the converted file alone, so it must not depend on weights in a second file."""
+    """Users often copy only the .onnx file, so its weights must not be stored in a second file."""
     model_bytes = convert(random_mlp()).onnx
     onnx.checker.check_model(model_bytes, full_check=True)
     model = onnx.ModelProto.FromString(model_bytes)

@@ -27,7 +27,7 @@ def test_ratio_interval_covers_the_truth_of_correlated_rounds() -> None:
 
 
 def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
-    """Resampling single rounds ignores their correlation and narrows the intervals, so whole blocks are resampled."""
+    """Resampling single rounds ignores their correlation, so the intervals are too narrow. Blocks must be resampled."""
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):

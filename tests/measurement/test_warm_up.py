@@ -9,7 +9,7 @@ from runoff.measurement.warm_up import ROUND_NS, warm_up
 
 
 class Clock:
-    """A fake clock that each call advances by the next of the given durations."""
+    """A fake clock. Each timed call advances it by one of the given durations, in their order."""
 
     def __init__(self, durations_ns: Iterator[int]) -> None:
         self.now_ns = 0

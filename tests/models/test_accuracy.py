@@ -46,7 +46,7 @@ def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
 
 
 def test_worst_element_has_the_largest_error_relative_to_its_tolerance() -> None:
-    """Errors count relative to each output's tolerance, so the worst output is the one with the largest ratio."""
+    """The worst output is the one with the largest ratio of error to tolerance, not the one with the largest error."""
     outputs = np.array([[1.5, 0.2]], np.float32)
     measured = accuracy.compare("backend", outputs, np.array([[1.0, 0.1]]), np.array([[5.0, 0.2]]))
     assert (0, 1) == (measured.sample, measured.output)
