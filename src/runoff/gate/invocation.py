@@ -25,13 +25,9 @@ def selector_of(invocation: Invocation) -> Callable[[str], bool]:
     Workers collect whole files. If the user named single tests, a test that only the baseline has counts as `missing`
     only if it is one of those.
     """
-    prefixes = []
-    for argument in invocation.positional:
-        path, separator, test = argument.partition("::")
-        if not separator:
-            return lambda _: True
-        relative = os.path.relpath(invocation.folder / path, invocation.root).replace(os.sep, "/")
-        prefixes.append(relative + separator + test)
-    if not prefixes:
+    tests = [argument.partition("::") for argument in invocation.positional]
+    if not tests or not all(separator for _, separator, _ in tests):
         return lambda _: True
+    paths = [os.path.relpath(invocation.folder / path, invocation.root).replace(os.sep, "/") for path, _, _ in tests]
+    prefixes = [f"{path}::{test}" for path, (_, _, test) in zip(paths, tests, strict=True)]
     return lambda case: any(case == each or case.startswith((f"{each}::", f"{each}[")) for each in prefixes)

@@ -144,12 +144,10 @@ def _are_installed(requirements: Iterable[str], project: str, extras: dict[str, 
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         if canonicalize_name(wanted.name) == canonicalize_name(project or "?"):
-            if not all(_are_installed(extras.get(extra, []), project, {}) for extra in wanted.extras):
-                return False
-            continue
-        try:
-            metadata.distribution(wanted.name)
-        except metadata.PackageNotFoundError:
+            found = all(_are_installed(extras.get(extra, []), project, {}) for extra in wanted.extras)
+        else:
+            found = any(metadata.distributions(name=wanted.name))
+        if not found:
             return False
     return True
 

@@ -62,12 +62,7 @@ class Side:
     set_options: dict[str, Any] = field(default_factory=dict)
 
     def command(self, files: Sequence[str]) -> list[str]:
-        """
-        Return the command that starts a worker of this side.
-
-        Args:
-            files: Test files to collect, relative to the rootdir; if empty, collect what the user selected.
-        """
+        """Return the command of a worker that collects these files of the rootdir, or else what the user selected."""
         invocation = self.invocation
         if files:
             # A file that only the other side has would stop pytest; its cases are reported as new or missing.

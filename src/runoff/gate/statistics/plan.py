@@ -67,11 +67,9 @@ class Plan:
         Raises:
             GateError: If it does not; the message contains the time that the two stages would need.
         """
-        if self.budget_s is None:
-            return
         second_stage_s = self.blocks_for(1) * (start_s + cheapest_case_s)
         needed_s = spent_s + first_block_s * (self.first_blocks - 1) + second_stage_s
-        if needed_s > self.budget_s:
+        if self.budget_s is not None and needed_s > self.budget_s:
             raise GateError(self.budget_refusal(f"a second stage for a single case would need {needed_s:.0f} s in all"))
 
     def budget_refusal(self, why: str) -> str:

@@ -10,7 +10,6 @@ Formulas: Hollander, Wolfe and Chicken, Nonparametric Statistical Methods, 3rd e
 """
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +84,5 @@ def holm(p_values: Float64Array) -> Float64Array:
     """
     order = np.argsort(p_values)
     factors = np.arange(len(p_values), 0, -1)
-    adjusted: Any = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return np.asarray(adjusted)
+    adjusted = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return np.asarray(adjusted[np.argsort(order)])
