@@ -32,7 +32,7 @@ class Invocation:
     @property
     def options(self) -> list[str]:
         """The arguments without those that select tests."""
-        # Search from the end, because an equal argument before it may be the value of an option.
+        # The last equal argument is removed, because an earlier one may be the value of an option.
         kept = list(reversed(self.arguments))
         for argument in self.positional:
             if argument in kept:
@@ -62,7 +62,7 @@ class Side:
     set_options: dict[str, Any] = field(default_factory=dict)
 
     def command(self, files: Sequence[str]) -> list[str]:
-        """Return the command of a worker that collects these files of the rootdir, or else what the user selected."""
+        """Return a worker's command; `files` are relative to the rootdir; none stand for the user's selection."""
         invocation = self.invocation
         if files:
             # A file that only the other side has would stop pytest; its cases are reported as new or missing.
@@ -84,7 +84,7 @@ def worker_environment(side: Side, settings: str) -> dict[str, str]:
 
 def relocate_invocation(invocation: Invocation, tree: Path) -> Invocation:
     """
-    Return the same pytest command with folders and test paths in another checkout, whose top folder is `tree`.
+    Return the same pytest command for the checkout at `tree`, with the folders and test paths of that checkout.
 
     Values of other options, such as a model file, still refer to the candidate's files.
     """

@@ -88,7 +88,7 @@ def _remove_abandoned(tree: Path, trees: Path) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run git without a shell and without hooks; if git is missing or takes too long, that is in `stderr`."""
+    """Run git without a shell and without hooks; if git is missing or hangs, return exit code -1 and a message."""
     # If a git hook started this process, GIT_DIR and similar variables refer to the repository of the hook.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_TERMINAL_PROMPT"] = "0"

@@ -42,7 +42,7 @@ class BlockRunner:
 
     def run_block(self, workers: WorkerSet, cases: Sequence[str]) -> list[CaseBlock]:
         """
-        Measure cases in one set of fresh workers, which have collected them; return one result per case, in order.
+        Measure cases with fresh workers that have collected them; return one result per case, in order.
 
         The results end early after a case that lost a worker, and when the time ends.
         """

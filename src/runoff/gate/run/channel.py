@@ -97,10 +97,10 @@ class Listener:
         self, count: int, timeout_s: float, check: Callable[[], None]
     ) -> list[tuple[Connection, Message]]:
         """
-        Return the connection and the first message of each worker, which contains the worker's index as `side`.
+        Wait until every worker has sent its first message; return the connections and messages by worker.
 
         Args:
-            count: Number of workers.
+            count: Number of workers; each sends its index, from 0, as `side`.
             timeout_s: Longest wait for all of them together.
             check: Called several times a second; raises to end a wait that has become pointless.
 

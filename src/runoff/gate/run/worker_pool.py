@@ -17,7 +17,7 @@ class WorkerPool:
 
     def start_next(self, files: list[str]) -> WorkerSet:
         """
-        Start fresh workers, which collect these test files, or what the user's command line names if there are none.
+        Start fresh workers that collect these test files or, without files, what the user's command line names.
 
         The previous workers shut down meanwhile; they have ended when this function returns.
 

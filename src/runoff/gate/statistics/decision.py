@@ -128,7 +128,7 @@ def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float
 def finding_of(
     verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float = math.nan, visible: float | None = None
 ) -> Finding:
-    """Return a verdict with the numbers behind it, from the log-ratios of a case, both of shape (blocks,)."""
+    """Return a case's verdict with the numbers behind it; both arrays of log-ratios have the shape (blocks,)."""
     return Finding(
         verdict=verdict,
         change=math.expm1(hodges_lehmann(blocks)),

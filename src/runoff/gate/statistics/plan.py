@@ -50,7 +50,7 @@ class Plan:
         return needed
 
     def fewest_blocks(self, cases: int) -> int:
-        """Return the smallest number of blocks with which a case can be a regression, among a number of cases."""
+        """Return the smallest number of blocks that can show a regression if this number of cases is tested."""
         # n blocks give a p value of at least 2^-n, and Holm's adjustment multiplies the smallest p value by `cases`.
         return next(blocks for blocks in itertools.count() if 2.0**-blocks * cases <= self.alpha)
 

@@ -51,7 +51,7 @@ def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
 
 
 def p_increase(log_ratios: Float64Array) -> Float64Array:
-    """Return the exact one-sided p value of "no change" against "slower"; shape (…, n) becomes (…)."""
+    """Return exact one-sided p values of the hypothesis "no change" against "slower"; shape (…, n) becomes (…)."""
     positive = np.count_nonzero(walsh_averages(log_ratios) > 0.0, axis=-1)
     return np.asarray(tail_probabilities(log_ratios.shape[-1])[positive])
 

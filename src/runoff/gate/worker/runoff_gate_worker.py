@@ -166,7 +166,7 @@ class WorkerPlugin:
         yield
 
     def run_rounds(self, run: Callable[[int], float]) -> tuple[list[float], int]:
-        """Run the rounds that the coordinator requests, in the middle of a test: `CoordinatedRounds.run_rounds`."""
+        """Run the rounds that the coordinator requests, in the middle of a test; see `CoordinatedRounds`."""
         self._used = True
         first_call_s = run(1)
         durations_s: list[float] = []
