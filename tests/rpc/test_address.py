@@ -59,7 +59,7 @@ def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
 def test_port_with_leading_zero_is_refused(text: str) -> None:
-    """Such a port is probably mistyped, and the service would bind another port than the user intended."""
+    """A port such as 005 is probably mistyped, and the service would bind a port that the user did not intend."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 

@@ -41,13 +41,13 @@ def test_missing_server_is_named_in_the_error() -> None:
     ],
 )
 def test_other_program_at_the_address_is_named_in_the_error(response: bytes) -> None:
-    """gRPC's own message for another program's port makes users suspect a firewall."""
+    """If another program listens at the address, gRPC's own message makes users suspect a firewall."""
     with listener(response) as address, pytest.raises(ServiceError, match="another protocol"):
         open_grpc("x-grpc", address, MLP, timeout_s=60)
 
 
 def test_silent_program_at_the_address_is_an_error_at_the_deadline() -> None:
-    """A program that waits for its client to speak first would otherwise block the run."""
+    """Without a deadline, a program that waits for its client to send something would block the run."""
     with listener(None) as address, pytest.raises(BackendUnavailable, match=r"no response from .* within 0.5 s"):
         open_grpc("x-grpc", address, MLP, timeout_s=0.5)
 
@@ -80,7 +80,7 @@ def test_unknown_host_is_reported_as_missing_server() -> None:
 
 
 def test_status_of_a_foreign_service_is_shown() -> None:
-    """Foreign services return UNKNOWN for every error, so only the text explains the cause."""
+    """Some foreign services return UNKNOWN for every error, so only the error's text explains the cause."""
 
     def fail(_request: bytes, _context: object) -> bytes:
         raise ValueError("no such model" + "!" * 1000)

@@ -1,4 +1,4 @@
-"""The request decoders read malformed messages as protobuf's own parser reads them."""
+"""The request decoders read malformed messages in the same way as protobuf's own parser."""
 
 from collections.abc import Callable
 

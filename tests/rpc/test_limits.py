@@ -31,7 +31,7 @@ def test_large_batch_request_of_protobuf_is_read() -> None:
 
 
 def test_large_batch_request_of_unpacked_floats_is_refused() -> None:
-    """Protobuf would parse each number as a field of its own, which blocks all other calls meanwhile."""
+    """Protobuf would parse each number as a separate field, and all other calls would have to wait."""
     sample = (b"\x0d" + np.float32(1).tobytes()) * 81
     message = (wire.field_1_header(len(sample)) + sample) * 6_000
     with pytest.raises(UnusualLayoutError, match="packed floats"):
@@ -39,7 +39,7 @@ def test_large_batch_request_of_unpacked_floats_is_refused() -> None:
 
 
 def test_samples_over_the_batch_limit_are_counted_but_not_read() -> None:
-    """Python would take half a minute for the million empty samples of this message."""
+    """Python would take half a minute to make objects for the million empty samples of this message."""
     message = wire.text_field(2, "policy") + b"\x0a\x00" * (MAX_PARSED_BYTES // 2 - 8)
     found = request_codec.decode_batch_predict(message)
     assert found.count > MAX_BATCH_SIZE

@@ -1,4 +1,4 @@
-"""The threads that handle gRPC calls: how many there are, how many compute, and how many calls may be open."""
+"""Limits of the call thread pool: its threads, the calls that compute at the same time, and the open calls."""
 
 import threading
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ def threads_without_slot(server: Server) -> int:
 
 
 def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may limit threads; the service must start the missing ones later."""
+    """A container may limit the number of threads; the service must start the missing threads once it can."""
     start = threading.Thread.start
     before = call_threads()
 
@@ -39,7 +39,7 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
     with served({"m": WatchedBackend(random_mlp())}) as server:
         with open_silent_calls(server.address) as silent:
             silent.open(PREDICT, 5 * DEFAULT_WORKERS)
-            # All possible threads wait until the oldest waits are cancelled.
+            # Every thread that could be started waits for a request until the service cancels the oldest calls.
             assert_answers(server.address)
             assert silent.ended_statuses()
         with open_silent_calls(server.address) as silent:
@@ -55,7 +55,7 @@ def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.Monkey
     with ExitStack() as stack:
         stack.callback(pool.shutdown)
         for _ in range(5):
-            # The pool never uses the context here.
+            # Any object can stand for the call, because the pool cancels no call in this test.
             stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
         assert 3 == len(call_threads() - before)
 
@@ -94,7 +94,13 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(server_module, "MAX_CALLS", 6)
     with served({"m": WatchedBackend(random_mlp())}) as server, open_silent_calls(server.address) as silent:
         silent.open(PREDICT, 6)
-        wait_until(lambda: refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED")
+
+        def is_refused() -> bool:
+            # An earlier prediction may have taken the place of a silent call, which was then refused.
+            silent.open(PREDICT, 1)
+            return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
+
+        wait_until(is_refused)
         assert "limit exceeded" in refusal(server.address, "Predict", MESSAGE)[1]
 
 

@@ -39,7 +39,7 @@ class SlowBackend(WatchedBackend):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_every_prediction_reports_its_times(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The forward pass's second must be reported as compute and as no other part."""
+    """The second that the forward pass takes must appear as compute time and in no other part of the call."""
     clock = Clock()
     monkeypatch.setattr("runoff.service.stopwatch.time", clock)
     monkeypatch.setattr("runoff.rpc.call_times.time", clock)
@@ -62,7 +62,7 @@ def test_call_to_a_service_without_times_has_no_parts() -> None:
 
 
 def test_times_survive_their_text() -> None:
-    """Service and client must agree on the text format."""
+    """The service sends the times as text, and the client must read the same times from it."""
     assert TIMES == read_times(format_times(TIMES))
 
 
@@ -92,19 +92,19 @@ class Calls:
 
 
 def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> CallParts | None:
-    """Profile fake calls by their own clock."""
+    """Return the profile of fake calls, measured with their fake clock."""
     monkeypatch.setattr("runoff.rpc.call_times.time", calls)
     return profile_calls(lambda: b"", calls.call, lambda reply: reply, count)
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Means over the same calls add up, and leaving out the slowest calls keeps outliers from deciding the result."""
+    """The parts' means add up because all use the same calls; outliers are left out because they would distort them."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))
 
 
 def test_times_longer_than_the_call_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a service reports more time than the whole call took, the rest for transport would be negative."""
+    """If a service reports more time than the whole call took, the computed transport time would be negative."""
     assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
     assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

@@ -1,4 +1,4 @@
-"""gRPC clients of other projects call the service, which they know only from its .proto file."""
+"""Clients built with other gRPC libraries call the service; they share only the .proto file with runoff."""
 
 import json
 import os
@@ -55,13 +55,13 @@ def call_with_grpclib(address: str) -> dict[str, Any]:
     params=[pytest.param(call_with_grpc_js, id="grpc-js"), pytest.param(call_with_grpclib, id="grpclib")],
 )
 def responses(request: pytest.FixtureRequest, service: RunningService) -> dict[str, Any]:
-    """The service's responses as a foreign client read them."""
+    """The service's responses, as decoded by a foreign client."""
     found: dict[str, Any] = request.param(service.address)
     return found
 
 
 def test_foreign_client_gets_the_models_probabilities(responses: dict[str, Any]) -> None:
-    """Clients in other languages read the messages and HTTP/2 with other libraries than runoff's."""
+    """Other gRPC libraries must be able to read the messages that runoff encodes with its own codec."""
     expected = MLP.forward(SAMPLES[:1])[0]
     np.testing.assert_allclose(expected, responses["predict"]["probabilities"], rtol=1e-5)
     assert int(expected.argmax()) == responses["predict"]["best_move"]
@@ -80,7 +80,7 @@ def test_foreign_client_reads_the_model_info(responses: dict[str, Any]) -> None:
 
 
 def test_foreign_client_reads_an_error(responses: dict[str, Any]) -> None:
-    """The client's author needs the status, 3 for INVALID_ARGUMENT, and the reason."""
+    """The author of a client needs the status (here 3, INVALID_ARGUMENT) and the reason to correct the request."""
     assert {"code": 3, "details": "sample 0 has 1 features, expected 5"} == responses["refused"]
 
 

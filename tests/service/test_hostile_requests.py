@@ -80,7 +80,7 @@ def infer_input(content: bytes) -> bytes:
     return field(5, content)
 
 
-# Messages of up to 16 MiB, as functions, so that each is made only when it is sent.
+# Functions that make messages of up to 16 MiB, so that each message is made only when it is sent.
 MANY_FIELDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "inputs": (BATCH_PREDICT, lambda: b"\x0a\x02\x0a\x00" + b"\x0a\x00" * 2**23),
     "last-differs": (BATCH_PREDICT, lambda: b"\x0a\x00" * 2**23 + b"\x0a\x02\x0a\x00"),
@@ -119,7 +119,7 @@ def test_millions_of_small_fields_are_refused(channel: grpc.Channel, method: str
 
 @pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
 def test_large_message_without_its_end_is_refused(channel: grpc.Channel, tail: bytes) -> None:
-    """The codec's fast path must leave a message that it cannot read to protobuf, which refuses it."""
+    """Protobuf detects the missing end of a message, so the codec must leave such a message to protobuf."""
     status, details = send(channel, MODEL_INFER, field(3, b"i" * 2**20) + tail)
     assert "INTERNAL" == status
     assert "not a valid inference.ModelInferRequest" in details

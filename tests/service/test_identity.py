@@ -26,7 +26,7 @@ IDENTITY_REQUESTS = {
 
 
 def call_with_metadata(address: str, method: str) -> tuple[bytes, dict[str, str | bytes]]:
-    """Return the response and its trailing metadata."""
+    """Call a method; return the response and the call's trailing metadata."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         message = IDENTITY_REQUESTS[method].SerializeToString()
         reply, call = channel.unary_unary(method, None, None).with_call(message, timeout=10)
@@ -39,7 +39,7 @@ def model_info(address: str) -> ModelInfoResponse:
 
 
 def test_model_info_contains_the_whole_identity() -> None:
-    """An identity consists of digest, device, framework, versions, threads, process and start of the service."""
+    """Clients compare these facts to find out whether they still call the same service."""
     with served({"net": WatchedBackend(MLP)}) as server:
         info = model_info(server.address)
     assert (MLP.digest, "cpu", "a processor") == (info.model_digest, info.device, info.device_name)
@@ -77,7 +77,7 @@ def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
 
 
 def test_each_start_has_a_nonce_of_its_own() -> None:
-    """The operating system reuses process ids, and a service may start twice within one process."""
+    """A process id identifies no start: the system reuses ids, and a service may start twice within one process."""
     nonces = set()
     for _ in range(3):
         with served({"net": WatchedBackend(MLP)}) as server:
@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """The error must name the changed fact, because a record would have stored its old value."""
+    """The error must name the changed fact, because a saved record may already contain its old value."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -132,7 +132,7 @@ def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, ob
 
 
 def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> None:
-    """Such a service cannot be identified fully, which the record states, but its known facts must not change."""
+    """The original protocol reports only five facts about a service, and the client must notice a change of each."""
     answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -156,7 +156,7 @@ def test_record_identifies_the_start_of_the_service() -> None:
 
 
 def test_record_contains_the_device_that_the_service_uses() -> None:
-    """The device in a record must not be taken from the backend's name or from an option."""
+    """A record must name the device that the service reports, whatever an option or the backend's name suggests."""
     watched = WatchedBackend(MLP)
     watched.device = Device("gpu", "a GPU")
     with served({"net": watched}) as server:

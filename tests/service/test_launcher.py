@@ -80,7 +80,7 @@ def test_killed_service_is_explained(running: RunningService) -> None:
 
 
 def test_error_of_a_living_service_is_unchanged(shared_service: RunningService) -> None:
-    """An error raised while the service is alive must not be blamed on the service's end."""
+    """An error that occurs while the service is alive must not claim that the service has ended."""
     shared_service.check_alive()
     with pytest.raises(ServiceError, match=r"^mine$"), shared_service.watched():
         raise ServiceError("mine")
@@ -100,7 +100,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
     """Ctrl-C in a terminal reaches the whole process group; only the run itself must stop its services."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Without such a group, the fixture could not signal the service and would wait for it.
+    # Kill the process directly, because the fixture signals the process group and would miss a service in another.
     running.process.kill()
     assert [pid, pid] == [group, session]
 

@@ -69,13 +69,13 @@ def test_response_over_the_message_limit_is_refused_before_it_is_computed(method
 @pytest.mark.parametrize(
     ("ending", "most_decoded"),
     [
-        # A call that waits for the model stops waiting at its deadline, and the next call may still be in time.
+        # Calls expire one by one: when one stops waiting for the model, the next may be decoded before it expires.
         pytest.param("expired", 42, id="expired"),
         pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
     ],
 )
 def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, most_decoded: int) -> None:
-    """Abandoned calls must be neither computed nor, if they still wait for a thread, decoded."""
+    """The service must not compute calls that clients gave up, and not decode those that still wait for a thread."""
     backend = WatchedBackend(MLP)
     message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
     with served({"m": backend}) as server, grpc.insecure_channel(server.address) as channel:
@@ -93,7 +93,7 @@ def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, mos
         wait_until(lambda: active_calls(server) == 1)
         backend.may_go_on.set()
         first.result(60)
-        # This call is queued behind all abandoned ones.
+        # This call is queued behind all abandoned calls.
         call(server.address, "Predict", message)
     assert [1, 1] == backend.batch_sizes
     assert len(backend.contexts) <= most_decoded

@@ -35,12 +35,12 @@ def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[
 
 
 def test_models_run_on_the_gpu_that_the_first_one_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This is the usual case, of which the other tests are variations."""
+    """With `--device auto`, the service prefers a GPU and opens all models on it."""
     assert ["gpu", "gpu"] == device_types(monkeypatch, True, True)
 
 
 def test_later_model_that_does_not_fit_on_the_gpu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If that model ran on the CPU, the ready line, which names the GPU, would be wrong."""
+    """The ready line names one device for all models, so a later model must not silently run on the CPU."""
     with pytest.raises(BackendUnavailable, match="out of memory"):
         device_types(monkeypatch, True, False)
 

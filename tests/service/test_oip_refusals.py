@@ -117,7 +117,7 @@ INVALID = [
         "has 2 entries, expected 1",
         id="raw-two",
     ),
-    # The codec's fast path must not mistake a number for a field with a length, which it could skip.
+    # The fast path must not skip a numeric field as if its value were a length: that would hide an entry.
     pytest.param(b"\x78\x02\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-a-number"),
     pytest.param(b"\x82\x03\x00\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-field-48"),
     pytest.param(
@@ -203,11 +203,11 @@ def test_batch_whose_response_exceeds_the_limit_is_not_computed() -> None:
 
 
 def test_method_that_is_not_served_is_unimplemented(server: Server) -> None:
-    """Clients of Triton's extensions to the protocol must learn that the service lacks them."""
+    """Triton extends the protocol; a client that calls one of its extensions must learn that the service lacks it."""
     assert "UNIMPLEMENTED" == refusal(server.address, "RepositoryIndex", b"")[0]
 
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady", "ServerMetadata"])
 def test_bytes_that_are_no_message_are_refused_by_every_method(server: Server, method: str) -> None:
-    """The service would not notice by itself if a message without fields cannot be parsed."""
+    """The service reads no field of these requests, so only an explicit check notices malformed ones."""
     assert refusal(server.address, method, b"\xff\xff\xff")[0] == "INTERNAL"

@@ -31,7 +31,7 @@ def server(backend: WatchedBackend) -> Iterator[Server]:
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_response_has_the_form_of_the_request(server: Server, backend: WatchedBackend, typed: bool) -> None:
-    """A client can surely read the form, raw or typed, that it writes."""
+    """A client that sends raw tensors can also read them, and likewise for typed tensors."""
     response = call(server.address, "ModelInfer", infer_request(BATCH, typed=typed).SerializeToString())
     np.testing.assert_allclose(backend.mlp.forward(BATCH), numbers(response), rtol=1e-6)
     parsed = ModelInferResponse.FromString(response)
@@ -55,7 +55,7 @@ def test_response_contains_model_name_version_and_request_id(server: Server) -> 
 
 @pytest.mark.parametrize("size", [600, 200_000], ids=["too-long-for-the-cache", "huge"])
 def test_id_of_any_length_is_repeated(server: Server, size: int) -> None:
-    """Only short headers are cached; long ones take another path through the codec."""
+    """Only short headers are cached; long headers take another path through the codec."""
     request = infer_request(BATCH)
     request.id = "i" * size
     response = ModelInferResponse.FromString(call(server.address, "ModelInfer", request.SerializeToString()))

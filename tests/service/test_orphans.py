@@ -1,4 +1,4 @@
-"""A service process ends with the process that launched it, however that ends and whatever the service is doing."""
+"""A service process ends when its launcher's process ends, even if either was killed or the service is stopped."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs L
 
 
 def assert_ends(pid: int) -> None:
-    """Wait until a process has ended that is not a child of this one, and that wait() would therefore refuse."""
+    """Wait until a process has ended; unlike os.wait(), this accepts a process that is not a child of this process."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -44,7 +44,7 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-# Creates a file after each signal that a handler of the process has handled.
+# Replaces signal.signal so that every signal handler creates a file when it returns.
 RECORD_HANDLED_SIGNALS = """
 import signal
 set_handler = signal.signal
@@ -55,7 +55,8 @@ def set_recording_handler(number, handler):
     set_handler(number, handle)
 signal.signal = set_recording_handler
 """
-# Modules at which a start is stopped: the first that Python imports, and one early and one late import of runoff.
+# A service is stopped while it imports one of these modules: Python imports the first one at its start, and runoff
+# imports the second one early and the third one late.
 IMPORTED = ["sitecustomize", "numpy", "threadpoolctl"]
 
 
@@ -72,7 +73,7 @@ def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """A service that only checked for its parent when ready would wait forever."""
+    """A service that looked for its parent only at the end of its start would never get there."""
     (tmp_path / f"{module}.py").write_text(f"import time; open({str(tmp_path / 'hangs')!r}, 'w'); time.sleep(600)")
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
         wait_until((tmp_path / "hangs").exists)
@@ -97,7 +98,7 @@ def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_stopped_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """A process stopped during its imports must end as well."""
+    """A service can be stopped at any moment, also while it imports modules."""
     code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP)"
     (tmp_path / f"{module}.py").write_text(code + ("" if module == "sitecustomize" else "; time.sleep(600)"))
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
@@ -113,7 +114,7 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 ) -> None:
     """A forked child of the launcher inherits the pipe and keeps the service's standard input open."""
     if moment == "starting":
-        # The parent's death wakes this process before runoff is imported, and no second signal follows.
+        # The service stops itself before it imports runoff. Its parent's death wakes it, and no second signal follows.
         (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     with parent_of_service(model_path, "with-fork", python_path=tmp_path) as (parent, pid):
         assert parent.stdout is not None

@@ -1,4 +1,4 @@
-"""The `runoff serve` command: its arguments, ready line, signals, exit codes, health and reflection."""
+"""The `runoff serve` command: its arguments, ready line, signals, port, exit codes and reflection."""
 
 import os
 import re
@@ -12,7 +12,6 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from runoff.backends.grpc_backend import open_grpc
@@ -23,22 +22,15 @@ from runoff.models.mlp import Kind
 from runoff.rpc.address import parse_address
 from runoff.rpc.neural.client import NeuralClient
 from runoff.service import server as server_module
-from runoff.service.hosted_models import HostedModel
-from runoff.service.launcher import RunningService
+from runoff.service.launcher import RunningService, launch
 from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.serve_command import run_serve, serving
 from tests.support.services import WatchedBackend, listener, served
 
 
-def health_of(address: str, service: str) -> int:
-    with grpc.insecure_channel(address) as channel:
-        request = health_pb2.HealthCheckRequest(service=service)
-        return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status)
-
-
 def test_ready_line_contains_address_engine_device_and_models() -> None:
-    """Users copy the address from this line and see which device is used and that a model is untrained."""
+    """Users copy the address from the ready line and read there which device is used and which model is untrained."""
     with serving("--engine", "numpy", "--untrained", "64,128,8") as (process, line):
         found = re.fullmatch(r"serving on (127\.0\.0\.1:\d+): numpy on CPU .*: (.*)\n", line)
         assert found is not None
@@ -104,12 +96,12 @@ def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
 
 
 def test_error_names_a_port_in_use() -> None:
-    """By default, two gRPC servers on one port would share it and take turns."""
+    """By default, gRPC lets two servers share a port, and each would receive some of the calls."""
     with listener(None) as address:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)
     assert 1 == result.returncode
-    # gRPC's own message, which names one of its source files, must not appear.
+    # gRPC's own error message, which contains the path of a gRPC source file, must not appear.
     start, *others = result.stderr.splitlines()
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in start
     assert [] == others
@@ -144,52 +136,6 @@ def test_port_of_a_service_is_not_shared() -> None:
             other.add_insecure_port(server.address)
 
 
-def test_health_is_serving_once_loaded() -> None:
-    """A health probe must not direct calls to a service that still refuses them."""
-    serving_, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-    backend = WatchedBackend(random_mlp())
-    server = Server("127.0.0.1", 0)
-    server.start(["m"])
-    try:
-        names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
-        assert [not_serving] * 4 == [health_of(server.address, name) for name in names]
-        server.serve([HostedModel("m", backend.mlp, backend)])
-        assert [serving_] * 4 == [health_of(server.address, name) for name in names]
-    finally:
-        server.stop(0).wait(60)
-
-
-def test_health_watches_report_the_shutdown() -> None:
-    """A load balancer that watches health can remove the service before calls to it fail."""
-    with served({"m": WatchedBackend(random_mlp())}) as server, grpc.insecure_channel(server.address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
-        watches = [stub.Watch(health_pb2.HealthCheckRequest(service=name), timeout=60) for name in names]
-        assert [health_pb2.HealthCheckResponse.SERVING] * 4 == [next(watch).status for watch in watches]
-        server.stop(5)
-        assert [health_pb2.HealthCheckResponse.NOT_SERVING] * 4 == [next(watch).status for watch in watches]
-        for watch in watches:
-            watch.cancel()
-
-
-def test_predictions_are_refused_while_loading() -> None:
-    """TensorFlow loads for seconds; an early client must get an error immediately instead of waiting."""
-    server = Server("127.0.0.1", 0)
-    server.start()
-    try:
-        with NeuralClient(server.address) as client, pytest.raises(Exception, match="still loading"):
-            client.model_info(Kind.POLICY)
-    finally:
-        server.stop(0).wait(60)
-
-
-def test_health_of_an_unknown_model_is_not_found(shared_service: RunningService) -> None:
-    """A server that reports SERVING for any name would hide a wrong model name from a probe."""
-    with pytest.raises(grpc.RpcError) as error:
-        health_of(shared_service.address, "no_such_model")
-    assert grpc.StatusCode.NOT_FOUND is error.value.code()
-
-
 def test_reflection_lists_the_services_when_asked_for() -> None:
     """With reflection, tools such as grpcurl need no .proto file."""
     with (
@@ -199,7 +145,7 @@ def test_reflection_lists_the_services_when_asked_for() -> None:
         database = ProtoReflectionDescriptorDatabase(channel)
         names = ("neural.NeuralService", "inference.GRPCInferenceService", "grpc.health.v1.Health")
         assert set(names) <= set(database.get_services())
-        # A client needs the messages as well as the names to call a method.
+        # To call a method, a client needs the definitions of its messages as well as its name.
         assert all(database.FindFileContainingSymbol(name).message_type for name in names)
 
 
@@ -240,7 +186,6 @@ def test_engine_serves_the_model_itself(engine: str, package: str, framework: st
     """Every engine must return the model's outputs and report the device that it really uses."""
     pytest.importorskip(package, reason=f"needs {package}")
     from runoff.models import accuracy
-    from runoff.service.launcher import launch
 
     mlp = random_mlp()
     batch = np.random.default_rng(0).random((3, 5), dtype=np.float32)

@@ -18,8 +18,8 @@ from runoff.rpc.neural.client import NeuralClient
 from tests.support.idle_callers import PREDICT, WATCH, open_silent_calls
 from tests.support.services import call, refusal, wait_until
 
-# `runoff serve` with a backend that computes 3 samples until a line arrives on standard input, and 5 samples forever.
-# Arguments: the grace period in seconds, and optionally the process id of a parent whose end it watches.
+# `runoff serve` with a slow backend: a batch of 3 samples takes until a line arrives on standard input, and a batch of
+# 5 samples takes forever. Arguments: the grace period in seconds and, optionally, the process id of a parent to watch.
 SLOW_SERVE = """
 import sys, time
 from runoff.service import parent_watch
@@ -39,10 +39,10 @@ NullBackend.predict = slow
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
 """
 
-# Starts 24 child processes that wait for shutdown. The n-th child sends itself SIGTERM just before the n-th line of
-# Python in the wait. If it has fewer lines, a timer thread sends itself the signal after 0.2 s. This interrupts no
-# system call of the main thread, just like a signal that arrives shortly before the main thread blocks. The exit code
-# is the number of waits that did not end.
+# Starts 24 child processes that wait for shutdown. The n-th child sends itself SIGTERM just before it runs the n-th
+# line of the wait. If the wait has fewer lines, a timer thread sends the signal to itself after 0.2 s, which interrupts
+# no system call of the main thread, as if the signal had arrived just before the main thread blocked. The exit code is
+# the number of children whose wait did not end.
 SIGNAL_AT_EVERY_LINE = """
 import os, signal, sys, threading
 from runoff.service.lifecycle import ShutdownRequest
@@ -170,14 +170,14 @@ def test_call_that_never_ends_is_cut_off_after_the_grace_period() -> None:
 def test_second_signal_ends_the_process_immediately() -> None:
     """A user who presses Ctrl-C twice does not want to wait for calls in flight."""
     with slow_service(600, 5) as service:
-        # The kernel merges two signals of a kind if the process has not handled the first one yet.
+        # The kernel merges two signals of the same number if the process has not handled the first yet.
         service.begin_shutdown()
         service.process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == service.process.wait(60)
 
 
 def test_silent_calls_do_not_make_the_shutdown_last_the_grace_period() -> None:
-    """The grace period is for computations; a load balancer that watches health must not delay every restart by it."""
+    """The grace period is for computations; a load balancer that watches health must not extend every restart."""
     with slow_service(600, 3) as service, open_silent_calls(service.address) as silent:
         for method in (PREDICT, WATCH):
             silent.open(method, 1)

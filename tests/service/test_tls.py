@@ -60,7 +60,7 @@ def test_untrusted_peer_is_refused(pem: Path, trusted: str | None, shown: str | 
 
 
 def test_client_with_a_trusted_certificate_is_accepted(pem: Path) -> None:
-    """Refusals of other certificates prove something only if a trusted one is accepted."""
+    """Without this test, a service that refuses every certificate would pass."""
     server_tls = read_server_tls(str(pem / "service.pem"), str(pem / "service.key"), str(pem / "client.pem"))
     tls = read_client_tls(*(str(pem / name) for name in ("service.pem", "client.pem", "client.key")))
     with (
@@ -71,7 +71,7 @@ def test_client_with_a_trusted_certificate_is_accepted(pem: Path) -> None:
 
 
 def test_tls_to_a_service_without_tls_is_an_error(pem: Path) -> None:
-    """The error must point to TLS, because the handshake fails with an obscure message."""
+    """gRPC's own message about the failed handshake is obscure, so runoff's error must mention TLS."""
     tls = read_client_tls(str(pem / "service.pem"), None, None)
     with served({"m": WatchedBackend(MLP)}) as server, pytest.raises(ServiceError, match="no TLS connection"):
         open_grpc("x-grpc", server.address, MLP, timeout_s=60, tls=tls)
@@ -104,7 +104,7 @@ def test_bad_tls_files_are_usage_errors(
 
 
 def test_incomplete_tls_options_are_usage_errors(pem: Path) -> None:
-    """An authority without a certificate would be ignored, and every client accepted."""
+    """Without this check, --tls-client-ca alone would have no effect, and every client would be accepted."""
     with pytest.raises(UsageError, match="--tls-client-ca needs --tls-cert"):
         read_server_tls(None, None, str(pem / "client.pem"))
     with pytest.raises(UsageError, match="--grpc-tls-cert needs --grpc-tls-ca"):

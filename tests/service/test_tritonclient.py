@@ -75,7 +75,7 @@ def test_tritonclient_reads_raw_outputs(found: dict[str, Any]) -> None:
 
 
 def test_typed_request_of_foreign_stubs_gets_a_typed_response(found: dict[str, Any]) -> None:
-    """Clients in other languages often write numbers into typed fields, and expect the outputs there."""
+    """Clients in other languages often send numbers in typed fields, and expect outputs in typed fields."""
     raw_entries, outputs = found["typed"]
     assert 0 == raw_entries
     np.testing.assert_allclose(MLP.forward(BATCH), outputs, rtol=1e-6)

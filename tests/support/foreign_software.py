@@ -36,7 +36,7 @@ def foreign_python(name: str, *installs: Sequence[str], full_size_only: bool = T
         skip_unless_full_size(name)
     folder = _folder(name, (sys.version, installs))
     python = folder / "bin" / "python"
-    # The pip that runs the tests installs into the new environment, which saves installing pip there first.
+    # The tests' own pip installs into the new environment, so that pip need not be installed there first.
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
     options = ["--retries", "2", "--only-binary", ":all:"]
     create = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
@@ -63,7 +63,7 @@ def skip_unless_full_size(name: str) -> None:
 
 
 def _folder(name: str, recipe: object) -> Path:
-    """Return the cache folder for an installation; another recipe gets another folder."""
+    """Return the cache folder of an installation; a changed recipe changes the folder's name."""
     return CACHE / f"{name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}"
 
 

@@ -82,7 +82,7 @@ class SyntheticMachine:
         return by_side + by_process[:, :, None]
 
     def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw rounds, and reduce those of a block to one log-ratio with the gate's own `typical_log_ratio`."""
+        """Draw rounds, and reduce each block's rounds to one log-ratio with the gate's own `typical_log_ratio`."""
         rounds = self.draw_rounds(rng, cases * blocks)
         log_ratio = typical_log_ratio(rounds[:, CANDIDATE], rounds[:, BASELINE])
         null_log_ratio = typical_log_ratio(rounds[:, NULL], rounds[:, BASELINE])
@@ -191,7 +191,7 @@ def simulate_gates(
 def _simulate_gate(
     rng: np.random.Generator, source: BlockSource, plan: Plan, effect: Float64Array
 ) -> tuple[NDArray[np.intp], list[Verdict]]:
-    """Return the indices of the cases that needed the second stage, and their verdicts."""
+    """Simulate one gate run; return the indices and the verdicts of the cases that needed the second stage."""
     tolerance = np.full(CASES, TOLERANCE)
     first, first_null = source(rng, CASES, plan.first_blocks)
     chosen = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))

@@ -5,7 +5,7 @@ from runoff.gate.statistics.decision import Finding, Verdict
 
 
 def case_verdict(verdict: Verdict, change: float = 0.0, case: str = "test_x.py::test_some") -> CaseVerdict:
-    """Return the verdict of a case, with a finding if a verdict of that kind has one."""
+    """Return a case's verdict; it has a finding unless the case is new or missing."""
     if verdict in (Verdict.NEW, Verdict.MISSING):
         return CaseVerdict(case, verdict, 0.03, "is not there")
     visible = 0.08 if verdict is Verdict.INCONCLUSIVE else None

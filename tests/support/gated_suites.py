@@ -23,7 +23,7 @@ ONE_AND_ONE_BLOCK = {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1, "second_blocks"
 _OPTIONS = (
     "-p", "no:cacheprovider", "--gate-tolerance=10%", "--gate-alpha=0.5", "--benchmark-timer=suite_clock.now",
 )  # fmt: skip
-# Loading only the plugins that a gated run needs halves the start of each of its many processes.
+# Loading only the plugins that a gated run needs halves the start time of each of its many processes.
 _PLUGINS = ("-p", "benchmark", "-p", "runoff")
 
 _CLOCK = '''
@@ -51,7 +51,7 @@ def work(count):
 @dataclass(frozen=True)
 class GatedRun:
     """
-    What a gated run left behind.
+    The outcome of a gated run.
 
     Attributes:
         exit_code: pytest's exit code.
@@ -77,7 +77,7 @@ class GatedRun:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git with an author of its own, whatever the user's configuration contains."""
+    """Run git with a fixed author, independent of the user's configuration."""
     author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
     command = ["git", *author, *arguments]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment(folder))

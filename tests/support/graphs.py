@@ -18,7 +18,7 @@ def linear_model(
     weights: np.ndarray | None = None,
     domain: str = "",
 ) -> onnx.ModelProto:
-    """Make an unchecked model of one MatMul, by default from [batch, 3] to [batch, 2]."""
+    """Make a model of one MatMul without validating it; by default, shape [batch, 3] becomes [batch, 2]."""
     matrix = np.ones((3, 2), np.float32) if weights is None else weights
     node = helper.make_node("MatMul", ["x", "w"], ["y"], domain=domain)
     graph = helper.make_graph(

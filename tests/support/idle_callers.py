@@ -33,7 +33,7 @@ class SilentCalls:
         self.calls: list[grpc.Call] = []
 
     def open(self, method: str, count: int) -> None:
-        """Open calls; those of health's Watch send their request, because that stream is silent afterwards anyway."""
+        """Open calls without sending requests, except for health's Watch, whose clients send nothing further anyway."""
         if method == WATCH:
             watch = self._channel.unary_stream(f"/{method}", None, None)
             self.calls += [watch(b"", timeout=60) for _ in range(count)]
@@ -81,7 +81,7 @@ def literal_header(name: bytes, value: bytes) -> bytes:
 
 @contextmanager
 def unread_calls(address: str, method: str, message: bytes, count: int) -> Iterator[None]:
-    """Open calls on one HTTP/2 connection whose flow-control window allows the server no byte of response data."""
+    """Open calls on an HTTP/2 connection whose flow-control window of 0 prevents the server from sending responses."""
     host, port = address.rsplit(":", 1)
     headers = {":method": "POST", ":scheme": "http", ":path": f"/{method}", ":authority": "x"}
     headers |= {"te": "trailers", "content-type": "application/grpc"}

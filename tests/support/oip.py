@@ -1,4 +1,4 @@
-"""Open Inference Protocol messages for tests, written with protobuf alone, and calls without runoff's client."""
+"""Messages of the Open Inference Protocol, made with protobuf alone, and calls that bypass runoff's client."""
 
 from collections.abc import Callable
 from functools import partial

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import runoff
 
-# Launches a service. Prints the service's process id; with `with-fork`, the process id of a forked child; `ready`; and
-# with `in-thread`, once the launching thread has ended, the service's address.
+# Launches a service and prints its process id, and `ready` when the service is ready. `with-fork` also forks a child
+# and prints its process id. `in-thread` launches in a thread, and prints the service's address when the thread ends.
 PARENT = """
 import os, subprocess, sys, threading, time
 from runoff.service import launcher

@@ -51,6 +51,6 @@ def case_record(
 def measured_case(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> MeasuredCase:
-    """Make a measured case whose twenty rounds differ from `latency_s` by at most 1 %."""
+    """Make a measured case with twenty rounds that differ from `latency_s` by at most 1 %."""
     rounds = latency_s * np.linspace(0.99, 1.01, 20)
     return MeasuredCase(case_record(backend, batch_size, latency_s, **more), rounds)

@@ -14,7 +14,7 @@ _NONE_PROCESSED = bytes(8)
 
 @contextmanager
 def refusing_server() -> Iterator[tuple[str, list[int]]]:
-    """Yield the address of a server that refuses the first call of each connection, and a list of refused streams."""
+    """Yield the address of a server that refuses each connection's first call, and the refused stream numbers."""
     refused: list[int] = []
 
     def serve() -> None:

@@ -1,5 +1,5 @@
 """
-A pytest plugin that replaces a service by another start of it, during a perf run in a process of its own.
+A pytest plugin for a perf run in a process of its own: starts a service, and later replaces it by a new process.
 
 The environment variable REPLACED_SERVICE holds a JSON object with the service's `model` and `port`, and the `moment` of
 the replacement: `before` the case of batch size 2, or `within` it, after the check of its outputs and before its
@@ -40,7 +40,7 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Replace the service before the case, if that is the moment."""
+    """Replace the service before the case if REPLACED_SERVICE contains `before`."""
     if _CONFIG["moment"] == "before" and "b2]" in item.name:
         _replace()
 

@@ -1,4 +1,4 @@
-"""runoff's request decoders, each with a reference that uses protobuf alone and with valid messages to change."""
+"""runoff's request decoders, each with a reference decoder that uses only protobuf, and valid messages for fuzzing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Decoder:
     Attributes:
         method: The gRPC method whose requests it decodes.
         decode: Returns a request's content; raises DecodeError if the bytes are no request.
-        reference: The same with protobuf's own parser.
+        reference: The same function, implemented with protobuf's own parser.
         valid: Valid requests.
     """
 
@@ -49,7 +49,7 @@ def unpacked(sample: Float32Array) -> bytes:
 
 def _neural_content(request: request_codec.Request) -> Content:
     lengths = request.lengths if isinstance(request.lengths, list) else [request.lengths] * request.count
-    # The numbers are only compared if all samples have one length; the service refuses other requests.
+    # The numbers are only compared if all samples have the same length; the service refuses other requests.
     samples = request.batch.tolist() if request.count and len(set(lengths)) == 1 else []
     return request.model_type, request.model_name, lengths, samples
 

@@ -165,7 +165,7 @@ def listener(answer: bytes | None) -> Iterator[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that another thread or process brings about; fail after 60 s."""
+    """Wait until another thread or process has made a condition true; fail after 60 s."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline

@@ -28,8 +28,7 @@ from runoff.service.oip_service import OipService
 DEFAULT_WORKERS = 2
 _DRAIN_CHECK_INTERVAL_S = 0.25
 # Limit of calls that are queued or assigned to a thread; gRPC rejects further ones with RESOURCE_EXHAUSTED. It is
-# larger than the thread pool's limit, because calls queue when all threads wait. gRPC receives no more of a queued
-# call's request than its receive window, so queued calls with large requests occupy little memory.
+# larger than the thread pool's limit, because calls queue when all threads wait. `call_threads` describes their memory.
 MAX_CALLS = 1024
 
 

@@ -88,7 +88,7 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Senders may order and split fields as they like; the fast path must leave such messages to protobuf."""
+    """Senders may order and split fields as they like; the decoder must read unusual layouts with protobuf."""
     # Two features take 10 bytes packed as well as unpacked, so the length does not distinguish the two.
     batch = batch_of((6, features))
     assert callable(encode)
@@ -98,7 +98,7 @@ def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", feature
 
 
 def test_length_of_every_sample_is_returned_if_they_differ() -> None:
-    """The service's error names the first sample of a wrong length."""
+    """The service's error names the first sample of a wrong length, so it needs the length of every sample."""
     message = _batch_request([_packed(batch_of((1, n))[0]) for n in (3, 3, 5)])
     assert [3, 3, 5] == request_codec.decode_batch_predict(message).lengths
 
@@ -119,7 +119,7 @@ def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: tuple[int, int]) -> None:
-    """A foreign service does not send a best move of 0, so its samples differ in length."""
+    """Protobuf omits a best move of 0, so the samples in a foreign service's response differ in length."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
@@ -131,7 +131,7 @@ def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: 
 
 
 def test_value_of_exactly_zero_is_sent() -> None:
-    """proto3 omits zeros by default, and the client could not distinguish an omitted value from a missing one."""
+    """proto3 omits zeros by default, but the client could then not distinguish a value of 0.0 from a missing value."""
     zero = np.zeros((2, 1), np.float32)
     np.testing.assert_array_equal(
         zero, response_codec.decode_batch_predict(response_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
@@ -167,7 +167,7 @@ def _mutated(message: bytes, seed: int) -> bytes:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> None:
-    """The fast path checks only a few bytes, so it might accept a message that holds other numbers."""
+    """The fast path checks only a few bytes of a message, so it might read other numbers than protobuf."""
     outputs = probabilities_of((1, 9)) if kind is Kind.POLICY else batch_of((1, 1))
     for seed in range(3000):
         message = _mutated(response_codec.encode_predict(outputs, kind), seed)
@@ -179,7 +179,7 @@ def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> Non
 
 
 def test_fast_path_for_one_request_reads_what_protobuf_reads() -> None:
-    """The fast path checks only a few bytes, so it might accept a message that holds other numbers."""
+    """The fast path checks only a few bytes of a message, so it might read other numbers than protobuf."""
     for seed in range(3000):
         message = _mutated(request_codec.encode_predict(batch_of((1, 3)), "policy", "net"), seed)
         try:

@@ -45,7 +45,7 @@ CONTRACTS = {
 @pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.parametrize("order", ORDERS)
 def test_users_own_stubs_and_ours_work_in_one_process(contract: str, order: str, tmp_path: Path) -> None:
-    """A user's test suite imports the user's stubs, and runoff's client imports ours."""
+    """A user's test suite imports the user's stubs, and runoff's client imports its own."""
     (tmp_path / "neural.proto").write_text(CONTRACTS[contract])
     run_protoc(f"-I{tmp_path}", f"--python_out={tmp_path}", "neural.proto")
     own_folder = str(Path(runoff.__file__).parent.parent)

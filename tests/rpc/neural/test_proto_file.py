@@ -47,7 +47,7 @@ def test_original_fields_are_unchanged() -> None:
 
 
 def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
-    """runoff loads the generated files, and users read neural.proto."""
+    """runoff loads the generated files but users read neural.proto, so the two must not differ."""
     out = tmp_path / "descriptors"
     run_protoc(f"-I{PROTO.parent}", f"--descriptor_set_out={out}", f"--pyi_out={tmp_path}", PROTO.name)
     assert descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file == [compiled()]

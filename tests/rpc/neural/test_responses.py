@@ -102,7 +102,7 @@ def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, m
     ],
 )
 def test_bad_response_to_one_sample_is_a_service_error(response: PredictResponse, message: str) -> None:
-    """The client calls Predict for batches of one sample, and checks it like BatchPredict."""
+    """The client sends single samples with Predict, whose responses need the same checks as those of BatchPredict."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": response.SerializeToString()}
     with (
         foreign_service(dict(methods)) as address,
@@ -125,7 +125,7 @@ def test_missing_value_is_read_as_zero() -> None:
 
 
 def test_accuracy_check_notices_a_service_that_never_sends_a_value() -> None:
-    """The client reads a missing value as 0.0, so only the reference shows that nothing was computed."""
+    """The client reads a missing value as 0.0, so only the comparison with the reference reveals the fault."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": b""}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         outputs = backend.predict(ones(1))
@@ -134,7 +134,7 @@ def test_accuracy_check_notices_a_service_that_never_sends_a_value() -> None:
 
 
 def test_missing_probabilities_are_a_service_error() -> None:
-    """A policy has at least one probability, so an empty response was not computed."""
+    """Every policy has at least one output, so a response without probabilities is an error."""
     methods = {"GetModelInfo": foreign_info(MLP), "Predict": b""}
     with (
         foreign_service(dict(methods)) as address,

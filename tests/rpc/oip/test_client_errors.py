@@ -49,7 +49,7 @@ def test_missing_server_is_named_in_the_error() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """A gRPC server can lack the Open Inference Protocol; its status UNIMPLEMENTED would not explain that."""
+    """If a gRPC server lacks the protocol, its status UNIMPLEMENTED does not show users that the address is wrong."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),

@@ -1,4 +1,4 @@
-"""Headers of ModelInfer requests are read only as far as legal requests need."""
+"""The decoder reads no more of a ModelInfer request's header than a legal request contains."""
 
 import pytest
 

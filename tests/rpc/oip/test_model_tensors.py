@@ -70,7 +70,7 @@ def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
 
 
 def test_error_names_the_fixed_batch_size_of_a_model() -> None:
-    """The server's own message speaks of tensor dimensions, which few users connect with the batch size."""
+    """The server's own message mentions tensor dimensions, which few users connect with the batch size."""
     methods = server_methods(model_metadata((4, 5), (4, 3)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,
@@ -136,7 +136,7 @@ def test_model_that_differs_from_the_one_in_process_is_refused(
 
 
 def test_allowed_other_model_is_opened_with_its_own_sizes() -> None:
-    """With --allow-other-model, the model is timed under a label; its outputs may be any finite numbers."""
+    """Users can time a different network with --allow-other-model; its outputs only have to be finite."""
     methods = server_methods(model_metadata((-1, 4), (-1, 2)), named_response(np.array([[3, -1]], np.float32)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,

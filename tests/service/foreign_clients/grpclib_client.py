@@ -16,7 +16,7 @@ from grpclib.exceptions import GRPCError  # type: ignore[import-not-found]
 
 
 class HealthMessage:
-    """A HealthCheckRequest or HealthCheckResponse as bytes; grpclib calls the methods of protobuf's classes."""
+    """Holds the bytes of a health request or response, and has the two methods that grpclib calls on messages."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
