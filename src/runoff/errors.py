@@ -40,7 +40,7 @@ class ConversionError(RunoffError):
 
 
 class ParityError(RunoffError):
-    """Outputs differ from the float64 reference by more than float32 rounding explains."""
+    """Outputs differ from the float64 reference by more than float32 rounding can explain."""
 
 
 class BackendError(RunoffError):
@@ -48,7 +48,7 @@ class BackendError(RunoffError):
 
 
 class BackendUnavailable(BackendError):
-    """A backend's package, device or service is missing; the message states how to get it."""
+    """A backend's package, device or service is missing. The message explains how to provide it."""
 
 
 class ServiceError(RunoffError):
@@ -64,10 +64,10 @@ class RecordError(RunoffError):
 
 
 class GateError(RunoffError):
-    """The gate cannot compare: there is no baseline, or too few blocks to ever detect a regression."""
+    """The gate cannot compare two versions: there is no baseline, or too few blocks to ever detect a regression."""
 
 
 def quote(value: object, max_length: int = 60) -> str:
-    """Return a value for use in an error message: strings quoted and escaped, the text cut to `max_length`."""
+    """Format a value for an error message. Strings are quoted and escaped. Long text is cut to `max_length`."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= max_length else f"{text[: max_length - 1]}…"

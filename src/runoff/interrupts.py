@@ -1,4 +1,4 @@
-"""Defers Ctrl-C while an interrupt would leave a process or a folder behind."""
+"""Defer Ctrl-C during steps that, if interrupted, would leave a process or a folder behind."""
 
 import signal
 import threading
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
     """
-    Defer Ctrl-C until the context ends.
+    Defer Ctrl-C until the end of the `with` block.
 
     Raises:
-        KeyboardInterrupt: At the end of the context, if Ctrl-C was pressed within it.
+        KeyboardInterrupt: At the end of the block, if Ctrl-C was pressed during the block.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

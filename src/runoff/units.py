@@ -7,13 +7,13 @@ _COUNT_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (0.0, ""))
 
 
 def _three_digits(number: float) -> str:
-    """Return a number from 0 to 9999 with about three significant digits and no exponent."""
+    """Format a number from 0 to 9999 with about three significant digits and no exponent."""
     decimals = 2 if abs(number) < 9.995 else 1 if abs(number) < 99.95 else 0
     return f"{number:.{decimals}f}"
 
 
 def format_duration(duration_s: float) -> str:
-    """Return a duration with three digits and a unit, such as `1.10 ms`; `-` if it is not finite."""
+    """Format a duration with three digits and a unit, such as `1.10 ms`. Return `-` if it is not finite."""
     if not math.isfinite(duration_s):
         return "-"
     scale, unit = next(step for step in _TIME_STEPS if abs(duration_s) >= step[0] * 0.9995)
@@ -21,7 +21,7 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_count(count: float) -> str:
-    """Return a count with three digits and a decimal prefix, such as `1.35M`; `-` if it is not finite."""
+    """Format a count with three digits and a decimal prefix, such as `1.35M`. Return `-` if it is not finite."""
     if not math.isfinite(count):
         return "-"
     scale, prefix = next(step for step in _COUNT_STEPS if abs(count) >= step[0] * 0.9995)
@@ -29,7 +29,7 @@ def format_count(count: float) -> str:
 
 
 def format_ratio(ratio: float) -> str:
-    """Return a ratio with up to three digits and a times sign, such as `0.52×`; `-` if it is not finite."""
+    """Format a ratio with up to three digits and a times sign, such as `0.52×`. Return `-` if it is not finite."""
     if not math.isfinite(ratio):
         return "-"
     return f"{_three_digits(ratio)}×" if ratio >= 0.0995 else f"{ratio:#.2g}×"

@@ -1,4 +1,4 @@
-"""The parts of a call: each column contains what its header states or is empty, and the parts add up."""
+"""The table that divides a call into parts. Each cell matches its header or is empty, and the parts add up."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from runoff.report.comparison import comparison_lines
 from runoff.report.measured import MeasuredCase
 from tests.support.records import case_record, measured_case
 
-# A call of 1 ms: 100 µs of messages, 7 of queue, 200 of compute, and the remaining 693 are transport.
+# A call of 1 ms: 100 µs for messages, 7 µs in the queue, 200 µs for computing, and 693 µs (the rest) for transport.
 PARTS = {
     "client_encode_s": 10e-6,
     "client_wait_s": 970e-6,
@@ -27,19 +27,19 @@ FACTS = case_record().facts
 def service(
     backend: str = "tensorflow-grpc", latency_s: float = 1e-3, engine: str = "tensorflow-cpu", **more: Any
 ) -> MeasuredCase:
-    """Make a case of a service that reports its engine and its times."""
+    """Make a measured case of a service that reports its engine and the durations of its steps."""
     return measured_case(
         backend, latency_s=latency_s, **(PARTS | {"facts": FACTS | {"service_backend": engine}} | more)
     )
 
 
 def null(backend: str = "null-grpc", **more: Any) -> MeasuredCase:
-    """Make a case of the service that computes nothing."""
+    """Make a measured case of the null service, which computes nothing."""
     return service(backend, engine="null", answers=COMPUTES_NOTHING, worst_error=None, **more)
 
 
 def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, str]:
-    """Return the row of one service as a mapping from header to cell; empty cells are left out."""
+    """Return the table row of one backend as a dict from column header to cell, without the empty cells."""
     lines = call_parts_lines(cases)
     header, rule = lines[2], lines[3]
     line = next(line for line in lines if f" {backend} " in line).ljust(len(rule))
@@ -49,7 +49,7 @@ def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, s
 
 
 def test_note_about_another_model_carries_the_label() -> None:
-    """A reader of any single line must see that the times are those of another model."""
+    """Somebody who reads only this line must see that its times belong to a different model."""
     other = service("remote-grpc", latency_s=2e-3, answers=OTHER_MODEL, worst_error=None)
     [note] = call_parts_lines([other])[5:]
     assert note.startswith("remote-grpc (another model) at batch size 1: these calls took")
@@ -57,7 +57,7 @@ def test_note_about_another_model_carries_the_label() -> None:
 
 @pytest.mark.parametrize("protocol", ["grpc", "oip"])
 def test_parts_add_up_to_the_call(protocol: str) -> None:
-    """Transport is the rest of the same calls, not of rounds that were timed at another moment."""
+    """The parts add up only if transport is the remainder of the same calls, not of rounds timed at another moment."""
     backend = f"tensorflow-{protocol}"
     found = cells(service(backend, 0.9e-3), backend=backend)
     assert ("1.00 ms", "200 µs", "7.00 µs", "100 µs", "693 µs") == tuple(
@@ -73,7 +73,7 @@ def test_calls_that_differ_from_the_rounds_get_a_note() -> None:
 
 
 def test_engines_own_case_separates_framework_from_hosting() -> None:
-    """The fastest case takes 20 µs, TensorFlow in process 90 µs, TensorFlow in the service 200 µs."""
+    """The model takes 20 µs (the fastest case), the framework 90 - 20 µs, and hosting in a service 200 - 90 µs."""
     fastest, own = measured_case("numpy", latency_s=20e-6), measured_case("tensorflow-cpu", latency_s=90e-6)
     found = cells(service(), measured_case(latency_s=50e-6), own, fastest)
     assert ("200 µs", "20.0 µs", "70.0 µs", "110 µs") == tuple(found[name] for name in COMPUTE)
@@ -81,7 +81,7 @@ def test_engines_own_case_separates_framework_from_hosting() -> None:
 
 
 def test_fastest_engine_has_no_framework_part() -> None:
-    """If the service's engine is the fastest one in process, its time there counts as the model part."""
+    """The fastest engine in process defines the model part, so no time is left for that engine's framework part."""
     found = cells(
         service("onnxruntime-oip", engine="onnxruntime-cpu"), measured_case(latency_s=50e-6), backend="onnxruntime-oip"
     )
@@ -90,14 +90,14 @@ def test_fastest_engine_has_no_framework_part() -> None:
 
 
 def test_framework_contains_hosting_without_the_engines_own_case() -> None:
-    """Framework and hosting can be separated only if the engine was timed in process too."""
+    """If the engine was not timed in process, framework and hosting cannot be separated, so one cell shows both."""
     found = cells(service(), measured_case(latency_s=20e-6))
     assert ("200 µs", "20.0 µs", "180 µs", "in framework") == tuple(found[name] for name in COMPUTE)
     assert "onnxruntime-cpu" == found["in process"]
 
 
 def test_without_a_case_in_process_only_reported_times_are_shown() -> None:
-    """Parts without a measurement stay empty."""
+    """A part that was not measured must stay empty instead of showing a guess."""
     found = cells(service())
     assert ("200 µs", None, None, None) == tuple(map(found.get, COMPUTE))
     assert "in process" not in found
@@ -107,7 +107,7 @@ def test_without_a_case_in_process_only_reported_times_are_shown() -> None:
     "other_facts", [{"framework_version": "2"}, {"spinning": True}], ids=["other-version", "spinning"]
 )
 def test_engine_with_another_version_or_setting_is_not_the_services(other_facts: dict[str, Any]) -> None:
-    """A service at the user's address may use another version of the engine."""
+    """A service may use a different version or setting of its engine, so the local engine must not explain its time."""
     own = measured_case("tensorflow-cpu", latency_s=90e-6, facts=FACTS | other_facts)
     assert "in framework" == cells(service(), own)["+ hosting)"]
 
@@ -124,19 +124,19 @@ def test_engine_with_another_version_or_setting_is_not_the_services(other_facts:
     ],
 )
 def test_model_part_needs_a_matching_case(other: MeasuredCase) -> None:
-    """A number from a different measurement would be wrong; an empty cell is not."""
+    """A number from a measurement under different conditions would mislead, so the cells stay empty."""
     assert not set(COMPUTE[1:]) & cells(service(), other).keys()
 
 
 def test_negative_part_is_called_noise() -> None:
-    """The engine may take longer in process than in the service, because the two ran at different moments."""
+    """The engine and the service are timed at different moments, so noise can make their difference negative."""
     own, fastest = measured_case("tensorflow-cpu", latency_s=212e-6), measured_case(latency_s=20e-6)
     assert "-12.0 µs (noise)" == cells(service(), own, fastest)["+ hosting)"]
     assert "-12.0 µs (noise)" == cells(service(), measured_case(latency_s=212e-6))["+ framework"]
 
 
 def test_null_services_transport_of_the_same_protocol_stands_beside_it() -> None:
-    """Another protocol has other costs, and only the transport part of a null call is comparable."""
+    """Transport costs depend on the protocol, so only a null service of the same protocol is comparable."""
     floor = null(client_wait_s=570e-6, service_compute_s=0.0)
     assert "493 µs" == cells(service(), floor)["null's"]
     assert "null's" not in cells(service("tensorflow-oip"), floor, backend="tensorflow-oip")
@@ -144,12 +144,12 @@ def test_null_services_transport_of_the_same_protocol_stands_beside_it() -> None
 
 
 def test_service_that_reports_no_times_has_no_row() -> None:
-    """A foreign server is timed only as a whole."""
+    """A server that does not report times can only be timed as a whole, so the table has no parts to show."""
     assert [] == call_parts_lines([measured_case("remote-grpc"), measured_case()])
 
 
 def test_missing_backends_are_listed_for_the_option() -> None:
-    """A newcomer does not know which backends complete the table, so the line can be copied into --backends."""
+    """A newcomer does not know which backends complete the table, so the line lists them ready for --backends."""
     [line] = missing_cases_lines([service(), service("tensorflow-oip"), measured_case(), null()])
     assert line.endswith("--backends: tensorflow-cpu,null-oip")
     assert [] == missing_cases_lines([service(), null(), measured_case("tensorflow-cpu")])

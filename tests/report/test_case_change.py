@@ -1,4 +1,4 @@
-"""The change of a case between two runs: which records are compared, and when a change is beyond both intervals."""
+"""The change of a case between two runs: which records are paired, and when a change exceeds both intervals."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ INTERVAL: dict[str, Any] = {"latency_low_s_per_batch": 0.9e-3, "latency_high_s_p
 
 
 def test_yardstick_change_is_taken_out() -> None:
-    """A case that takes twice as long on a machine that is twice as slow has not changed."""
+    """A case that takes twice as long on a machine that runs at half the speed has not changed."""
     slow = case_record(latency_s=2e-3, yardstick_before_s=2e-3, yardstick_after_s=2e-3)
     [change] = pair_cases([slow], [case_record()])
     assert change.change_without_machine == pytest.approx(0.0)
@@ -27,14 +27,14 @@ def test_yardstick_change_is_taken_out() -> None:
     ],
 )
 def test_change_is_beyond_intervals_only_where_they_stay_apart(low_s: float, high_s: float, expected: bool) -> None:
-    """Overlapping intervals support no statement about a change."""
+    """If the intervals overlap, the difference may be chance, so it must not be reported as a change."""
     now = case_record(latency_s=(low_s + high_s) / 2, latency_low_s_per_batch=low_s, latency_high_s_per_batch=high_s)
     [change] = pair_cases([now], [case_record(**INTERVAL)])
     assert expected == change.is_beyond_intervals
 
 
 def test_interval_of_a_change_combines_those_of_both_runs() -> None:
-    """Two independent errors of 10 % give a combined error of 1.1 to the power of √2 for the ratio."""
+    """Independent errors add in quadrature on a log scale, so two factors of 1.1 combine to 1.1 to the power of √2."""
     record = case_record(**(INTERVAL | {"latency_low_s_per_batch": 1e-3 / 1.1}))
     [change] = pair_cases([record], [record])
     assert change.interval.high == pytest.approx(1.1**2**0.5 - 1)
@@ -53,5 +53,5 @@ def test_interval_of_a_change_combines_those_of_both_runs() -> None:
     ids=["model", "device", "device-name", "version", "threads"],
 )
 def test_different_measurements_are_not_paired(change: dict[str, Any]) -> None:
-    """Times of a retrained model, another device, version or thread count do not show a change of the code."""
+    """A retrained model or a different device, version or thread count changes times although the code is the same."""
     assert pair_cases([case_record()], [case_record(**change)]) == []

@@ -13,7 +13,7 @@ def _text(*cases: MeasuredCase, detailed: bool = False) -> str:
 
 
 def _race(*service_latencies_s: float) -> str:
-    """Return the report of ONNX Runtime at 1 ms against a service at growing batch sizes."""
+    """Return the report for ONNX Runtime (1 ms per call) and a service (the given latencies) at growing batch sizes."""
     sizes = [4**power for power in range(len(service_latencies_s))]
     in_process = [measured_case("onnxruntime-cpu", size) for size in sizes]
     service = [measured_case("tensorflow-grpc", n, t) for n, t in zip(sizes, service_latencies_s, strict=True)]
@@ -32,21 +32,21 @@ def _default_run() -> list[MeasuredCase]:
 
 
 def test_results_come_first() -> None:
-    """A reader who stops after four lines knows the result of each model."""
+    """Many readers stop after a few lines, so the first lines must contain the result of each model."""
     lines = comparison_lines(_default_run(), detailed=False)
     starts = [line for line in lines[: lines.index("")] if not line.startswith(" ")]
     assert [f"rps_h256_{number}" for number in range(4)] == [line.partition(":")[0] for line in starts]
 
 
 def test_default_run_fits_on_two_screens() -> None:
-    """80 cases in 60 lines leave room for pytest's own lines and the comparison with an earlier run."""
+    """The report of 80 cases must leave room for pytest's own lines and the comparison with an earlier run."""
     lines = comparison_lines(_default_run(), detailed=False)
     assert len(lines) <= 60
     assert max(map(len, lines)) <= WIDTH
 
 
 def test_table_of_many_backends_stays_narrow() -> None:
-    """With a column for each of ten backends a row would be wider than a terminal, so each case gets a row."""
+    """Columns for ten backends would not fit into a terminal, so the table has one row per case instead."""
     cases = [measured_case(f"engine-{letter}-grpc") for letter in "abcdefghij"]
     lines = comparison_lines([measured_case(), *cases], detailed=False)
     assert max(map(len, lines)) <= WIDTH
@@ -54,12 +54,12 @@ def test_table_of_many_backends_stays_narrow() -> None:
 
 
 def test_service_on_a_cpu_is_called_cpu() -> None:
-    """A number from a CPU is never called a GPU's."""
+    """Readers must not mistake a time measured on a CPU for a time measured on a GPU."""
     assert "CPU (ONNX Runtime, in process) against CPU (TensorFlow service)" in _race(2e-3)
 
 
 def test_service_on_a_gpu_is_called_gpu() -> None:
-    """The report contains the name of the GPU, because a time without it means little."""
+    """A time measured on an unknown GPU cannot be interpreted, so the report contains the GPU's name."""
     gpu = measured_case("tensorflow-grpc", device_type="gpu", device_name="NVIDIA X")
     text = _text(measured_case(), gpu)
     assert "against GPU (TensorFlow service)" in text
@@ -67,7 +67,7 @@ def test_service_on_a_gpu_is_called_gpu() -> None:
 
 
 def test_speedup_carries_its_interval() -> None:
-    """A ratio without its uncertainty invites wrong conclusions."""
+    """A ratio without its uncertainty invites wrong conclusions, so its interval is printed too."""
     assert "2.00× [1.9" in _race(0.5e-3)
 
 
@@ -80,7 +80,7 @@ def test_null_service_gets_no_speedup() -> None:
 
 
 def test_every_line_about_another_model_says_so() -> None:
-    """A reader of any single line must see that the times are those of another model."""
+    """Somebody who reads only one line must see that its times belong to a different model."""
     other = measured_case("remote-grpc", answers=OTHER_MODEL, worst_error=None)
     for detailed in (False, True):
         about = [
@@ -91,44 +91,44 @@ def test_every_line_about_another_model_says_so() -> None:
 
 
 def test_table_without_onnxruntime_still_prints() -> None:
-    """`--backends numpy` has no speedups but still shows its times."""
+    """With `--backends numpy` there is no baseline for a speedup, but the times are still useful."""
     text = _text(measured_case("numpy"))
     assert "1.00 ms" in text
     assert "against" not in text
 
 
 def test_largest_error_of_a_model_is_shown_with_its_case() -> None:
-    """The compact table has no column for errors, so the worst one is stated below it."""
+    """The compact table has no column for errors, so the largest error is printed below the table."""
     cases = [measured_case(), measured_case("numpy", 8, worst_error=3e-8)]
     assert "largest error 3.0e-08, numpy at batch 8" in _text(*cases)
 
 
 def test_unverified_answers_are_marked() -> None:
-    """A time without verified answers must not look like the others."""
+    """A backend with unverified outputs may compute something else, so its time must not look like the others."""
     assert "onnxruntime-cpu: not verified against a reference" in _text(measured_case(answers=UNVERIFIED))
 
 
 def test_case_that_was_not_steady_is_marked() -> None:
-    """The time of a case that is not steady was still changing when its rounds began."""
+    """If a case's duration was still changing when its rounds began, its time is unreliable and must be marked."""
     assert "1.00 ms*" in _text(measured_case(steady=False))
     assert "* not steady when its warm-up ended" in _text(measured_case(steady=False))
     assert "*" not in _text(measured_case())
 
 
 def test_detailed_table_has_throughput_and_the_answers_of_each_case() -> None:
-    """The detailed table, printed with -v, shows what the compact table leaves out."""
+    """The option -v prints a detailed table with the numbers that the compact table leaves out."""
     text = _text(measured_case(batch_size=4), detailed=True)
     assert "4.00k" in text
     assert "error 1.0e-08" in text
 
 
 def test_ill_conditioned_model_is_marked_beside_its_error() -> None:
-    """Where float32 rounding may change an answer by a third, a small error proves little."""
+    """If float32 rounding may change an output by 0.33, a small error proves little, so that bound is shown too."""
     assert "error 1.0e-08 (float32 allows 0.33)" in _text(measured_case(allowed_error=0.333))
 
 
 def test_service_without_identity_is_marked() -> None:
-    """A service that reports no identity could be replaced during the run without being noticed."""
+    """A service that reports no identity could be replaced unnoticed during the run, so the report mentions it."""
     words = "does not report its identity"
     unknown = measured_case("remote-oip", facts={"service_tells_identity": False})
     known = measured_case("tensorflow-grpc", facts={"service_tells_identity": True})

@@ -1,4 +1,4 @@
-"""The comparison with an earlier run: which run is chosen, and which cases are listed."""
+"""The comparison with an earlier run: which earlier run is chosen, and which cases are listed."""
 
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,21 @@ def _lines(now: list[CaseRecord], before: list[CaseRecord]) -> list[str]:
 
 
 def test_changed_case_is_listed_with_both_times() -> None:
-    """The reader sees which case changed, and from which time to which."""
+    """Readers need the name of the case and both times to judge how much the case changed."""
     text = "\n".join(_lines([case_record(latency_s=2e-3)], [case_record()]))
     assert "onnxruntime-cpu-net-b1   1.00 ms  2.00 ms     +100%" in text
     assert "not differences between processes; for a verdict: pytest --gate-against REV" in text
 
 
 def test_cases_with_overlapping_intervals_are_counted_not_listed() -> None:
-    """A difference inside the intervals is no change, so it gets no row."""
+    """If the intervals overlap, the difference may be chance, so the case gets no row of its own."""
     wide: dict[str, Any] = {"latency_low_s_per_batch": 0.9e-3, "latency_high_s_per_batch": 1.2e-3}
     lines = _lines([case_record(latency_s=1.05e-3, **wide)], [case_record(**wide)])
     assert ["1 of 1 cases did not change beyond the 95 % intervals of both runs"] == lines[1:]
 
 
 def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
-    """A run must not end with a page of rows if the machine was slower in one of the runs."""
+    """If the machine was slower in one of the runs, every case changed, and listing them all would fill a page."""
     now = [case_record(batch_size=size, latency_s=2e-3) for size in range(1, 16)]
     before = [case_record(batch_size=size) for size in range(1, 15)]
     lines = _lines(now, before)
@@ -41,17 +41,17 @@ def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
 
 
 def test_incomplete_run_is_never_a_baseline() -> None:
-    """An interrupted run must not become the run that the next one is compared with."""
+    """An interrupted run lacks cases and may contain disturbed times, so no later run may be compared with it."""
     assert not comparable_runs(describe_run(""), describe_run("interrupted"))
 
 
 def test_run_of_another_machine_is_not_comparable() -> None:
-    """Users copy results folders between machines."""
+    """Users copy saved runs between machines, but times of different machines are not comparable."""
     assert not comparable_runs(describe_run(""), replace(describe_run(""), processor="another"))
 
 
 def test_run_without_runoffs_record_is_not_comparable() -> None:
-    """The folder also contains files that pytest-benchmark saved without runoff."""
+    """Files that pytest-benchmark saved without runoff lack the facts that a fair comparison needs."""
     assert not comparable_runs(describe_run(""), None)
 
 
@@ -72,7 +72,7 @@ def _saved_run(number: int, *records: CaseRecord) -> tuple[Path, SavedRun]:
 
 
 def test_newest_run_that_measured_the_same_cases_is_chosen() -> None:
-    """A short run of one case in between must not hide the full run before it."""
+    """A newer run of a single case must not hide an older run that measured all cases."""
     now = [case_record(batch_size=size) for size in (1, 2, 4)]
     runs = [_saved_run(3, now[0]), _saved_run(2, *now), _saved_run(1, *now)]
     found = closest_earlier_run(describe_run(""), now, runs)
@@ -81,7 +81,7 @@ def test_newest_run_that_measured_the_same_cases_is_chosen() -> None:
 
 
 def test_run_with_one_common_case_is_better_than_none() -> None:
-    """If no earlier run measured half of the cases, a comparison of few cases is still useful."""
+    """If no earlier run has more cases in common, a comparison of one case is still useful."""
     now = [case_record(batch_size=size) for size in (1, 2, 4)]
     found = closest_earlier_run(describe_run(""), now, [_saved_run(1, now[0])])
     assert found is not None

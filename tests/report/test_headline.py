@@ -1,4 +1,4 @@
-"""The sentence that states a model's result: each wording, and "faster" only where the interval supports it."""
+"""The headline that sums up a model's result. It must contain "faster" only if the confidence interval supports it."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.support.records import case_record, measured_case
 
 
 def _race(*service_latencies_s: float) -> list[str]:
-    """Return the headlines for ONNX Runtime at 1 ms against a service, at batch sizes 1, 4, 16, …."""
+    """Return the headlines for ONNX Runtime (1 ms per call) and a service (given latencies) at batch sizes 1, 4, 16."""
     sizes = [4**power for power in range(len(service_latencies_s))]
     in_process = [measured_case("onnxruntime-cpu", size) for size in sizes]
     service = [measured_case("tensorflow-grpc", n, t) for n, t in zip(sizes, service_latencies_s, strict=True)]
@@ -18,7 +18,7 @@ def _race(*service_latencies_s: float) -> list[str]:
 
 
 def _noisy_case(backend: str, batch_size: int, latency_s: float) -> MeasuredCase:
-    """Make a case whose rounds vary by half of their median in a fixed pseudo-random order."""
+    """Make a case with noisy rounds: pseudo-random durations within 50 % of `latency_s`, the same in every test run."""
     rounds = latency_s * np.random.default_rng(batch_size).uniform(0.5, 1.5, size=20)
     return MeasuredCase(case_record(backend, batch_size, float(np.median(rounds))), rounds)
 
@@ -57,19 +57,19 @@ PROCESS = "ONNX Runtime in process"
     ],
 )
 def test_result_of_a_service_is_stated(service_latencies_s: list[float], expected: str) -> None:
-    """The sentence answers which side is faster at both ends and where the service wins."""
+    """Users ask which side is faster at the smallest and the largest batch size, and where the service wins."""
     assert [f"net: {expected}"] == _race(*service_latencies_s)
 
 
 def test_service_wins_from_the_batch_size_after_which_it_never_loses() -> None:
-    """A win at a small batch size that is lost again at a larger one is no crossover."""
+    """A batch size is not the crossover point if the service loses again at a larger batch size."""
     [line] = _race(0.5e-3, 2e-3, 0.5e-3, 0.25e-3)
     assert "the service wins from batch 16 on (2.00× [1.9" in line
     assert line.endswith(" and at batch 1")
 
 
 def test_equal_times_support_no_winner() -> None:
-    """The interval's limits decide, not the estimate."""
+    """The confidence interval decides whether there is a winner, not the estimate."""
     [line] = _race(0.9999e-3)
     assert line.startswith(
         f"net: no certain difference between {PROCESS} and {SERVICE}: speedup of the service 1.00× [0.9"
@@ -78,7 +78,7 @@ def test_equal_times_support_no_winner() -> None:
 
 
 def test_uncertain_batch_size_is_stated_with_its_interval() -> None:
-    """Where an interval contains 1, "never wins" would claim more than was measured."""
+    """If a speedup's interval contains 1, "never wins" would claim more than the measurement supports."""
     [line] = _race(2e-3, 0.9999e-3)
     assert (
         "2.00× faster than the TensorFlow service at batch 1; the service never certainly wins (best: 1.00× [" in line
@@ -86,21 +86,21 @@ def test_uncertain_batch_size_is_stated_with_its_interval() -> None:
 
 
 def test_noisy_rounds_support_no_winner() -> None:
-    """A difference of 10 % is not a result if the rounds vary by half of their median."""
+    """If the rounds vary by 50 %, a difference of 10 % may be chance, so no winner is named."""
     cases = [_noisy_case("onnxruntime-cpu", 1, 1e-3), _noisy_case("tensorflow-grpc", 1, 1.1e-3)]
     [line] = headlines(cases)
     assert "no certain difference" in line
 
 
 def test_two_uncertain_ends_are_stated_with_both_intervals() -> None:
-    """Neither end may be dropped because it is undecided."""
+    """An undecided batch size is also a result, so the smallest and the largest are both reported."""
     [line] = _race(0.9999e-3, 1.0001e-3)
     assert " at batch 1 and 1.00× [" in line
     assert "faster" not in line
 
 
 def test_run_without_a_service_names_the_fastest_backend() -> None:
-    """Without a service the question is which backend to use in process."""
+    """If no service was timed, users still want to know which backend is the fastest in process."""
     cases = [measured_case("numpy", 1, 2e-3), measured_case("onnxruntime-cpu", 1), measured_case("numpy", 8, 3e-3)]
     expected = (
         "net: onnxruntime-cpu is the fastest backend at batch 1 with 1.00 ms per call;"
@@ -110,19 +110,19 @@ def test_run_without_a_service_names_the_fastest_backend() -> None:
 
 
 def test_fastest_backend_within_the_noise_is_not_called_fastest() -> None:
-    """Two backends with overlapping intervals are not ranked."""
+    """If the intervals of two backends overlap, either may be faster, so neither is called the fastest."""
     [line] = headlines([measured_case("numpy", 1, 1.0001e-3), measured_case("onnxruntime-cpu", 1)])
     assert "no certain difference between onnxruntime-cpu (1.00 ms per call) and numpy (1.00 ms)" in line
 
 
 def test_run_of_services_alone_says_what_is_missing() -> None:
-    """Without onnxruntime-cpu there is nothing to compute a speedup from."""
+    """Speedups are relative to onnxruntime-cpu, so a run without it must explain why there is no speedup."""
     [line] = headlines([measured_case("tensorflow-grpc", 1)])
     assert "tensorflow-grpc takes 1.00 ms per call at batch 1; onnxruntime-cpu was not timed" in line
 
 
 def test_service_at_other_batch_sizes_is_not_compared() -> None:
-    """A speedup needs both sides at the same batch size."""
+    """A speedup compares two times at the same batch size, so different batch sizes give no speedup."""
     [line] = headlines([measured_case("onnxruntime-cpu", 1), measured_case("tensorflow-grpc", 8)])
     assert line.endswith("no service was timed at a batch size of onnxruntime-cpu")
 
@@ -135,7 +135,7 @@ def test_null_service_gets_no_result() -> None:
 
 
 def test_service_that_runs_another_model_gets_no_result() -> None:
-    """The times of a different network say nothing about this model."""
+    """The times of a different network are not evidence about this model, so they must not become its result."""
     other = measured_case("remote-grpc", latency_s=1e-6, answers=OTHER_MODEL, worst_error=None)
     lines = headlines([measured_case(), other])
     assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]
@@ -143,14 +143,14 @@ def test_service_that_runs_another_model_gets_no_result() -> None:
 
 
 def test_two_services_of_one_framework_are_told_apart() -> None:
-    """Two sentences about "the TensorFlow service" would be ambiguous."""
+    """If there are two TensorFlow services, a headline about "the TensorFlow service" alone is ambiguous."""
     services = [measured_case("tensorflow-grpc", 1, 2e-3), measured_case("tensorflow-oip", 1, 4e-3)]
     lines = headlines([measured_case(), *services])
     assert ["(tensorflow-grpc)", "(tensorflow-oip)"] == [line.split()[-4] for line in lines]
 
 
 def test_gpu_is_named_only_where_it_did_the_work() -> None:
-    """A number from a CPU must never be read as a GPU's."""
+    """Readers must not mistake a time measured on a CPU for a time measured on a GPU."""
     gpu = measured_case("tensorflow-grpc", device_type="gpu", device_name="NVIDIA X")
     assert "the TensorFlow service on the GPU" in headlines([measured_case(), gpu])[0]
     assert "GPU" not in headlines([measured_case(), measured_case("tensorflow-grpc")])[0]

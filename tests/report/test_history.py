@@ -1,4 +1,4 @@
-"""The history of a case: real changes are found, noise is not, and only comparable runs form a series."""
+"""The history of a case's latency: real changes are detected, noise is not, and only comparable runs are joined."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def _noise(count: int, seed: int = 0, sigma: float = 0.03) -> "np.ndarray[tuple[
 
 
 def test_step_is_found_where_it_is() -> None:
-    """The reader wants to know which run, and so which commit, became slower."""
+    """Users need to know in which run, and therefore with which commit, a case became slower."""
     times_s = 1e-3 * _noise(40)
     times_s[20:] *= 1.2
     (change,) = change_points(_series(times_s))
@@ -30,19 +30,19 @@ def test_step_is_found_where_it_is() -> None:
 
 
 def test_noise_alone_has_no_steps() -> None:
-    """If histories without a change often showed one, nobody would believe a real one."""
+    """If noise were often reported as a change, nobody would believe a report of a real change."""
     found = [bool(change_points(_series(1e-3 * _noise(40, seed)))) for seed in range(100)]
     assert sum(found) <= 5
 
 
 def test_slower_machine_is_no_step() -> None:
-    """If the yardstick slows down as much as the case, the machine changed and not the code."""
+    """If the yardstick slows down as much as the case, the machine became slower and not the code."""
     points = [Point(f"{n:04}", 1e-3 * (1 + (n >= 20)), 1e-3 * (1 + (n >= 20))) for n in range(40)]
     assert change_points(Series("case", points)) == []
 
 
 def test_few_runs_have_no_steps() -> None:
-    """Two levels of at least five runs need ten runs."""
+    """A step needs at least five runs before it and five runs after it, so nine runs cannot show one."""
     times_s = np.array([1.0] * 5 + [2.0] * 4)
     assert change_points(_series(times_s)) == []
 
@@ -52,19 +52,19 @@ def _run(number: int, **about: object) -> tuple[Path, SavedRun]:
 
 
 def test_incomplete_run_is_ignored() -> None:
-    """The last case of an interrupted run may have been disturbed."""
+    """The last case of an interrupted run may have been disturbed, so the history leaves the run out."""
     runs = [_run(1), _run(2, runoff=msgspec.to_builtins(describe_run("interrupted")))]
     assert [1] == [len(series.points) for series in collect_series(runs)]
 
 
 def test_another_machine_is_another_series() -> None:
-    """Users copy results folders between machines."""
+    """Users copy saved runs between machines, but times of different machines are not comparable."""
     other = msgspec.to_builtins(describe_run("")) | {"processor": "another"}
     assert len(collect_series([_run(1), _run(2, runoff=other)])) == 2
 
 
 def test_largest_last_step_comes_first() -> None:
-    """The cases that changed most should be seen first."""
+    """Readers start at the top, so the case that changed most comes first."""
     steady, moved = _series(1e-3 * _noise(40)), _series(np.repeat([1e-3, 2e-3], 20))
     lines = history_lines([steady, Series("moved", moved.points)], {0: [], 1: change_points(moved)})
     assert lines[2].startswith("moved")

@@ -1,4 +1,4 @@
-"""The commands at the end of a run's output, which show saved runs."""
+"""The commands that are printed at the end of a run, with which users can display saved runs."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def _commands(lines: list[str]) -> list[str]:
 
 
 def test_commands_work_where_they_are_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a checkout, `runoff` is usually not on the path, and each version of Python has its own run 1."""
+    """Pasted commands must work although `runoff` may not be on PATH and several machine folders may have a run 1."""
     script = tmp_path / "an environment" / "runoff"
     script.parent.mkdir()
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m runoff \"$@\"\n")
@@ -34,13 +34,13 @@ def test_commands_work_where_they_are_pasted(tmp_path: Path, monkeypatch: pytest
 
 
 def test_first_run_is_not_compared(tmp_path: Path) -> None:
-    """A comparison needs an earlier run of the same cases."""
+    """A comparison needs an earlier run of the same cases, so the first run prints only the history command."""
     [history] = command_lines(tmp_path / "0001_run.json", None, tmp_path)
     assert "runoff history" in history
 
 
 def test_command_is_relative_to_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A short command is easier to read, and the folder contains the environment of a checkout."""
+    """Paths relative to the user's current folder keep the command short and readable."""
     script = tmp_path / ".venv" / "bin" / "runoff"
     script.parent.mkdir(parents=True)
     monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
@@ -53,7 +53,7 @@ def test_command_is_relative_to_the_users_folder(tmp_path: Path, monkeypatch: py
 
 
 def test_script_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an active environment the plain name is the command that users know."""
+    """If `runoff` is on PATH, the name alone works, and users know the command by that name."""
     script = tmp_path / "runoff"
     script.touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))

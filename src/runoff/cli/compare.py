@@ -1,4 +1,4 @@
-"""`runoff compare`: show two saved runs side by side."""
+"""`runoff compare`: print the latencies of two saved runs next to each other."""
 
 import argparse
 from pathlib import Path
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison. Runs that were not measured side by side allow no verdict, so the exit code is 0."""
+    """Print the comparison and return 0. Runs measured at different times do not support a pass-or-fail verdict."""
     folder = RunFolder(arguments.storage)
     paths = [folder.find(name) for name in (arguments.baseline, arguments.candidate)]
     baseline, candidate = ((path, read_run(path)) for path in paths)

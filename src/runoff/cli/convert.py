@@ -1,4 +1,4 @@
-"""`runoff convert`: convert model files to verified ONNX files. If one fails, the others are still converted."""
+"""`runoff convert`: convert model files to verified ONNX files. A failed conversion does not stop the others."""
 
 import argparse
 import functools
@@ -16,11 +16,10 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models import model_files
 from runoff.models.mlp import Kind
 
-# Metadata in every ONNX file that runoff writes: DIGEST_PROPERTY of runoff.conversion.graph, which would import onnx.
+# Every ONNX file that runoff writes contains this metadata key. It is a copy of DIGEST_PROPERTY from
+# runoff.conversion.graph, because importing that module would also import onnx.
 _OWN_MARK = b"runoff.digest"
 _MAX_OWN_BYTES = 2**30
-
-
 NOTES = """\
 Up-to-date .onnx files are left unchanged. An .onnx file that runoff wrote from
 an older model is replaced; any other existing file is replaced only with --force.
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert every model. The exit code is 0 if every model was converted and verified, 1 if any was not."""
+    """Convert every model and return the exit code: 0 if all models were converted and verified, otherwise 1."""
     if arguments.opset < 1:
         raise UsageError(f"--opset {arguments.opset}: expected a positive number such as {DEFAULT_OPSET}")
     models = model_files.find(arguments.models)
@@ -58,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         convert_file, opset=arguments.opset, cache=ConversionCache(), kind=kind, fresh=arguments.force
     )
     failed = 0
-    # PyTorch and its exporter create millions of long-lived objects. Scanning them for garbage repeatedly takes 7 % of
-    # the time of a conversion of 294 models.
+    # Turn garbage collection off: PyTorch and its exporter create millions of long-lived objects, and scanning them
+    # again and again takes 7 % of the time needed to convert 294 models.
     gc.disable()
     # With disable=None, tqdm shows a progress bar only if stderr is a terminal.
     with tqdm(models.items(), unit="model", disable=None, leave=False, file=sys.stderr) as bar:
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _prepared_folder(name: str | None) -> Path | None:
-    """Return the output folder, created if missing; raise UsageError if it cannot be written."""
+    """Create the --output folder if it is missing, and return it. Raise UsageError if the folder is not writable."""
     if name is None:
         return None
     folder = Path(name)
@@ -96,7 +95,7 @@ def _prepared_folder(name: str | None) -> Path | None:
 
 
 def _write(target: Path, content: bytes, *, force: bool) -> str:
-    """Write an ONNX file; return `wrote`, `replaced` or `unchanged`. Only `force` replaces a user's own file."""
+    """Write an ONNX file and return `wrote`, `replaced` or `unchanged`. `force` permits replacing a user's own file."""
     action = "wrote"
     if os.path.lexists(target):
         existing = read_bytes(target, _MAX_OWN_BYTES)

@@ -1,4 +1,4 @@
-"""`runoff history`: show how the latency of each case changed over the saved runs."""
+"""`runoff history`: show how the latency of each benchmark case changed over the saved runs."""
 
 import argparse
 from fnmatch import fnmatch
@@ -12,7 +12,7 @@ from runoff.report.history import FEWEST_RUNS_OF_A_LEVEL, Change, Series, change
 from runoff.report.saved_files import skipped_lines
 
 EXIT_OK, EXIT_SLOWER, EXIT_TOO_FEW_RUNS = 0, 10, 11
-# With fewer runs, the latencies before and after a change are not known well enough for a verdict.
+# --gate judges only cases with at least this many runs. With fewer, the latencies around a change are too uncertain.
 FEWEST_RUNS_OF_A_GATE = 20
 
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the history. The exit code is 0; with --gate, 10 if a case became slower, 11 if no case has enough runs."""
+    """Print the history and return 0. With --gate, return 10 if a case became slower, 11 if no case has enough runs."""
     if arguments.last < 0:
         raise UsageError(f"--last is {arguments.last}, expected a number of runs, or 0 for all")
     folder = RunFolder(arguments.storage)
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _judge(shown: list[Series], changes: dict[int, list[Change]]) -> tuple[int, list[str]]:
-    """Return the exit code for --gate and the lines that explain it."""
+    """Return the exit code of --gate and the lines of text that explain it."""
     enough = [index for index, series in enumerate(shown) if len(series.points) >= FEWEST_RUNS_OF_A_GATE]
     if not enough:
         expected = f"at least {FEWEST_RUNS_OF_A_GATE} comparable runs of a case, {FEWEST_RUNS_OF_A_LEVEL} of them new"

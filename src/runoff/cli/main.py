@@ -1,4 +1,4 @@
-"""The `runoff` command: parse the arguments, run a subcommand, and turn errors into one line and an exit code."""
+"""The `runoff` command: parse the arguments, run a subcommand, and report an error as one line and an exit code."""
 
 import argparse
 import importlib
@@ -10,7 +10,7 @@ from importlib import metadata
 
 from runoff.errors import RunoffError, UsageError
 
-# One-line help by subcommand. The module of that name in runoff.cli is imported only if its subcommand is used.
+# Maps each subcommand to its one-line help. The module runoff.cli.<subcommand> is imported only if it is used.
 COMMANDS = {
     "convert": "convert trained networks to verified ONNX files",
     "serve": "serve trained networks over gRPC",
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         message, exit_code = "interrupted", EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) closed the pipe. Without this, Python reports the error again when it flushes at exit.
+        # The reader of the pipe (such as `head`) has exited. Discard stdout, as flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     print(f"runoff {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser of all subcommands that declares the arguments of those named in `argv` only."""
+    """Return a parser with all subcommands. Only subcommands named in `argv` are imported and get their arguments."""
     parser = argparse.ArgumentParser(
         prog="runoff",
         description="Convert and serve small neural networks, and show the results of saved benchmark runs.",
@@ -79,7 +79,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _replace_unprintable_characters() -> None:
-    """Print a question mark for a character such as `→` that the encoding of the terminal or pipe does not have."""
+    """Make stdout and stderr print `?` for characters that their encoding does not support, such as `→`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

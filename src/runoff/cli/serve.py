@@ -1,4 +1,4 @@
-"""`runoff serve`: run the gRPC service around an in-process backend."""
+"""`runoff serve`: start a gRPC service that computes predictions with an in-process backend."""
 
 import argparse
 import logging
@@ -43,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C; the exit code is 0 after an orderly shutdown."""
+    """Serve until SIGTERM or Ctrl-C arrives, and return the exit code: 0 after an orderly shutdown."""
     try:
-        # Import these packages first, to report missing ones before any work.
+        # Import the service's packages before anything else, so that a missing package is reported at once.
         import grpc_health.v1  # noqa: F401
         import grpc_reflection.v1alpha  # noqa: F401
     except ImportError:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _untrained_networks(arguments: argparse.Namespace) -> dict[str, Mlp]:
-    """Return the network that --untrained asks for, keyed by its name; empty without that option."""
+    """Return a dict from name to the network requested with --untrained. Without that option, the dict is empty."""
     from runoff.service import model_loading
 
     if arguments.untrained is None:
@@ -96,14 +96,14 @@ def _untrained_networks(arguments: argparse.Namespace) -> dict[str, Mlp]:
 
 
 def _count(option: str, text: str) -> int:
-    """Return the value of an option that takes a whole number from 1 to 4096."""
+    """Parse the value of an option that expects a whole number from 1 to 4096."""
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= 4096):
         raise UsageError(f"{option} is {quote(text)}, expected a whole number from 1 to 4096")
     return int(text)
 
 
 def _descriptor(option: str, text: str) -> int:
-    """Return the value of an option that takes a file descriptor, after checking that it is open for writing."""
+    """Parse the value of an option that expects a file descriptor, and check that it is open for writing."""
     if text.isascii() and text.isdigit() and len(text) <= 7:
         with suppress(OSError):
             os.write(int(text), b"")

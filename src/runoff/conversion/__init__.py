@@ -1,5 +1,5 @@
 """
-Convert networks to ONNX through PyTorch, verify the result, and cache it.
+Convert neural networks to ONNX with PyTorch's exporter, verify the ONNX models, and cache them.
 
 Importing this package imports neither torch nor onnx.
 """

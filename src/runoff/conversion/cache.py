@@ -1,4 +1,4 @@
-"""A cache of verified conversions; reading from it imports neither torch nor onnx."""
+"""A cache of verified ONNX conversions. Reading from the cache imports neither torch nor onnx."""
 
 import dataclasses
 import hashlib
@@ -14,10 +14,10 @@ from runoff.files.cache_folder import cache_folder
 
 class ConversionCache:
     """
-    Verified conversions in a folder, by model digest, opset and versions of the converter's parts.
+    A folder of verified ONNX conversions. The key is the model's digest, the opset and the converter's versions.
 
-    No method raises an exception: missing and damaged entries are not found, and a folder that cannot be written is
-    logged. Several processes may use one folder at the same time.
+    No method raises an exception: a damaged entry is treated as missing, and a failure to write is logged. Several
+    processes may use one folder at the same time.
 
     Args:
         folder: Folder of the cache; `cache_folder()` by default.
@@ -30,7 +30,7 @@ class ConversionCache:
         self._store = ChecksummedStore(self.folder)
 
     def load(self, digest: str, opset: int) -> OnnxModel | None:
-        """Return the conversion of the network with a digest, with mlp=None, or None if it is not cached."""
+        """Return the cached conversion (with mlp=None) of the network with this digest, or None if there is none."""
         entry = self._store.load(self._key("network", digest, opset))
         if entry is None:
             return None
@@ -38,21 +38,21 @@ class ConversionCache:
         return dataclasses.replace(msgspec.json.decode(facts, type=OnnxModel), onnx=onnx)
 
     def store(self, model: OnnxModel, opset: int) -> None:
-        """Store a verified conversion: everything but the ONNX bytes as a line of JSON, then the ONNX bytes."""
+        """Store a verified conversion: one line of JSON with all fields except `onnx`, followed by the ONNX bytes."""
         facts = msgspec.json.encode(dataclasses.replace(model, onnx=b"", mlp=None))
         self._store.store(self._key("network", model.digest, opset), facts + b"\n" + model.onnx)
 
     def load_source(self, source: bytes, opset: int) -> OnnxModel | None:
-        """Return the conversion of a model file, given its unparsed content, with mlp=None, or None."""
+        """Return the cached conversion (with mlp=None) of a model file with this content, or None if there is none."""
         digest = self._store.load(self._key("source", _sha256(source), opset))
         return None if digest is None else self.load(digest.decode(), opset)
 
     def store_source(self, source: bytes, digest: str, opset: int) -> None:
-        """Store the digest of the network in a model file, given the file's content."""
+        """Store the digest of a model file's network under the file's content, so that `load_source` can find it."""
         self._store.store(self._key("source", _sha256(source), opset), digest.encode())
 
     def load_template(self, architecture: str, opset: int) -> bytes | None:
-        """Return the exporter's output for an architecture such as `policy (5, 7, 3)`, or None."""
+        """Return the cached exporter output for an architecture (`policy (5, 7, 3)`), or None if there is none."""
         return self._store.load(self._key("template", architecture, opset))
 
     def store_template(self, architecture: str, opset: int, exported: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A folder of cache entries, each stored with its key and a checksum, so that a damaged entry counts as missing."""
+"""A folder of cache entries. Each contains its key and a checksum, so that a damaged entry is detected and ignored."""
 
 import hashlib
 import json
@@ -12,16 +12,16 @@ from runoff.files.untrusted_file import read_bytes
 
 _LOGGER = logging.getLogger("runoff.conversion")
 _MAGIC = b"runoff-cache-1"
-# A network of 256 hidden units needs 90 kB. The limit keeps an unrelated large file from filling the memory.
+# A network with 256 hidden units needs 90 kB, so this limit only keeps unrelated large files from filling the memory.
 _MAX_ENTRY_BYTES = 2**30
 
-# Names and values that identify an entry; the values must be JSON.
+# Names and values that together identify a cache entry. The values must be JSON-serialisable.
 Key = Mapping[str, object]
 
 
 class ChecksummedStore:
     """
-    A key-value store in a folder. It never raises an exception, because its users can do without it.
+    A key-value store in a folder. It never raises an exception, because callers can work without cached data.
 
     An entry's file contains a magic string, the SHA-256 of the rest, the key as a line of JSON, and the stored bytes.
 
@@ -34,11 +34,11 @@ class ChecksummedStore:
         self._warned = False
 
     def path_of(self, key: Key) -> Path:
-        """Return the path of a key's entry, which need not exist."""
+        """Return the path of the file that stores the entry for this key. The file may be missing."""
         return self.folder / f"{hashlib.sha256(_to_json(key)).hexdigest()}.entry"
 
     def load(self, key: Key) -> bytes | None:
-        """Return the bytes stored under a key, or None if they are missing or damaged; damage is logged."""
+        """Return the bytes stored under a key, or None if the entry is missing or damaged. Log a damaged entry."""
         path = self.path_of(key)
         if not path.exists():
             return None
@@ -58,11 +58,11 @@ class ChecksummedStore:
         return None
 
     def store(self, key: Key, content: bytes) -> None:
-        """Store bytes under a key; if the folder cannot be written, log the first failure."""
+        """Store bytes under a key. If the folder cannot be written, log a warning, but only the first time."""
         rest = _to_json(key) + b"\n" + content
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Do not wait for the disk: the checksum detects an entry that a power cut left incomplete.
+            # Flushing to disk is not needed, because the checksum detects an entry that a power cut left incomplete.
             write_atomically(self.path_of(key), _seal(rest) + b"\n" + rest, durable=False)
         except OSError as error:
             if not self._warned:
@@ -71,10 +71,10 @@ class ChecksummedStore:
 
 
 def _seal(rest: bytes) -> bytes:
-    """Return the first line of an entry: the magic string and the checksum of the remaining lines."""
+    """Return the first line of an entry's file: the magic string and the checksum of the remaining lines."""
     return _MAGIC + b" " + hashlib.sha256(rest).hexdigest().encode()
 
 
 def _to_json(key: Key) -> bytes:
-    """Return a key as JSON, with equal bytes for equal keys."""
+    """Encode a key as JSON. Equal keys always give equal bytes."""
     return json.dumps(key, sort_keys=True, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Run PyTorch's exporter once per architecture; the weights are inserted into its graph later."""
+"""Export each network architecture once with PyTorch's ONNX exporter. The trained weights are inserted later."""
 
 import contextlib
 import logging
@@ -12,7 +12,7 @@ from runoff.models.mlp import Kind
 
 def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
     """
-    Export a network with arbitrary weights through `torch.onnx.export(dynamo=True)` and serialise it.
+    Export a network with random weights through `torch.onnx.export(dynamo=True)` and return the serialised model.
 
     The model has a dynamic batch dimension and no external data; `sizes` are (input_size, hidden_size, output_size).
 
@@ -32,7 +32,7 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
         with _silenced_exporter(), torch.no_grad():
             program = torch.onnx.export(
                 MlpModule(kind, sizes).eval(),
-                # Two samples, because the exporter treats a dimension of size 1 as a constant.
+                # Use two samples, because the exporter would treat a batch dimension of size 1 as a constant.
                 (torch.zeros(2, sizes[0]),),
                 dynamo=True,
                 external_data=False,
@@ -56,14 +56,14 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
 
 @contextlib.contextmanager
 def _silenced_exporter() -> Iterator[None]:
-    """Suppress the exporter's warnings within the block; its errors are exceptions and still reach the caller."""
-    # These loggers warn about a missing torchvision, which is not needed, and about each step of an opset conversion.
+    """Suppress the exporter's warnings in the `with` block. Its errors are exceptions and still reach the caller."""
+    # These loggers warn about a missing torchvision, which is not needed, and about every step of an opset change.
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # torch itself uses deprecated functions of torch, such as LeafSpec; callers cannot avoid these warnings.
+            # Callers cannot avoid these warnings: torch itself uses its own deprecated functions, such as LeafSpec.
             warnings.simplefilter("ignore")
             yield
     finally:

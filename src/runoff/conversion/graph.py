@@ -6,7 +6,7 @@ import onnx
 from runoff.errors import ConversionError
 from runoff.models.mlp import Float32Array, Mlp
 
-# Attributes of Mlp by initializer name; the exporter names initializers after the PyTorch module's parameters.
+# Maps initializers of the graph to attributes of Mlp. The exporter names initializers after MlpModule's parameters.
 WEIGHT_NAMES = {
     "hidden.weight": "weights_hidden",
     "hidden.bias": "biases_hidden",
@@ -14,7 +14,7 @@ WEIGHT_NAMES = {
     "output.bias": "biases_output",
 }
 LOGITS_NAME = "logits_of_copy"
-# Metadata of every ONNX file that runoff writes. `runoff convert` recognises its own files by them.
+# Metadata keys in every ONNX file that runoff writes. `runoff convert` recognises such files by the digest key.
 DIGEST_PROPERTY, KIND_PROPERTY = "runoff.digest", "runoff.kind"
 
 
@@ -42,7 +42,7 @@ def make_template(exported: bytes) -> onnx.ModelProto:
 
 def fits_all_sizes(model: onnx.ModelProto) -> bool:
     """
-    Return whether a template can be used for networks of any size once its weights are replaced.
+    Return whether a template fits networks of every size, so that only its weights need to be replaced.
 
     It can if only the weights, the input and the output depend on a size: the graph must have no other initializer, no
     constant, and no attribute that is a list of integers, such as the shape of a Reshape.
@@ -54,7 +54,7 @@ def fits_all_sizes(model: onnx.ModelProto) -> bool:
 
 def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
     """
-    Insert a network's weights, rounded to float32, into a copy of a template; equal arguments give equal models.
+    Return a copy of a template with a network's weights, rounded to float32. Equal arguments give equal models.
 
     The template must be one for networks of the same kind, either of the same sizes or of all sizes.
     """
@@ -73,14 +73,14 @@ def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, Float32Array]:
-    """Return the float32 weights in a graph, keyed by the attribute names of Mlp."""
+    """Return a model's float32 weights as a dict whose keys are attribute names of Mlp, such as `weights_hidden`."""
     weights = (tensor for tensor in model.graph.initializer if tensor.name in WEIGHT_NAMES)
     return {WEIGHT_NAMES[tensor.name]: onnx.numpy_helper.to_array(tensor) for tensor in weights}
 
 
 def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
     """
-    Return a copy of a network's graph with the logits as a second output named LOGITS_NAME.
+    Return a copy of a model whose graph has the logits as a second output, named LOGITS_NAME.
 
     Raises ConversionError if no operator in the graph adds the output layer's biases.
     """
@@ -96,5 +96,5 @@ def with_logits(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """Serialise a model; equal models give equal bytes."""
+    """Serialise a model. Equal models always give equal bytes."""
     return bytes(model.SerializeToString(deterministic=True))

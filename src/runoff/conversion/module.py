@@ -1,4 +1,4 @@
-"""The network as a PyTorch module, the form that PyTorch's exporter needs."""
+"""The network as a PyTorch module, which PyTorch's ONNX exporter requires as its input."""
 
 import torch
 
@@ -6,7 +6,7 @@ from runoff.models.mlp import Kind
 
 
 class MlpModule(torch.nn.Module):
-    """Two linear layers and the head; the names of its parameters are the keys of `graph.WEIGHT_NAMES`."""
+    """Two linear layers and the head. The names of the module's parameters must be the keys of `graph.WEIGHT_NAMES`."""
 
     def __init__(self, kind: Kind, sizes: tuple[int, int, int]) -> None:
         super().__init__()
@@ -16,6 +16,6 @@ class MlpModule(torch.nn.Module):
         self.output = torch.nn.Linear(hidden_size, output_size)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return outputs, shape (batch_size, output_size), for inputs of shape (batch_size, input_size)."""
+        """Run a forward pass: inputs have shape (batch_size, input_size), outputs (batch_size, output_size)."""
         logits: torch.Tensor = self.output(torch.relu(self.hidden(batch)))
         return torch.softmax(logits, dim=1) if self.kind is Kind.POLICY else torch.sigmoid(logits)

@@ -20,7 +20,7 @@ from runoff.conversion.single_thread_session import open_single_thread_session
 from runoff.errors import ModelError, quote
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
-# Far larger than the networks that runoff is made for; the limits keep the test run from filling the memory.
+# These limits are far above the networks that runoff is made for. They keep the trial run from filling the memory.
 _MAX_FEATURES = 2**20
 _MAX_FIXED_BATCH = 2**16
 _Fail = Callable[[str, str], NoReturn]
@@ -28,7 +28,7 @@ _Fail = Callable[[str, str], NoReturn]
 
 def check(content: bytes, where: str) -> OnnxModel:
     """
-    Check that a serialised ONNX model can be benchmarked; `where` is the file's name for error messages.
+    Check that a serialised ONNX model can be benchmarked. `where` is the file's name, used in error messages.
 
     Returns:
         The model, with mlp=None and accuracy=None, because there is no reference for it.
@@ -39,7 +39,7 @@ def check(content: bytes, where: str) -> OnnxModel:
     fail = functools.partial(_fail, where)
     model = _parse(content, fail)
     tensors = list(_nested_messages(model, TensorProto))
-    # Reject external data first, so that nothing looks for the external files.
+    # Reject external data first, so that no later check opens the external files.
     for tensor in tensors:
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             fail(f"tensor {quote(tensor.name)} has external data", "all weights inside the file")
@@ -111,8 +111,8 @@ def _check_weights(tensors: list[TensorProto], fail: _Fail) -> None:
 
 
 def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | None]:
-    """Return the name, feature size and fixed batch size (None if dynamic) of the model's only input."""
-    # In IR version 3, weights are also listed as inputs.
+    """Check the model's only input. Return its name, its number of features and its batch size (None if dynamic)."""
+    # In IR version 3, the graph's inputs include the weights, so leave the weights out.
     weights = {tensor.name for tensor in model.graph.initializer}
     weights |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
@@ -142,7 +142,7 @@ def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | N
 
 
 def _run_on_zeros(content: bytes, input_name: str, input_size: int, fixed: int | None, fail: _Fail) -> int:
-    """Run the model on zeros in ONNX Runtime, check its outputs and return its output size."""
+    """Run the model in ONNX Runtime on batches of zeros, check its outputs, and return the size of an output row."""
     batches = [np.zeros((size, input_size), np.float32) for size in ((1, 3) if fixed is None else (fixed,))]
     try:
         session = open_single_thread_session(content)
@@ -169,7 +169,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _nested_messages(root: Message, kind: type[Any]) -> Iterator[Any]:
-    """Yield all messages of a type inside another message at any depth, including attributes and subgraphs."""
+    """Yield the protobuf messages of type `kind` in `root`, at any depth, including attributes and subgraphs."""
     pending: list[Message] = [root]
     while pending:
         message = pending.pop()

@@ -1,4 +1,4 @@
-"""Read an untrusted ONNX file from the user, and reject anything that runoff cannot benchmark."""
+"""Read a user's ONNX file, which is untrusted, and reject it if runoff cannot benchmark its model."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from runoff.conversion.onnx_model import OnnxModel
 from runoff.errors import ModelError
 from runoff.files.untrusted_file import read_bytes
 
-# The networks that runoff is made for have less than 1 MiB; protobuf's own limit is 2 GiB.
+# Largest accepted file. The networks that runoff is made for need less than 1 MiB; protobuf's own limit is 2 GiB.
 MAX_ONNX_BYTES = 256 * 2**20
 _PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
-# First bytes of files of other formats that users may name by mistake, with the format for the message.
+# First bytes of other file formats that users may pass by mistake, each with its part of the error message.
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "is a zip archive, as written by torch.save"),
     *((b"\x80" + bytes([protocol]), "is a Python pickle") for protocol in range(2, 6)),

@@ -1,4 +1,4 @@
-"""The result of a conversion: the ONNX bytes, the network's kind and sizes, and the measured errors."""
+"""A network in ONNX format, with its kind, its sizes, and its errors measured against the float64 reference."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ INPUT_NAME, OUTPUT_NAME, BATCH_NAME = "input", "output", "batch"
 @dataclass(frozen=True)
 class ParityReport:
     """
-    Errors of a converted model in ONNX Runtime, compared with the float64 reference.
+    The differences between a converted model's results in ONNX Runtime and the float64 reference.
 
     Attributes:
         outputs: Errors of the outputs. Their `allowed_error` bounds the effect of float32 rounding in any runtime.
@@ -25,12 +25,12 @@ class ParityReport:
 
     @property
     def fraction_of_allowed(self) -> float:
-        """The largest error of an output or logit, as a fraction of what float32 rounding allows there; at most 1."""
+        """The largest ratio of an output's or logit's error to the error that float32 rounding allows; at most 1."""
         return max(self.outputs.fraction_of_allowed, self.logits.fraction_of_allowed)
 
     @property
     def warning(self) -> str | None:
-        """A sentence that warns the user of an ill-conditioned model; None for any other model."""
+        """A warning for the user if the model is ill-conditioned, otherwise None."""
         if not self.outputs.ill_conditioned:
             return None
         return (
@@ -69,7 +69,7 @@ class OnnxModel:
 
     @property
     def description(self) -> str:
-        """Kind and sizes for messages: `policy 81→64→9`, `ONNX 81→9` or `ONNX 81→9 (batch size 1 only)`."""
+        """The model's kind and sizes for messages, such as `policy 81→64→9` or `ONNX 81→9 (batch size 1 only)`."""
         if self.kind is not None:
             return f"{self.kind} {self.input_size}→{self.hidden_size}→{self.output_size}"
         only = "" if self.fixed_batch_size is None else f" (batch size {self.fixed_batch_size} only)"

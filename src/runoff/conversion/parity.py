@@ -16,15 +16,15 @@ from runoff.errors import ParityError
 from runoff.models.accuracy import Accuracy, compare
 from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Float64Array, Mlp, apply_head
 
-# With larger logits a head returns nearly 0 or 1, whichever function it computes; tanh then looks like a sigmoid.
+# For larger logits, a head returns almost 0 or 1, so a wrong head such as tanh cannot be told from a sigmoid.
 SATURATING_LOGIT = 8.0
-# Products below the smallest normal float32 number (2^-126) lose bits, an error that bounds in eps do not include.
+# Products below the smallest normal float32 number (2^-126) lose bits. Bounds in eps do not include this error.
 _UNDERFLOW = 2.0**-126
 
 
 def verify(mlp: Mlp, model_bytes: bytes) -> ParityReport:
     """
-    Verify a converted model, given its serialised bytes, in ONNX Runtime against the float64 reference.
+    Run a converted model in ONNX Runtime, and verify its weights and outputs against the network `mlp` in float64.
 
     Raises:
         ParityError: If a weight differs, or if the error of a logit or an output is larger than float32 explains.
@@ -32,13 +32,13 @@ def verify(mlp: Mlp, model_bytes: bytes) -> ParityReport:
     """
     model = onnx.ModelProto.FromString(model_bytes)
     check_weights(mlp, model)
-    # On a busy machine the BLAS threads wait for each other, which makes such small products ten times slower.
+    # Use one BLAS thread: on a busy machine, several threads wait for each other and take ten times as long.
     with _thread_pools().limit(limits=1, user_api="blas"):
         return check_outputs(mlp, model_bytes, model)
 
 
 def check_weights(mlp: Mlp, model: onnx.ModelProto) -> None:
-    """Raise ParityError unless the weights in the graph are those of the network rounded to float32, bit for bit."""
+    """Raise ParityError unless the graph's weights equal, bit for bit, the network's weights rounded to float32."""
     found = graph.weights_of(model)
     for name in graph.WEIGHT_NAMES.values():
         expected = getattr(mlp, name).astype(np.float32)
@@ -56,7 +56,7 @@ def check_weights(mlp: Mlp, model: onnx.ModelProto) -> None:
 
 def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> ParityReport:
     """
-    Compare logits, head and outputs with the reference, without looking at the weights, and return their errors.
+    Compare the logits, the head and the outputs with the reference, and return their errors. Ignore the weights.
 
     Comparing outputs is not enough, because with logits of millions float32 rounding may give any probability. So a
     copy of the model with the logits as a second output is checked as well: its logits against the reference, and its
@@ -69,7 +69,7 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
     logits_accuracy = _check_logits_and_head(mlp, samples, logits, model_with_logits)
     largest_logit = float(np.abs(logits).max())
     if largest_logit > SATURATING_LOGIT:
-        # A power of two, so that the scaled weights are exact.
+        # Scale by a power of two, because this is exact in floating point.
         scale = 2.0 ** np.floor(np.log2(SATURATING_LOGIT / 2 / largest_logit))
         scaled = replace(mlp, weights_output=mlp.weights_output * scale, biases_output=mlp.biases_output * scale)
         _check_logits_and_head(scaled, samples, scaled.logits(samples), graph.with_weights(model_with_logits, scaled))
@@ -83,14 +83,14 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
 
 @functools.cache
 def _thread_pools() -> threadpoolctl.ThreadpoolController:
-    """Return the controller of the process's thread pools; cached because finding the pools takes milliseconds."""
+    """Return a controller of the process's thread pools. It is cached, because finding the pools takes milliseconds."""
     return threadpoolctl.ThreadpoolController()
 
 
 def _check_logits_and_head(
     mlp: Mlp, samples: Float32Array, reference: Float64Array, model_with_logits: onnx.ModelProto
 ) -> Accuracy:
-    """Check the logits against the reference logits, and the outputs against the head applied to the model's logits."""
+    """Compare the model's logits with the reference, and its outputs with the head applied to its own logits."""
     tolerance = mlp.logit_tolerance(samples) + _UNDERFLOW * mlp.hidden_size
     logits_accuracy = []
     names = [OUTPUT_NAME, graph.LOGITS_NAME]
@@ -104,7 +104,7 @@ def _check_logits_and_head(
 
 
 def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterator[tuple[slice, list[Float32Array]]]:
-    """Run the samples in batches of BATCH_SIZES; yield the rows of each batch and the named outputs."""
+    """Run the model on successive batches of the sizes in BATCH_SIZES. Yield each batch's rows and its outputs."""
     session = open_single_thread_session(model_bytes)
     start = 0
     for size in BATCH_SIZES:
@@ -114,7 +114,7 @@ def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterato
 
 
 def _worst_of(batches: Iterable[Accuracy]) -> Accuracy:
-    """Return the largest errors over all batches, with the position in the batch that is closest to failing."""
+    """Return the largest errors of all batches, and the position of the element closest to its allowed error."""
     accuracies = list(batches)
     worst = max(accuracies, key=lambda accuracy: accuracy.fraction_of_allowed)
     return replace(

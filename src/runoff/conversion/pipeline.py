@@ -1,5 +1,5 @@
 """
-The steps of a conversion, each skipped if the cache holds its result.
+The steps of a conversion to ONNX. A step is skipped if the cache already holds its result.
 
 PyTorch exports a template, the network's weights are inserted, ONNX's checker validates the model, and a parity check
 compares it with the float64 reference.
@@ -20,15 +20,15 @@ from runoff.models.mlp import Kind, Mlp
 if TYPE_CHECKING:
     import onnx
 
-# The lowest opset that the exporter writes directly, without a version conversion. Older opsets suit more runtimes.
+# The lowest opset that the exporter writes without a version conversion. Older opsets work with more runtimes.
 DEFAULT_OPSET = 18
-# Arbitrary sizes, all different: the exporter writes the same graph for all sizes (see graph.fits_all_sizes).
+# Layer sizes of the exported template. Any sizes will do if the graph is the same for all (graph.fits_all_sizes).
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 
 def convert(mlp: Mlp, *, opset: int = DEFAULT_OPSET, cache: ConversionCache | None = None) -> OnnxModel:
     """
-    Convert a network to ONNX through PyTorch's exporter and verify the result; equal networks give equal bytes.
+    Convert a network to ONNX with PyTorch's exporter, and verify the result. Equal networks give equal bytes.
 
     Args:
         mlp: The network.
@@ -60,7 +60,7 @@ def convert_file(
     fresh: bool = False,
 ) -> OnnxModel:
     """
-    Convert a Go trainer's model file to ONNX and verify the result.
+    Convert a model file written by the Go trainer to ONNX, and verify the result.
 
     Args:
         path: The file.
@@ -120,7 +120,7 @@ def _convert_uncached(mlp: Mlp, opset: int, cache: ConversionCache | None) -> On
 
 
 def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.ModelProto":
-    """Return an exported graph for the network; networks of one kind share an export unless it depends on the sizes."""
+    """Return an exported graph for the network. Networks of one kind share it unless the graph depends on the sizes."""
     from runoff.conversion import graph
 
     model = graph.make_template(_export(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))
@@ -130,7 +130,7 @@ def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.Mode
 
 
 def _export(kind: Kind, sizes: tuple[int, int, int], opset: int, cache: ConversionCache | None) -> bytes:
-    """Return the exporter's output for an architecture, from the cache if possible."""
+    """Return the exporter's serialised output for an architecture. Read it from the cache if possible."""
     architecture = f"{kind} {sizes}"
     cached = cache.load_template(architecture, opset) if cache else None
     if cached is not None:

@@ -1,4 +1,4 @@
-"""The samples with which every conversion is checked."""
+"""The input samples with which every converted model is checked."""
 
 import functools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from runoff.models.mlp import Float32Array
 
-# The smallest batch, a small one, a common size, and a size that is not a multiple of any vector register's width.
+# The smallest batch size, a small one, a common one, and one that is not a multiple of any vector register's width.
 BATCH_SIZES = (1, 2, 64, 257)
 _SEED = 20_240_229
 
@@ -14,7 +14,7 @@ _SEED = 20_240_229
 @functools.lru_cache(maxsize=4)
 def probe_samples(input_size: int) -> Float32Array:
     """
-    Return the samples for a parity check, shape (sum of BATCH_SIZES, input_size); always the same ones.
+    Return the input samples for a parity check, shape (sum(BATCH_SIZES), input_size). They never change.
 
     The rows are, in rotation, 0/1 vectors like those of a game, Gaussian vectors, and 0/1 vectors with few ones. One
     row is all zeros.

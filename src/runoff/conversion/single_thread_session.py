@@ -1,4 +1,4 @@
-"""ONNX Runtime with one thread, for checking conversions and users' ONNX files rather than for benchmarks."""
+"""ONNX Runtime with one thread, used to check converted models and users' ONNX files. Benchmarks do not use it."""
 
 import onnxruntime
 
@@ -9,6 +9,6 @@ def open_single_thread_session(model_bytes: bytes) -> onnxruntime.InferenceSessi
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Log fatal errors only: ONNX Runtime raises exceptions for other errors, and its warnings do not help users.
+    # Log fatal errors only: ONNX Runtime raises exceptions for all others, and its warnings do not help users.
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])

@@ -1,11 +1,11 @@
-"""Versions of the packages that take part in a conversion; cached conversions of other versions are not used."""
+"""Versions of the packages that take part in a conversion. Conversions cached with other versions are ignored."""
 
 import functools
 import importlib.metadata
 
-# Increase this number whenever a conversion writes or checks something different; cached conversions then expire.
+# Increase this number whenever the output or the checks of conversions change, so that cached conversions expire.
 CONVERTER_VERSION = 2
-# Names of the distributions that may provide each package.
+# Names of the PyPI distributions that can provide each imported package.
 _DISTRIBUTIONS = {
     "torch": ("torch",),
     "onnx": ("onnx",),
@@ -16,7 +16,7 @@ _DISTRIBUTIONS = {
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the version of each part of the converter, `absent` for a missing package; no package is imported."""
+    """Return the version of each part of the converter without importing it. A missing package has version `absent`."""
     return {
         "converter": str(CONVERTER_VERSION),
         "exporter": "torch.onnx.export(dynamo=True)",

@@ -1,1 +1,1 @@
-"""Files: atomic writing, reading from untrusted sources, locks between processes, and the cache folder."""
+"""File access: atomic writes, safe reads of untrusted files, locks between processes, and the cache folder."""

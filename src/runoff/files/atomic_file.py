@@ -9,7 +9,7 @@ from runoff.interrupts import interrupt_deferred
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True, replace: bool = True) -> None:
     """
-    Write a file in one step: readers see its old content or its new content, never a part.
+    Write a file atomically: readers see either its old content or its complete new content.
 
     Ctrl-C takes effect once the file is written.
 
@@ -35,7 +35,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True, replac
             if replace:
                 temporary.replace(path)
             else:
-                # Unlike a rename, a hard link fails if the target exists.
+                # Use a hard link, which fails if the target exists; a rename would overwrite the target.
                 path.hardlink_to(temporary)
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The folder for files that runoff can create again: converted models, and the gate's worktrees and environments."""
+"""The cache folder for files that runoff can recreate: converted models, the gate's worktrees and environments."""
 
 import os
 from pathlib import Path
@@ -9,5 +9,5 @@ CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
 
 
 def cache_folder() -> Path:
-    """Return the absolute path that the variable RUNOFF_CACHE_DIR names, or else the user's cache folder for runoff."""
+    """Return the absolute path of the cache folder: $RUNOFF_CACHE_DIR if set, otherwise the user's default one."""
     return Path(os.environ.get(CACHE_DIR_VARIABLE) or platformdirs.user_cache_dir("runoff")).absolute()

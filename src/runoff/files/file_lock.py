@@ -1,4 +1,4 @@
-"""A lock that one process at a time can hold."""
+"""A file lock that only one process can hold at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Hold a lock on a file, which is created if it is missing; on Windows, which lacks fcntl, do nothing."""
+    """Lock a file during the `with` block; create the file if it is missing. Do nothing on Windows (no fcntl)."""
     try:
         import fcntl
     except ImportError:

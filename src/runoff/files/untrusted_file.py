@@ -9,7 +9,7 @@ from runoff.errors import ModelError
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
     """
-    Read the content of a regular file of limited size.
+    Read the content of a regular file, and reject a file larger than `max_bytes`.
 
     Args:
         path: The file; symbolic links are followed.
@@ -41,6 +41,6 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def _file_type(mode: int) -> str:
-    """Return the type of a file that is not a regular file, such as `a FIFO`, from its `st_mode`."""
+    """Return the type of a file that is not a regular file, such as `a FIFO`. `mode` is its `st_mode`."""
     types = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
     return next((name for is_type, name in types if is_type(mode)), "a device")

@@ -1,1 +1,1 @@
-"""Warm-up, confidence intervals, a machine speed check, and facts about the machine."""
+"""Warm-up of calls, confidence intervals, checks of the machine's speed, and facts about the machine."""

@@ -1,9 +1,10 @@
 """
-Confidence intervals for the medians of correlated rounds.
+Confidence intervals for the median duration of benchmark rounds, computed with a bootstrap.
 
-Rounds of one process are not independent samples: when the machine changes speed, it stays at the new speed for a
-while. Resampling single rounds would give intervals that are far too narrow, so this module resamples whole blocks of
-neighbouring rounds (the circular block bootstrap: Politis and Romano, 1992).
+Rounds are not independent samples: when the machine changes speed, it stays at the new speed for a while. Resampling
+single rounds would give intervals that are far too narrow, so whole blocks of neighbouring rounds are resampled (the
+circular block bootstrap: Politis and Romano, 1992). An interval ends at the 2.5 % and 97.5 % quantiles of the resampled
+medians. All rounds come from one process, so the intervals do not include differences between processes.
 """
 
 import math
@@ -19,7 +20,7 @@ _SEED = 20_250_101
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with the two ends of its 95 % confidence interval; all three numbers have the same unit."""
+    """An estimate with the two ends of its 95 % confidence interval. All three numbers have the same unit."""
 
     estimate: float
     low: float
@@ -28,7 +29,7 @@ class Interval:
 
 def median_interval(rounds: Float64Array) -> Interval:
     """
-    Return the median duration of a round with its confidence interval.
+    Return the median of the durations of all rounds, with its 95 % confidence interval.
 
     `rounds` contains the durations in the order in which they were measured, shape (rounds,).
     """
@@ -38,7 +39,7 @@ def median_interval(rounds: Float64Array) -> Interval:
 
 def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interval:
     """
-    Return median(numerator) / median(denominator) for the rounds of two cases, with its confidence interval.
+    Return median(numerator) / median(denominator), with its 95 % confidence interval, for the rounds of two cases.
 
     Both arguments contain durations in the order in which they were measured, shape (rounds,). The numbers of rounds
     may differ, because the rounds of each case are resampled independently.
@@ -49,9 +50,9 @@ def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interv
 
 
 def _resampled_medians(rounds: Float64Array, stream: int) -> Float64Array:
-    """Return the median of each bootstrap resample, shape (_RESAMPLES,); `stream` selects the random numbers."""
+    """Return the median of each bootstrap resample, shape (_RESAMPLES,). Each `stream` has its own random numbers."""
     count = len(rounds)
-    # Blocks of n^(1/3) rounds suit correlations over few rounds. Changes of machine speed last longer, so use n^(1/2).
+    # Blocks of n^(1/3) rounds suit short correlations. A change of the machine's speed lasts longer, so use n^(1/2).
     block_length = max(1, math.isqrt(count))
     rng = np.random.default_rng((_SEED, stream))
     starts = rng.integers(0, count, size=(_RESAMPLES, math.ceil(count / block_length)))

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-# The versions of these packages, where installed, are stored in every saved run.
+# Packages that affect timings. Every saved run contains the versions of those that are installed.
 _PACKAGES = (
     "numpy",
     "onnx",
@@ -27,7 +27,7 @@ _PACKAGES = (
 @dataclass(frozen=True)
 class Device:
     """
-    The device on which a backend really computes, determined after opening it, not the device that was requested.
+    The device on which an opened backend computes, which may differ from the device that was requested.
 
     Attributes:
         type: `cpu` or `gpu`.
@@ -40,7 +40,7 @@ class Device:
 
 @cache
 def processor_name() -> str:
-    """Return the processor's model name, or its architecture where the system does not report a name."""
+    """Return the processor's model name, or its architecture if the system reports no name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -50,17 +50,17 @@ def processor_name() -> str:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may run on."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_nvidia_gpu() -> bool:
-    """Return whether an NVIDIA driver provides a GPU, without opening the GPU."""
+    """Return whether the machine has an NVIDIA GPU with a driver. The GPU itself is not opened."""
     return Path("/dev/nvidiactl").exists() or Path("/proc/driver/nvidia/version").exists()
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of installed packages that affect timings, without importing the packages."""
+    """Return the versions of the installed packages that affect timings, without importing these packages."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -71,7 +71,7 @@ def package_versions() -> dict[str, str]:
 
 
 def cpu_steal_s() -> float:
-    """Return the CPU time that the hypervisor gave to other guests since boot (steal), in seconds; 0 if unavailable."""
+    """Return the CPU time in seconds that the hypervisor gave to other guests since boot, or 0 if it is unknown."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
         return int(fields[8]) / float(os.sysconf("SC_CLK_TCK"))
@@ -80,5 +80,5 @@ def cpu_steal_s() -> float:
 
 
 def load_average() -> float:
-    """Return the system's load average over the last minute; 0 if unavailable."""
+    """Return the system's load average over the last minute, or 0 if the system does not report it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0

@@ -10,7 +10,7 @@ from runoff.measurement.yardstick import measure_yardstick
 @dataclass(frozen=True)
 class MachineConditions:
     """
-    The state of the machine before and after the rounds of one case.
+    The machine's speed and load before and after the rounds of one benchmark case.
 
     Attributes:
         yardstick_before_s: Duration of the yardstick's work just before the rounds.
@@ -26,7 +26,7 @@ class MachineConditions:
 
 
 def observe_machine(measure: Callable[[], None]) -> MachineConditions:
-    """Call `measure`, which measures all rounds of one case, and return the machine's state before and after."""
+    """Call `measure`, which runs all rounds of one case. Return the machine's speed and load before and after it."""
     load, steal_s, yardstick_s = load_average(), cpu_steal_s(), measure_yardstick()
     measure()
     return MachineConditions(yardstick_s, measure_yardstick(), load, cpu_steal_s() - steal_s)

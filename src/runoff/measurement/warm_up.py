@@ -1,4 +1,4 @@
-"""Warm a call up to a steady state before it is timed, and plan rounds that last milliseconds."""
+"""Repeat a call until its duration is steady, and choose how many calls make a round of a few milliseconds."""
 
 import math
 import statistics
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Duration of a round: long compared with the timer's and the loop's overhead (about 50 ns), short compared with the
-# periods over which the machine changes its speed.
+# A round of 4 ms is much longer than the overhead of the timer and the loop (about 50 ns), and much shorter than the
+# time for which the machine keeps one speed.
 ROUND_NS = 4_000_000
-# The warm-up ends when the medians of two successive windows agree. JIT compilers, memory arenas and caches settle
-# within tens of milliseconds.
+# The warm-up ends when the median durations of two successive windows differ by at most 5 %. JIT compilers, memory
+# arenas and caches settle within tens of milliseconds, so each window lasts 20 ms.
 _WINDOW_NS = 20_000_000
 _STEADY_WITHIN = 0.05
 _FEWEST_WARM_CALLS = 5
@@ -28,7 +28,7 @@ class WarmCall:
         first_call_ns: Duration of the first call, including all lazy initialisation.
         call_ns: Duration of one call in the steady state: the median of the last window.
         calls: Number of calls made.
-        steady: Whether the last two windows agreed; False if the duration kept changing until the time limit.
+        steady: Whether the last two windows agreed. False if the duration kept changing until the time limit.
     """
 
     first_call_ns: int
@@ -37,7 +37,7 @@ class WarmCall:
     steady: bool
 
     def iterations(self, round_ns: int = ROUND_NS) -> int:
-        """Return the number of calls in a round of about `round_ns`; at least one."""
+        """Return how many calls make a round of about `round_ns` nanoseconds, at least one."""
         return max(1, math.ceil(round_ns / self.call_ns))
 
 
@@ -45,7 +45,7 @@ def warm_up(
     call: Call, timer_ns: Callable[[], int] = time.perf_counter_ns, longest_ns: int = LONGEST_WARM_UP_NS
 ) -> WarmCall:
     """
-    Repeat a call until its duration is steady.
+    Repeat a call until its duration is steady or the time limit is reached.
 
     Args:
         call: The call that will be timed later.
@@ -74,7 +74,7 @@ def warm_up(
 
 
 def _window(call: Call, timer_ns: Callable[[], int]) -> list[int]:
-    """Return the duration of each call in a window of _WINDOW_NS; at least one call is made."""
+    """Repeat the call for _WINDOW_NS, at least once, and return the duration of each call in nanoseconds."""
     durations = []
     before = start = timer_ns()
     while before - start < _WINDOW_NS:

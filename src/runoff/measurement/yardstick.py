@@ -1,5 +1,5 @@
 """
-A fixed workload that is timed next to every case. If its duration changes between runs, the machine's speed changed.
+A fixed workload, timed before and after every case. If its duration differs between runs, so does the machine's speed.
 
 The workload is half NumPy and half plain Python, similar to a prediction call.
 """
@@ -14,7 +14,7 @@ _ROWS, _COLUMNS = 64, 96
 
 
 def measure_yardstick() -> float:
-    """Return the yardstick's current duration in seconds: the median of several repeats of about 1 ms."""
+    """Time the yardstick workload now. Return the median duration of several repeats (about 1 ms each), in seconds."""
     left = np.full((_ROWS, _COLUMNS), 0.5, dtype=np.float32)
     right = np.full((_COLUMNS, _ROWS), 0.25, dtype=np.float32)
     durations_s = []

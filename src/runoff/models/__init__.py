@@ -1,1 +1,1 @@
-"""Trained networks: the float64 reference, Go's JSON format, the search for model files, and accuracy checks."""
+"""Trained networks: float64 reference, JSON files of the Go trainer, search for model files, and accuracy checks."""

@@ -1,4 +1,4 @@
-"""Compare a backend's outputs with the float64 reference; errors that float32 rounding explains are allowed."""
+"""Compare a backend's outputs with the float64 reference. Errors that float32 rounding can explain are allowed."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import numpy as np
 from runoff.errors import ParityError, ShapeError
 from runoff.models.mlp import Float32Array, Float64Array, Mlp
 
-# A model is called ill-conditioned if float32 rounding may change one of its outputs by more than this.
+# A model is called ill-conditioned if float32 rounding may change one of its outputs by more than this threshold.
 ILL_CONDITIONED = 1e-3
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """
-    The largest error in a batch of outputs, beside the error that float32 rounding allows.
+    The largest error in a batch of outputs, and the largest error that float32 rounding allows there.
 
     Attributes:
         worst_error: Largest absolute difference from the reference.
@@ -55,7 +55,7 @@ def check(source: str, mlp: Mlp, batch: Float32Array, outputs: Float32Array) -> 
 
 def compare(source: str, outputs: Float32Array, reference: Float64Array, tolerance: Float64Array) -> Accuracy:
     """
-    Check that outputs agree with a reference within a tolerance for each element, and return their errors.
+    Check that each output differs from its reference value by at most its tolerance, and return the errors.
 
     Args:
         source: Origin of the outputs, for the error message.

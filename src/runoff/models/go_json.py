@@ -17,11 +17,11 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models.mlp import Float64Array, Kind, Mlp
 from runoff.models.strict_json import json_type, parse_object
 
-# The largest real model has 0.5 MB; even a file at this limit parses within a few seconds.
+# Largest accepted file. The largest real model has 0.5 MB, and even a file of this size parses in a few seconds.
 MAX_FILE_BYTES = 64 * 2**20
-# 256 times the largest hidden layer seen (256). Sizes are checked before any array is allocated.
+# 256 times the largest hidden layer of any real model (256 units). Sizes are checked before arrays are allocated.
 MAX_LAYER_SIZE = 65_536
-# A hostile file may contain millions of keys; search only the first ones for a misspelled key.
+# A malicious file may contain millions of keys, so only the first ones are searched for a misspelled key.
 _MAX_KEYS_SEARCHED = 1000
 
 _SIZE_KEYS = ("inputSize", "hiddenSize", "outputSize")
@@ -31,7 +31,7 @@ _KNOWN_KEYS = (*_COMMON_KEYS, "outputSize", "biasesOutput", "biasOutput")
 
 def read(path: Path) -> Mlp:
     """
-    Read a network from a Go trainer's JSON file; its weights are exactly the float64 numbers of the file.
+    Read a network from a JSON file of the Go trainer. Its weights are exactly the float64 numbers in the file.
 
     Raises:
         ModelError: If the file cannot be read or does not contain a valid network; the message names the field, what
@@ -42,7 +42,7 @@ def read(path: Path) -> Mlp:
 
 def parse(content: bytes, where: str) -> Mlp:
     """
-    Parse a network from the content of a Go trainer's JSON file; `where` is the file's name for error messages.
+    Parse the content of a JSON file of the Go trainer. `where` is the file's name, used in error messages.
 
     Raises:
         ModelError: If the content is not a valid network.
@@ -51,7 +51,7 @@ def parse(content: bytes, where: str) -> Mlp:
 
 
 class _NetworkReader:
-    """Builds a network from a parsed JSON object and checks each field that it takes."""
+    """Builds a network from a parsed JSON object, and checks every field that the network needs."""
 
     def __init__(self, where: str, document: dict[str, object]) -> None:
         self.where = where
@@ -83,7 +83,7 @@ class _NetworkReader:
         raise ModelError(f"{self.where}: {key} {found}, expected {expected}")
 
     def require(self, key: str) -> None:
-        """Raise ModelError if a key is missing; the message suggests the most similar unknown key."""
+        """Raise ModelError if the key is missing. The message suggests a similarly spelled key of the file."""
         if key in self.document:
             return
         keys = islice(self.document, _MAX_KEYS_SEARCHED)
@@ -142,7 +142,7 @@ class _NetworkReader:
         return self.float_array(list(chain.from_iterable(rows)), key, expected_shape)
 
     def float_array(self, numbers: list[Any], key: str, shape: tuple[int, ...]) -> Float64Array:
-        """Return parsed JSON numbers as an array of the given shape; each must be a number that float32 can hold."""
+        """Return parsed JSON values as an array. Raise ModelError unless each is a number that float32 can hold."""
 
         def name(index: int) -> str:
             return key + "".join(f"[{position}]" for position in np.unravel_index(index, shape))

@@ -1,4 +1,4 @@
-"""Write a network as JSON, byte for byte as the Go trainer does."""
+"""Encode a network as JSON, with exactly the bytes that the Go trainer writes."""
 
 import math
 from decimal import Decimal
@@ -13,7 +13,7 @@ _Value = int | float | npt.NDArray[np.float64]
 
 def encode(mlp: Mlp) -> bytes:
     """
-    Return a network in the Go trainer's JSON format.
+    Encode a network in the Go trainer's JSON format.
 
     Keys are sorted, numbers have as few digits as possible, and there is no white space, so a file of the trainer that
     is read and encoded again gives the same bytes.
@@ -33,14 +33,14 @@ def encode(mlp: Mlp) -> bytes:
 
 
 def _encode_value(value: _Value) -> str:
-    """Return a size, number, vector or matrix as Go's encoding/json prints it."""
+    """Format an integer, float, vector or matrix exactly as Go's package encoding/json does."""
     if isinstance(value, np.ndarray):
         return "[" + ",".join(_encode_value(item) for item in value) + "]"
     return str(value) if isinstance(value, int) else _encode_float(float(value))
 
 
 def _encode_float(number: float) -> str:
-    """Return a float64 as Go's encoding/json prints it (`floatEncoder` in its encode.go)."""
+    """Format a float64 exactly as Go's package encoding/json does (`floatEncoder` in its file encode.go)."""
     if 1e-6 <= abs(number) < 1e21:
         digits = repr(number)
         digits = format(Decimal(digits), "f") if "e" in digits else digits

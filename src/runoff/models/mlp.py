@@ -1,5 +1,5 @@
 """
-The two-layer network, and its float64 forward pass: the reference for the outputs of every backend.
+A neural network with two layers. Its forward pass in float64 is the reference for the outputs of every backend.
 
     hidden = relu(W1 · x + b1)
     policy = softmax(W2 · hidden + b2)
@@ -20,16 +20,15 @@ Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 FLOAT32_EPS = 2.0**-23
-# In float32, errors of logits were at most 3.5 eps times the sum of magnitudes (see `logit_tolerance`), measured with
-# 294 real models and four runtimes. A factor of 8 leaves room for other summation orders, yet still detects a wrong
-# weight.
+# For 294 real models in four runtimes, the errors of float32 logits were at most 3.5 eps times the sum of magnitudes
+# (see `logit_tolerance`). A factor of 8 leaves room for other summation orders and still detects a wrong weight.
 FLOAT32_LOGIT_FACTOR = 8.0
-# The head's exp, sum and division in float32 are off by a few units in the last place of a number up to 1.
+# The head's outputs are at most 1, so the errors of its exp, sum and division in float32 add up to a few eps.
 FLOAT32_HEAD_FACTOR = 8.0
 
 
 class Kind(StrEnum):
-    """Kind of network: a policy outputs one probability per move, a value network one win probability."""
+    """Kind of network: a policy network outputs one probability per move, a value network one win probability."""
 
     POLICY = "policy"
     VALUE = "value"
@@ -86,7 +85,7 @@ class Mlp:
 
     @property
     def input_size(self) -> int:
-        """Number of features of one sample."""
+        """Number of input values of one sample."""
         return int(self.weights_hidden.shape[1])
 
     @property
@@ -96,7 +95,7 @@ class Mlp:
 
     @property
     def output_size(self) -> int:
-        """Number of outputs of one sample; 1 for a value network."""
+        """Number of outputs of one sample, which is 1 for a value network."""
         return int(self.weights_output.shape[0])
 
     @property
@@ -111,20 +110,20 @@ class Mlp:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of the kind, the sizes and the float64 weights in little-endian order."""
+        """SHA-256, in hexadecimal, of the network's kind, sizes and weights (float64, little-endian)."""
         sha = hashlib.sha256(f"{self.kind}:{','.join(map(str, self.sizes))}:".encode())
         for array in (self.weights_hidden, self.biases_hidden, self.weights_output, self.biases_output):
             sha.update(array.astype("<f8").tobytes())
         return sha.hexdigest()
 
     def logits(self, batch: npt.ArrayLike) -> Float64Array:
-        """Compute the logits, which are the inputs of the network's head."""
+        """Compute the logits, which the network's head turns into probabilities."""
         inputs = self._checked_inputs(batch)
         hidden = np.maximum(inputs @ self.weights_hidden.T + self.biases_hidden, 0.0)
         return np.asarray(hidden @ self.weights_output.T + self.biases_output, dtype=np.float64)
 
     def forward(self, batch: npt.ArrayLike) -> Float64Array:
-        """Run one forward pass, including the head: the reference for the outputs of every backend."""
+        """Run one forward pass, including the head. Its results are the reference for the outputs of every backend."""
         return apply_head(self.kind, self.logits(batch))
 
     def logit_tolerance(self, batch: npt.ArrayLike) -> Float64Array:
@@ -174,7 +173,7 @@ def apply_head(kind: Kind, logits: Float64Array) -> Float64Array:
 
 
 def _shifted_outputs(kind: Kind, logits: Float64Array, shift: Float64Array) -> Float64Array:
-    """Return each output after adding `shift` to its own logit and, in a policy, subtracting it from all others."""
+    """Return each output with `shift` added to its own logit and (in a policy) subtracted from all other logits."""
     if kind is Kind.VALUE:
         return apply_head(kind, logits + shift)
     own, others = logits + shift, logits - shift

@@ -1,4 +1,4 @@
-"""Find the model files that a user gives as files, folders or globs, and give each model a unique name."""
+"""Find the model files that a user passes as files, folders or globs, and give each model a unique name."""
 
 import glob
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from runoff.errors import ModelError
 
-# A model's name becomes part of a test id, a record and an output file's name.
+# Characters to replace in a model's name, because the name becomes part of test ids, records and file names.
 _UNSAFE_IN_NAMES = str.maketrans(dict.fromkeys('/\\:[]"<>|*? \t\r\n', "_"))
 
 
 def find(paths: Iterable[str], suffix: str = ".model") -> dict[str, Path]:
     """
-    Find the model files that a user named.
+    Find the model files in a user's list of files, folders and globs.
 
     Args:
         paths: Files, folders and globs. A folder stands for the files in it that end in `suffix`.
@@ -46,7 +46,7 @@ def name_of(path: Path) -> str:
 
 
 def _expand(text: str, suffix: str) -> list[Path]:
-    """Return the files that one path or glob stands for."""
+    """Return the model files to which one path, folder or glob expands."""
     path = Path(text)
     if path.is_dir():
         try:

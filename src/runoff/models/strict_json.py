@@ -1,4 +1,4 @@
-"""Parse one JSON object from an untrusted file; malformed JSON of any kind is a ModelError."""
+"""Parse one JSON object from an untrusted file. Malformed JSON of any kind raises ModelError."""
 
 import json
 import re
@@ -9,14 +9,14 @@ import msgspec
 
 from runoff.errors import ModelError, quote
 
-# 1e308, the largest float64, written without an exponent has 309 digits.
+# The largest float64 has 309 digits when it is written without an exponent, so this limit rejects no valid number.
 _MAX_INTEGER_DIGITS = 400
 _NEGATIVE_ZERO = re.compile(rb"(?<![eE])-0(?![.eE])")
 
 
 def parse_object(content: bytes, where: str) -> dict[str, object]:
     """
-    Parse the content of a file as a JSON object, in which an integer -0 becomes the float -0.0.
+    Parse the content of a file as a JSON object. An integer -0 becomes the float -0.0, which keeps the sign.
 
     Args:
         content: The file's bytes.
@@ -29,25 +29,25 @@ def parse_object(content: bytes, where: str) -> dict[str, object]:
 
 
 def json_type(value: object) -> str:
-    """Return the JSON type of a parsed value, such as `an array`."""
+    """Return the JSON type of a parsed value for a message, such as `an array`."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
 
 def _parse_fast(content: bytes) -> dict[str, object] | None:
-    """Parse an object with msgspec, four times as fast; return None for content that it may parse wrongly."""
+    """Parse an object with msgspec, which is four times as fast. Return None if msgspec fails or may be wrong."""
     try:
         document = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
-    # msgspec ignores all but the last of equal keys and drops the sign of an integer -0. If the file has exactly two
-    # quotes for each key of the result, then no key is repeated and no value is a string.
+    # msgspec keeps only the last of several equal keys, and drops the sign of an integer -0. If the file has exactly
+    # two quotation marks for each key of the result, no key is repeated and no value is a string.
     is_plain = isinstance(document, dict) and content.count(b'"') == 2 * len(document)
     return document if is_plain and not _NEGATIVE_ZERO.search(content) else None
 
 
 def _parse_carefully(content: bytes, where: str) -> dict[str, object]:
-    """Parse an object with the standard library and explain every fault."""
+    """Parse an object with the standard library. Raise ModelError with an explanation if the content is invalid."""
 
     def parse_integer(digits: str) -> int | float:
         if len(digits) > _MAX_INTEGER_DIGITS:
@@ -83,7 +83,7 @@ def _parse_carefully(content: bytes, where: str) -> dict[str, object]:
 
 
 def _decode(content: bytes, where: str) -> str:
-    """Return the file's text; raise ModelError unless it is UTF-8 without a byte-order mark."""
+    """Decode a file's content. Raise ModelError if it is empty, is not UTF-8 or starts with a byte-order mark."""
     if not content:
         raise ModelError(f"{where}: is empty, expected a JSON object")
     if content.startswith(b"\xef\xbb\xbf"):

@@ -1,5 +1,5 @@
 """
-Records of runs, and the folder in which they are saved.
+Records of benchmark runs, and the folder in which they are saved.
 
 A saved run is the JSON file of pytest-benchmark with two additions: the key `runoff` at the top (a `RunRecord`: the
 machine, and whether the run is complete) and the key `runoff` in the `extra_info` of each benchmark (a `CaseRecord`).

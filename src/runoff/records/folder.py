@@ -1,4 +1,4 @@
-"""Read all saved runs in a folder, of one machine or several, in the order of their numbers."""
+"""Read the saved runs in a folder, sorted by run number. The folder may contain runs of several machines."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ _NUMBERED = re.compile(r"^(\d{4,})_.*\.json$")
 
 
 def numbered_runs(paths: Iterable[Path]) -> list[tuple[int, Path]]:
-    """Return the paths named like saved runs (`0012_name.json`) with their numbers, in the order of the numbers."""
+    """Return (number, path) for each path that is named like a saved run (`0012_name.json`), sorted by number."""
     matches = ((_NUMBERED.match(path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in matches if match)
 
@@ -33,7 +33,7 @@ class RunFolder:
 
     def runs(self) -> Iterator[tuple[Path, SavedRun]]:
         """
-        Yield the runs of each machine in the order of their numbers; add unreadable files to `skipped`.
+        Yield all readable runs, grouped by machine and sorted by number. Add unreadable files to `skipped`.
 
         Raises:
             UsageError: If the folder does not exist.
@@ -45,7 +45,7 @@ class RunFolder:
                 self.skipped[path] = str(error)
 
     def files(self) -> list[Path]:
-        """Return the numbered files, grouped by machine, in the order of their numbers."""
+        """Return the paths of all numbered files, grouped by machine and sorted by number."""
         if not self.path.is_dir():
             raise UsageError(f"{self.path}: no such folder; name the folder of saved runs with --storage")
         paths = [path for _, path in numbered_runs(self.path.glob("**/*.json"))]

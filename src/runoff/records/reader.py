@@ -1,4 +1,4 @@
-"""Read a saved run into typed records. Saved runs are untrusted, because anybody may have edited them."""
+"""Read a saved run into typed records. The content is validated, because anybody may have edited the file."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ from runoff.errors import ModelError, RecordError
 from runoff.files.untrusted_file import read_bytes
 from runoff.records.schema import SCHEMA_VERSION, SavedRun
 
-# A run of 1,000 cases with all rounds has less than 100 MB.
+# Largest accepted file. A run of 1,000 cases with all their rounds has less than 100 MB.
 MAX_FILE_BYTES = 256 * 2**20
 
 _DECODER = msgspec.json.Decoder(SavedRun)
@@ -43,7 +43,7 @@ def read_run(path: Path) -> SavedRun:
 
 
 def _newest_schema(content: bytes) -> int:
-    """Return the highest schema version in the records of a run that could not be decoded; 0 if there is none."""
+    """Return the highest schema version in the records of a run that could not be decoded, or 0 if there is none."""
     try:
         run = msgspec.json.decode(content)
         records = [run.get("runoff"), *(each["extra_info"].get("runoff") for each in run["benchmarks"])]

@@ -7,7 +7,7 @@ from runoff.records.schema import RunRecord
 
 
 def describe_run(incomplete_because: str) -> RunRecord:
-    """Return the current run's record; `incomplete_because` gives the reason if not every case was measured."""
+    """Return the current run's record. `incomplete_because` states why cases were not measured; empty if all were."""
     return RunRecord(
         complete=not incomplete_because,
         incomplete_because=incomplete_because,

@@ -15,10 +15,10 @@ Seconds = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Fact = str | int | float | bool
-# reader.py turns a higher number into an error message that recommends a newer runoff.
+# If a file has a higher schema version, reader.py raises an error that recommends a newer runoff.
 Schema = Annotated[int, Meta(ge=1, le=SCHEMA_VERSION)]
 
-# Values of CaseRecord.answers: how the case's outputs were verified.
+# Values of CaseRecord.answers, which states how the case's outputs were verified.
 VERIFIED = "float64 reference"
 UNVERIFIED = "not verified against a reference"
 COMPUTES_NOTHING = "computes nothing"
@@ -27,7 +27,7 @@ OTHER_MODEL = "another model"
 
 class CaseRecord(Struct, frozen=True, kw_only=True):
     """
-    Measurements and facts about one case, in addition to pytest-benchmark's own statistics.
+    Measurements and facts about one case, saved in addition to pytest-benchmark's own statistics.
 
     Calls through a service have up to seven parts, which are measured separately after the rounds. The four parts
     inside the service lie within `client_wait_s` and are None if the service does not report them.
@@ -139,7 +139,7 @@ class RunRecord(Struct, frozen=True, kw_only=True):
 
 
 class Stats(Struct, frozen=True, kw_only=True):
-    """The statistics by pytest-benchmark that runoff reads; durations are in seconds per call."""
+    """The statistics computed by pytest-benchmark that runoff reads. Durations are in seconds per call."""
 
     min: Seconds
     max: Seconds
@@ -153,7 +153,7 @@ class Stats(Struct, frozen=True, kw_only=True):
 
 
 class ExtraInfo(Struct, frozen=True, kw_only=True):
-    """The `extra_info` of a benchmark; only runoff's own record is read, which other suites do not have."""
+    """The `extra_info` of a benchmark. Only runoff's record in it is read; benchmarks of other suites have none."""
 
     runoff: CaseRecord | None = None
 
@@ -168,7 +168,7 @@ class SavedBenchmark(Struct, frozen=True, kw_only=True):
 
 
 class SavedRun(Struct, frozen=True, kw_only=True):
-    """A saved run of any pytest-benchmark suite; the record `runoff` is None unless runoff's plugin saved the run."""
+    """A saved run of any pytest-benchmark suite. The field `runoff` is None unless runoff's plugin saved the run."""
 
     machine_info: dict[str, Any]
     commit_info: dict[str, Any]

@@ -1,5 +1,5 @@
 """
-Save runs atomically as `.benchmarks/<machine>/NNNN_<name>.json`, the layout of pytest-benchmark.
+Save runs atomically in pytest-benchmark's layout: `.benchmarks/<machine>/NNNN_<name>.json`.
 
 pytest-benchmark's own storage has three faults: a full disk leaves an empty file, two processes that save at the same
 time may choose one number, and if the newest run is broken it silently reads an older one. This storage avoids them and
@@ -29,10 +29,10 @@ from runoff.records.reader import read_run
 from runoff.records.schema import SavedRun
 
 
-# pytest-benchmark declares that it is typed, but its functions are not annotated.
+# pytest-benchmark declares that it is typed, but its functions have no annotations, so calls need `type: ignore`.
 class AtomicStore(FileStorage):
     """
-    A replacement for pytest-benchmark's file storage that writes atomically and validates what it reads.
+    A replacement for pytest-benchmark's file storage that writes atomically and validates the files that it reads.
 
     Attributes:
         skipped: Files that could not be read as saved runs, with the reason; the caller must report them.
@@ -48,7 +48,7 @@ class AtomicStore(FileStorage):
 
     @property
     def location(self) -> str:
-        """Path of the storage as text, which pytest-benchmark prints in its messages."""
+        """Path of the storage folder as text. pytest-benchmark prints this path in its messages."""
         return str(self.path)
 
     @property
@@ -58,7 +58,7 @@ class AtomicStore(FileStorage):
 
     def check_writable(self) -> None:
         """
-        Check that a run can be saved, so that a problem is found before an hour of measuring and not after it.
+        Check that a run can be saved, so that a problem is reported before an hour of measurements, not after it.
 
         Raises:
             RecordError: If the folder cannot be written; the message gives the reason.
@@ -75,7 +75,7 @@ class AtomicStore(FileStorage):
 
     def save(self, output_json: dict[str, Any], save: str) -> None:
         """
-        Save a run, given in pytest-benchmark's format; if that fails, log an error and save it in a temporary folder.
+        Save a run in pytest-benchmark's format. If that fails, log an error and save it in a temporary folder instead.
 
         `save` is the name of the run, which becomes part of the file name.
         """
@@ -95,7 +95,7 @@ class AtomicStore(FileStorage):
             newest = max((number for number, _ in self._numbered()), default=0)
             for number in itertools.count(newest + 1):
                 target = self.folder / f"{number:04}_{name}.json"
-                # pytest-benchmark's own storage does not use the lock, so the name may be taken in spite of it.
+                # pytest-benchmark's own storage ignores the lock, so the file may exist; then try the next number.
                 with suppress(FileExistsError):
                     write_atomically(target, content, replace=False)
                     break
@@ -103,12 +103,12 @@ class AtomicStore(FileStorage):
         return target
 
     def _numbered(self) -> list[tuple[int, Path]]:
-        """Return the number and path of each saved run of this machine, in the order of the numbers."""
+        """Return (number, path) for each saved run of this machine, sorted by number."""
         return numbered_runs(self.folder.glob("*.json"))
 
     def runs_newest_first(self) -> Iterator[tuple[Path, SavedRun]]:
         """
-        Yield the runs of this machine by descending number; each file is read only when the caller reaches it.
+        Yield the runs of this machine, newest first. Each file is read only when the caller requests its run.
 
         Unreadable files are added to `skipped`. No file is ever deleted or overwritten.
         """
@@ -118,7 +118,7 @@ class AtomicStore(FileStorage):
                 yield path, run
 
     def load(self, *globs_or_files: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Yield the saved runs that match paths or globs of pytest-benchmark; by default the newest readable run."""
+        """Yield the saved runs that match the paths or globs. Without arguments, yield the newest readable run."""
         if globs_or_files:
             paths = self.query(*globs_or_files)  # type: ignore[no-untyped-call]  # see the class
         else:
@@ -141,14 +141,14 @@ class AtomicStore(FileStorage):
 
 
 def _to_json(output_json: dict[str, Any]) -> bytes:
-    """Encode a run as JSON; NaN and infinities, which JSON does not have, become null."""
-    # safe_dumps supports all types that pytest-benchmark puts into a run; msgspec writes strict JSON.
+    """Encode a run as JSON. NaN and infinities become null, because JSON does not support them."""
+    # safe_dumps accepts all types that pytest-benchmark puts into a run; msgspec then writes NaN as null.
     plain = json.loads(safe_dumps(output_json))
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Flush a folder to disk, so that a new file in it survives a power cut; do nothing on Windows."""
+    """Flush a folder to disk, so that a new file in it survives a power cut. On Windows, do nothing."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
