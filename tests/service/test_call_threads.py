@@ -96,7 +96,7 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         silent.open(PREDICT, 6)
 
         def is_refused() -> bool:
-            # An earlier prediction may have taken the place of a silent call, which was then refused.
+            # If a prediction arrived before a silent call, that silent call was refused and must be replaced.
             silent.open(PREDICT, 1)
             return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
 

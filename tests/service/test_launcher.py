@@ -100,7 +100,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
     """Ctrl-C in a terminal reaches the whole process group; only the run itself must stop its services."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Kill the process directly, because the fixture signals the process group and would miss a service in another.
+    # Kill the process directly: the fixture's signal to its process group would not reach it in another group.
     running.process.kill()
     assert [pid, pid] == [group, session]
 

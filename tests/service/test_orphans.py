@@ -1,4 +1,4 @@
-"""A service process ends when its launcher's process ends, even if either was killed or the service is stopped."""
+"""A service process ends when its launcher's process ends, even if the launcher is killed or the service stopped."""
 
 import os
 import signal
