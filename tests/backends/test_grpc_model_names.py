@@ -1,4 +1,4 @@
-"""The choice of a service's model by name, and the name in the backend's facts."""
+"""Tests that users can choose one of a service's models by name, and that records name the model that was opened."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ VALUE, FIRST, SECOND = random_mlp(Kind.VALUE, seed=1), random_mlp(seed=2), rando
 
 @pytest.fixture
 def backends() -> dict[str, WatchedBackend]:
-    """Backends of a value network and two policy networks, by model name."""
+    """The backends of a service with one value network and two policy networks, by model name."""
     return {"value": WatchedBackend(VALUE), "first": WatchedBackend(FIRST), "second": WatchedBackend(SECOND)}
 
 
@@ -32,7 +32,7 @@ def server(backends: dict[str, WatchedBackend]) -> Iterator[Server]:
 def test_unknown_name_opens_the_services_first_model_of_the_kind(
     server: Server, backends: dict[str, WatchedBackend], requested: str, opened: str
 ) -> None:
-    """A user's file and service often name a model differently, so the record names the measured model."""
+    """A model often has a different name in the user's file than in the service, so the record must name what ran."""
     with open_grpc("x-grpc", server.address, FIRST, requested, any_name=True, allow_other_model=True) as backend:
         backend.predict(np.ones((1, 5), np.float32))
         assert (opened, backends[opened].mlp.digest) == (
@@ -43,12 +43,12 @@ def test_unknown_name_opens_the_services_first_model_of_the_kind(
 
 
 def test_error_about_another_model_mentions_the_unknown_name(server: Server) -> None:
-    """The service may have the right model, but under a name that the user did not give."""
+    """The user may have given a wrong name for the right model, so the error must mention the name as well."""
     with pytest.raises(OtherModelError, match=r"runs first, .* other weights.*; it has no policy named 'elsewhere'"):
         open_grpc("x-grpc", server.address, SECOND, "elsewhere", any_name=True)
 
 
 def test_unknown_name_is_refused_by_default(server: Server) -> None:
-    """A service that runoff starts loads the model under the requested name, so an unknown name is a defect."""
+    """runoff starts its own service with the requested model name, so an unknown name shows a defect in runoff."""
     with pytest.raises(OtherModelError, match="no policy model named 'elsewhere'"):
         open_grpc("x-grpc", server.address, FIRST, "elsewhere")

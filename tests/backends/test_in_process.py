@@ -1,4 +1,4 @@
-"""The backends numpy, onnxruntime-cpu and null keep the contract; torch and tensorflow have files of their own."""
+"""Tests of the backends numpy, onnxruntime-cpu and null. The tests of torch and tensorflow are in separate files."""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def onnx(mlp: Mlp) -> bytes:
 
 @pytest.fixture(params=["numpy", "onnxruntime-cpu"])
 def backend(request: pytest.FixtureRequest, mlp: Mlp, onnx: bytes) -> Iterator[Backend]:
-    """An opened backend of each runtime that is fast to import."""
+    """The opened backend; each test runs once with numpy and once with onnxruntime-cpu."""
     with open_in_process(request.param, mlp, onnx) as opened:
         yield opened
 
@@ -52,14 +52,14 @@ def _batch(size: int, features: int = 11) -> Float32Array:
 
 @pytest.mark.parametrize("batch_size", BATCH_SIZES)
 def test_outputs_match_the_reference(backend: Backend, mlp: Mlp, batch_size: int) -> None:
-    """ONNX Runtime's backend takes another path for the first call of a batch size than for later ones."""
+    """The onnxruntime backend treats the first call with a batch size differently, so check later calls as well."""
     for seed in range(3):
         batch = _batch(batch_size) + np.float32(seed)
         accuracy.check(backend.name, mlp, batch, backend.predict(batch))
 
 
 def test_later_call_does_not_change_earlier_outputs(backend: Backend) -> None:
-    """A backend that reuses its output memory would silently change outputs that a caller kept."""
+    """If a backend reused its output memory, a later call would silently change outputs that the caller kept."""
     first = [backend.predict(_batch(2)) for _ in range(2)][-1]
     kept = first.copy()
     backend.predict(_batch(2) * 3)
@@ -78,13 +78,13 @@ def test_later_call_does_not_change_earlier_outputs(backend: Backend) -> None:
     ],
 )
 def test_batch_of_the_wrong_shape_or_type_is_refused(backend: Backend, batch: Float32Array) -> None:
-    """Some frameworks would reshape or convert such a batch and return outputs for it."""
+    """Some frameworks would silently reshape or convert such a batch, so the backend itself must check it."""
     with pytest.raises(ShapeError, match=backend.name):
         backend.predict(batch)
 
 
 def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend) -> None:
-    """ONNX Runtime's backend skips most checks for a batch size that it has seen before."""
+    """For a batch size that it has seen before, the onnxruntime backend skips most checks, but not that of the type."""
     backend.predict(_batch(2))
     backend.predict(_batch(2))
     with pytest.raises(ShapeError, match="float64"):
@@ -92,7 +92,7 @@ def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend)
 
 
 def test_bound_memory_of_batch_sizes_is_limited(mlp: Mlp, onnx: bytes) -> None:
-    """A service receives batches of all sizes, and bound memory for each of them would pile up."""
+    """A service receives many different batch sizes, so the memory that is bound for each of them must be limited."""
     with open_in_process("onnxruntime-cpu", mlp, onnx) as backend:
         for size in range(1, 200):
             accuracy.check(backend.name, mlp, _batch(size), backend.predict(_batch(size)))
@@ -100,14 +100,14 @@ def test_bound_memory_of_batch_sizes_is_limited(mlp: Mlp, onnx: bytes) -> None:
 
 
 def test_facts_contain_threads_and_spinning(mlp: Mlp, onnx: bytes) -> None:
-    """Timings with different settings must not be compared, so records contain the settings."""
+    """Timings with different settings must not be compared, so each record must contain the settings."""
     with open_in_process("onnxruntime-cpu", mlp, onnx, Settings(threads=2, spinning=True)) as backend:
         assert (2, True) == (backend.facts["threads"], backend.facts["spinning"])
 
 
 @pytest.mark.parametrize("spinning", [False, True])
 def test_onnxruntime_session_has_the_requested_threads_and_spinning(onnx: bytes, spinning: bool) -> None:
-    """The record contains the requested threads and spinning, so the session must really use them."""
+    """Records contain the requested number of threads and spinning, so the session must really use these settings."""
     options = create_session(onnx, "onnxruntime-cpu", Settings(threads=3, spinning=spinning)).get_session_options()
     assert (3, 1) == (options.intra_op_num_threads, options.inter_op_num_threads)
     entries = [options.get_session_config_entry(f"session.{op}_op.allow_spinning") for op in ("intra", "inter")]
@@ -115,13 +115,13 @@ def test_onnxruntime_session_has_the_requested_threads_and_spinning(onnx: bytes,
 
 
 def test_null_backend_returns_legal_outputs(mlp: Mlp) -> None:
-    """Clients check that probabilities sum to one, even those of a service with the null backend."""
+    """Clients check that probabilities sum to 1, so a service with the null backend must return such outputs."""
     outputs = open_in_process("null", mlp).predict(_batch(3))
     assert np.allclose(outputs, 0.25 if mlp.kind is Kind.POLICY else 0.5)
 
 
 def test_cuda_without_a_gpu_is_an_error_with_the_cure(mlp: Mlp, onnx: bytes) -> None:
-    """The backend must never run on the CPU under a name that ends in -cuda."""
+    """A backend whose name ends in -cuda must fail without a GPU, because timings of the CPU would be mislabelled."""
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -131,32 +131,32 @@ def test_cuda_without_a_gpu_is_an_error_with_the_cure(mlp: Mlp, onnx: bytes) -> 
 
 
 def test_error_about_an_unknown_backend_lists_the_backends(mlp: Mlp) -> None:
-    """A user who mistyped a name finds the right one in the message."""
+    """The user may have mistyped the name, so the error must list the valid names."""
     with pytest.raises(UsageError, match="numpy, onnxruntime-cpu"):
         open_in_process("onnx", mlp)
 
 
 def test_bytes_that_are_no_onnx_file_are_refused(mlp: Mlp) -> None:
-    """ONNX Runtime's own error is a C++ trace without the name of the backend."""
+    """ONNX Runtime's own error is a C++ trace that does not name the backend, so the backend must replace it."""
     with pytest.raises(ModelError, match="cannot load the model"):
         open_in_process("onnxruntime-cpu", mlp, b"no onnx")
 
 
 def test_onnx_file_without_weights_runs_on_onnxruntime_only(onnx: bytes) -> None:
-    """Only ONNX Runtime reads ONNX files; the other backends build the network from its weights."""
+    """Other backends than onnxruntime build the network from its weights, so they cannot run such a file."""
     with pytest.raises(BackendError, match="needs the model's weights"):
         open_in_process("numpy", None, onnx)
 
 
 def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message contains the complete command that installs the package."""
+    """The error must contain the complete command that installs the package, so that users can copy it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(BackendUnavailable, match=re.escape("pip install 'runoff[torch]'")):
         require_packages("torch-cpu")
 
 
 def test_tables_of_the_registry_refer_to_each_other() -> None:
-    """An engine without a backend, or a backend without an engine, would fail only when it is opened."""
+    """A mistake in these tables would otherwise show only when somebody opens the affected backend."""
     assert {name for devices in ENGINES.values() for name in devices.values()} <= set(IN_PROCESS)
     assert set(SERVICES.values()) <= set(ENGINES)
     assert {protocol_of(name) for name in (*SERVICES, *REMOTES)} == set(PROTOCOLS)

@@ -1,4 +1,4 @@
-"""Backends that call runoff's own service over the Open Inference Protocol."""
+"""Tests of backends that call runoff's own service through the Open Inference Protocol."""
 
 import threading
 
@@ -20,7 +20,7 @@ MLP = random_mlp()
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_outputs_match_the_reference(batch_size: int) -> None:
-    """Every backend maps a float32 array to a new float32 array, which the caller may change."""
+    """As with every backend, the outputs must be right and in a new array, which the caller may change."""
     batch = np.random.default_rng(0).normal(size=(batch_size, 5)).astype(np.float32)
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         found = backend.predict(batch)
@@ -29,7 +29,7 @@ def test_outputs_match_the_reference(batch_size: int) -> None:
 
 
 def test_device_and_facts_are_those_of_the_service() -> None:
-    """The protocol has no fields for device and facts, so runoff's service sends them as call metadata."""
+    """The protocol has no fields for the device and the facts, so runoff's service must send them as metadata."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         assert ("cpu", "a processor") == (backend.device.type, backend.device.name)
         assert ("watched", 3, "m") == tuple(backend.facts[key] for key in ("framework", "threads", "service_model"))
@@ -37,7 +37,7 @@ def test_device_and_facts_are_those_of_the_service() -> None:
 
 
 def test_profile_contains_the_times_of_the_service() -> None:
-    """Users compare the parts of a call between the two protocols."""
+    """Users compare the two protocols part by part, so this backend must report a call's parts too."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         parts = backend.profile(np.ones((2, 5), np.float32), 3)
     assert parts is not None
@@ -62,7 +62,7 @@ def test_error_for_a_missing_model_names_the_loaded_ones() -> None:
     ],
 )
 def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) -> None:
-    """The protocol's own metadata shows only sizes of inputs and outputs, not hidden sizes or weights."""
+    """The protocol's own metadata contains neither hidden sizes nor weights, so runoff's ModelInfo must be checked."""
     with (
         served({"m": WatchedBackend(other)}) as server,
         pytest.raises(OtherModelError, match=message_part),
@@ -71,7 +71,7 @@ def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) 
 
 
 def test_allowed_other_model_is_labelled() -> None:
-    """With --allow-other-model, a model of any sizes and kind can be timed."""
+    """With --allow-other-model, users can time a model of any kind and sizes, so its record must say so."""
     other = random_mlp(Kind.VALUE, input_size=4)
     with (
         served({"m": WatchedBackend(other)}) as server,
@@ -82,7 +82,7 @@ def test_allowed_other_model_is_labelled() -> None:
 
 
 def test_batch_over_the_services_limit_is_not_sent() -> None:
-    """The service announces its largest batch size, so the client can refuse a larger batch without sending it."""
+    """The service announces its largest batch size, so the client should refuse a larger batch without sending it."""
     with (
         served({"m": WatchedBackend(MLP)}) as server,
         open_oip("x-oip", server.address, MLP, "m") as backend,
@@ -92,7 +92,7 @@ def test_batch_over_the_services_limit_is_not_sent() -> None:
 
 
 def test_hung_call_ends_at_the_deadline() -> None:
-    """Without a deadline on every call, a hung service would block the whole run."""
+    """Without a deadline on every call, a service that hangs would block the whole run."""
     watched = WatchedBackend(MLP)
     with (
         served({"m": watched}) as server,
@@ -105,7 +105,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently connects to a new server, whose timings would be recorded as the old server's."""
+    """A gRPC channel silently reconnects to a new server, so its timings would be recorded as the old server's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         backend.check_same_service()
@@ -129,7 +129,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
     ],
 )
 def test_changed_metadata_of_a_foreign_server_is_noticed(method: str, changed: Message, message: str) -> None:
-    """A foreign server sends no id of its start, so only its metadata can show that it was replaced."""
+    """Foreign servers send no nonce, so a change of their metadata is the only sign that they were replaced."""
     methods = server_methods(model_metadata())
     before, is_changed = methods[method], threading.Event()
     assert isinstance(before, bytes)

@@ -1,5 +1,5 @@
 """
-An Open Inference backend identifies runoff's own service and notices when another service takes its place.
+Tests that a backend of the Open Inference Protocol recognises runoff's own service and notices its replacement.
 
 The service sends its ModelInfo as metadata of its ModelMetadata response. If a proxy drops metadata, the backend calls
 GetModelInfo of the original protocol instead.
@@ -23,7 +23,7 @@ Methods = dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]]
 
 
 def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
-    """Return the ModelInfo of a runoff service with MLP."""
+    """Return the serialized ModelInfo that a runoff service with the network MLP sends."""
     input_size, hidden_size, output_size = MLP.sizes
     return ModelInfoResponse(
         input_size=input_size,
@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return the methods of a server whose ModelMetadata responses send these ModelInfos in order; None sends none."""
+    """Return the methods of a server that adds these ModelInfos to successive ModelMetadata responses (None: none)."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)
@@ -54,7 +54,7 @@ def with_infos(*infos: bytes | None) -> Methods:
 
 
 def test_service_is_identified_by_call_metadata() -> None:
-    """GetModelInfo is not available behind a proxy that forwards only the Open Inference Protocol."""
+    """A proxy may not forward GetModelInfo, so the ModelInfo in the call metadata must suffice."""
     with (
         foreign_service(with_infos(info(), info(), info("abd")), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
@@ -71,7 +71,7 @@ def test_service_is_identified_by_call_metadata() -> None:
 
 
 def test_other_weights_are_found_by_call_metadata() -> None:
-    """A model with other weights has the same inputs and outputs, so only the digest differs."""
+    """A model with different weights has the same inputs and outputs, so the client must compare the digest."""
     with (
         foreign_service(with_infos(info(digest="0" * 64)), SERVICE_NAME) as address,
         pytest.raises(OtherModelError, match="other weights"),
@@ -80,7 +80,7 @@ def test_other_weights_are_found_by_call_metadata() -> None:
 
 
 def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy may forward only one of the service's two protocols."""
+    """A proxy may forward only the Open Inference Protocol, so the backend must work without NeuralClient."""
     monkeypatch.setattr("runoff.backends.oip_backend.NeuralClient", None)
     with (
         served({"m": WatchedBackend(MLP)}) as server,
@@ -91,7 +91,7 @@ def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch:
 
 
 def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Older runoff services send no call metadata, and some proxies drop it."""
+    """Older runoff services send no ModelInfo as metadata, and some proxies drop it, so the backend must request it."""
     monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda *_: None)
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
@@ -105,7 +105,7 @@ def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: 
 
 
 def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
-    """runoff cannot notice that an equal server replaced a foreign server, so the record must show the risk."""
+    """runoff would not notice that a similar server replaced a foreign one, so the record must state that risk."""
     with (
         foreign_service(with_infos(None), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
@@ -122,7 +122,7 @@ def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
     ],
 )
 def test_server_identified_only_once_was_replaced(before: bytes | None, after: bytes | None, message: str) -> None:
-    """Only runoff's service sends a ModelInfo, so a new or a missing ModelInfo shows that the server was replaced."""
+    """Only runoff's service sends a ModelInfo, so if it appears or disappears, the server was replaced."""
     with (
         foreign_service(with_infos(before, after), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
@@ -133,7 +133,7 @@ def test_server_identified_only_once_was_replaced(before: bytes | None, after: b
 
 @pytest.mark.parametrize("metadata", [b"\xff\xff", b""], ids=["no-message", "no-sizes"])
 def test_invalid_model_info_is_refused(metadata: bytes) -> None:
-    """A foreign server can send other data under the metadata key of runoff's ModelInfo."""
+    """A foreign server may use the same metadata key for different data, so the client must check the ModelInfo."""
     with (
         foreign_service(with_infos(metadata), SERVICE_NAME) as address,
         pytest.raises(ServiceError, match=r"not a valid neural\.ModelInfoResponse|a model of sizes"),

@@ -1,4 +1,4 @@
-"""The backend `remote-oip` on MLServer, which implements the Open Inference Protocol independently of Triton."""
+"""Tests of the backend `remote-oip` with MLServer, a server of the Open Inference Protocol unrelated to Triton."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ MLP = random_mlp(Kind.POLICY, 6, 8, 3)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of an MLServer with MLP as `net`."""
+    """Start MLServer with the network MLP under the name `net`, and return its address."""
     folder = tmp_path_factory.mktemp("mlserver")
     python = foreign_python("mlserver", ["mlserver"])
     shutil.copy(FOREIGN_MODELS / "mlserver_model.py", folder)
@@ -48,7 +48,7 @@ def batch_of(size: int) -> Float32Array:
 
 @pytest.mark.parametrize("size", [1, 300])
 def test_outputs_from_mlserver_match_the_reference(address: str, size: int) -> None:
-    """Servers interpret the protocol differently, so tests with Triton alone are not enough."""
+    """Servers interpret the protocol differently, so it is not enough to test with Triton alone."""
     with open_oip("remote-oip", address, MLP, "net") as backend:
         accuracy.check("net", MLP, batch_of(size), backend.predict(batch_of(size)))
         assert "mlserver" == backend.facts["framework"]
@@ -56,13 +56,13 @@ def test_outputs_from_mlserver_match_the_reference(address: str, size: int) -> N
 
 
 def test_mlserver_reads_typed_requests_of_our_stubs(address: str) -> None:
-    """Another project's parser shows that our generated stubs write valid messages."""
+    """An independent parser must accept the messages of our generated stubs, because both may share our mistakes."""
     request = infer_request(batch_of(3), "net", typed=True).SerializeToString()
     np.testing.assert_allclose(MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("model", "version"), [("nett", ""), ("net", "9")])
 def test_model_that_mlserver_lacks_is_refused(address: str, model: str, version: str) -> None:
-    """A wrong model name or version must be found when the backend is opened, not in timed calls."""
+    """A wrong model name or version must be an error when the backend is opened, before any timed call."""
     with pytest.raises(OtherModelError, match=f"has no such model: .*{model}"):
         open_oip("remote-oip", address, MLP, model, version)

@@ -1,4 +1,4 @@
-"""The backend `remote-oip` on NVIDIA's Triton, the most common server of the Open Inference Protocol."""
+"""Tests of the backend `remote-oip` with NVIDIA's Triton, the most common server of the Open Inference Protocol."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,14 +41,14 @@ def batch_of(size: int) -> Float32Array:
     ("model", "size"), [("net", 1), ("net", 300), ("batched", 1), ("batched", 64), ("one_sample", 1)]
 )
 def test_outputs_from_triton_match_the_reference(address: str, model: str, size: int) -> None:
-    """A model's batch dimension can be its own, one that Triton adds, or missing."""
+    """The three models define the batch dimension themselves, let Triton add it, or lack it. All must work."""
     with open_oip("remote-oip", address, MLP, model) as backend:
         accuracy.check(model, MLP, batch_of(size), backend.predict(batch_of(size)))
         backend.check_same_service()
 
 
 def test_facts_about_triton_contain_no_device(address: str) -> None:
-    """Triton does not report the device, and a guess could label a CPU's timings as a GPU's."""
+    """Triton does not report the device, and runoff must not guess it: a wrong guess would mislabel all timings."""
     with open_oip("remote-oip", address, MLP, "net", "1") as backend:
         assert ("triton", "python", "unknown") == (
             backend.facts["framework"],
@@ -66,25 +66,25 @@ def test_facts_about_triton_contain_no_device(address: str) -> None:
     ],
 )
 def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, message: str) -> None:
-    """A wrong model name or version must be found when the backend is opened, not in timed calls."""
+    """A wrong model name, version or datatype must be an error when the backend is opened, before any timed call."""
     with pytest.raises(OtherModelError, match=message):
         open_oip("remote-oip", address, MLP, model, version)
 
 
 def test_model_of_other_sizes_on_triton_is_refused(address: str) -> None:
-    """Timings of another network would be compared with those of the model under test."""
+    """Timings of a different network must not be compared with those of the model under test."""
     with pytest.raises(OtherModelError, match="net with 6 inputs and 3 outputs, expected policy 5→7→3"):
         open_oip("remote-oip", address, random_mlp(), "net")
 
 
 def test_other_weights_on_triton_fail_the_parity_check(address: str) -> None:
-    """The protocol's metadata does not identify a model's weights, so only wrong outputs reveal another model."""
+    """The protocol's metadata does not identify a model's weights, so only wrong outputs show that they differ."""
     with open_oip("remote-oip", address, MLP, "other_weights") as backend, pytest.raises(ParityError):
         accuracy.check("other_weights", MLP, batch_of(4), backend.predict(batch_of(4)))
 
 
 def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
-    """The protocol has no field for Triton's batch limit, so the client cannot check it before it sends a batch."""
+    """The protocol does not announce Triton's batch limit, so the client has to rely on Triton's own error."""
     with (
         open_oip("remote-oip", address, MLP, "batched") as backend,
         pytest.raises(ServiceError, match=r"INVALID_ARGUMENT.*batch-size must be <= 64"),
@@ -93,14 +93,14 @@ def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
 
 
 def test_model_without_a_batch_dimension_accepts_one_sample(address: str) -> None:
-    """The server's metadata shows that the model accepts one sample, so the client itself can refuse a larger batch."""
+    """The server's metadata shows that the model takes one sample per call, so the client can refuse larger batches."""
     with open_oip("remote-oip", address, MLP, "one_sample") as backend, pytest.raises(ShapeError, match="takes 1"):
         backend.predict(batch_of(2))
 
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
-    """Another project's parser shows that our generated stubs write valid messages, raw and typed."""
+    """Triton's independent parser must accept the messages of our generated stubs, both raw and typed."""
     request: ModelInferRequest = infer_request(batch_of(3), "net", typed=typed)
     np.testing.assert_allclose(
         MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request.SerializeToString())), rtol=1e-4
@@ -108,13 +108,13 @@ def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
 
 
 def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
-    """The protocol does not define how servers report a missing model, so runoff's own service imitates Triton."""
+    """The protocol does not define the response for a missing model, so runoff's service responds as Triton does here."""
     response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
     assert not ModelReadyResponse.FromString(response).ready
 
 
 def test_perf_run_times_triton_after_checking_its_outputs(address: str, tmp_path: Path) -> None:
-    """Users measure their own Triton server with these options."""
+    """Users run the perf suite with these options to measure their own Triton server."""
     perf = PerfRun(tmp_path)
     options = ["--backends", "remote-oip,null-oip", "--oip-addr", address, "--oip-model", "net", "--batch-sizes", "4"]
     done = perf.run(*options)
@@ -126,7 +126,7 @@ def test_perf_run_times_triton_after_checking_its_outputs(address: str, tmp_path
 
 
 def test_perf_run_refuses_another_model_on_triton(address: str, tmp_path: Path) -> None:
-    """The error must name --allow-other-model, with which the user can time another model on purpose."""
+    """The error must name the option --allow-other-model, for users who time a different model on purpose."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip", *options)
     assert pytest.ExitCode.TESTS_FAILED == done.returncode
@@ -134,7 +134,7 @@ def test_perf_run_refuses_another_model_on_triton(address: str, tmp_path: Path) 
 
 
 def test_perf_run_labels_another_model_on_triton(address: str, tmp_path: Path) -> None:
-    """A reader of any single line of the report must see that the timings are of another model."""
+    """A user may quote a single line of the report, so each line must say that the timings are of another model."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4", "--allow-other-model"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip,onnxruntime-cpu", *options)
     assert 0 == done.returncode, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A backend runs on the device in its name or is refused; the tests also run on machines without a GPU."""
+"""Tests that a backend fails unless it runs on the device in its name. These tests do not need a GPU."""
 
 import importlib.util
 import subprocess
@@ -17,7 +17,7 @@ from tests.support.models import random_mlp
 @pytest.mark.skipif(has_nvidia_gpu(), reason="has a GPU")
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
-    """If the service ran on the CPU instead, its timings would be compared under a wrong label."""
+    """If the service silently ran on the CPU instead, its timings would be labelled as a GPU's."""
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"needs {engine}")
     options = ["--engine", engine, "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]
@@ -30,7 +30,7 @@ def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
 
 
 def test_pytorch_model_on_another_device_is_refused() -> None:
-    """The backend must check the device of an output tensor, because PyTorch may have used another than requested."""
+    """PyTorch may use a different device from the requested one, so the backend must check where an output was made."""
     torch = pytest.importorskip("torch", reason="needs torch")
     from runoff.backends.torch_backend import TorchBackend
 
@@ -39,7 +39,7 @@ def test_pytorch_model_on_another_device_is_refused() -> None:
 
 
 def _session(*nodes_on: str) -> SimpleNamespace:
-    """Return a stand-in for a session that has the CUDA provider and placed its nodes on the given providers."""
+    """Return a fake ONNX Runtime session that supports CUDA and has one node on each of the given providers."""
     parts = [SimpleNamespace(ep_name=provider) for provider in nodes_on]
     return SimpleNamespace(
         get_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
@@ -48,7 +48,7 @@ def _session(*nodes_on: str) -> SimpleNamespace:
 
 
 def test_onnxruntime_node_on_another_device_is_refused() -> None:
-    """With one of four nodes on the CPU, no timing belongs to either device."""
+    """If one of four nodes runs on the CPU, a timing describes neither the CPU nor the GPU, so it must not be taken."""
     from runoff.backends.onnxruntime_backend import check_placement
 
     name, cuda = "onnxruntime-cuda", "CUDAExecutionProvider"
@@ -58,7 +58,7 @@ def test_onnxruntime_node_on_another_device_is_refused() -> None:
 
 
 def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
-    """The stand-in for a session in these tests must have the same interface as a real session."""
+    """The other tests use fake sessions, so a real session must have the methods that they imitate."""
     from runoff.backends.onnxruntime_backend import check_placement, create_session
     from runoff.conversion import ConversionCache, convert
 
@@ -70,7 +70,7 @@ def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
 
 
 def test_onnxruntime_session_has_no_fallback_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session option forbids a fallback to the CPU, and a later check notices if ONNX Runtime ignores the option."""
+    """The session option must forbid falling back to the CPU, and the check must notice if the option is ignored."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     from runoff.backends.onnxruntime_backend import create_session
 

@@ -1,4 +1,4 @@
-"""The TensorFlow backend keeps the contract; it runs in another process, because its options are process-wide."""
+"""Tests of the TensorFlow backend. It runs in a separate process, because its options apply to the whole process."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ from runoff.measurement.machine import processor_name
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs tensorflow")
 
-# Collects everything that the tests check in one process, because importing TensorFlow takes seconds.
+# One process collects the results for all tests in this file, because importing TensorFlow takes seconds.
 PROBE = """
 import contextlib, io, json
 import numpy as np
@@ -93,21 +93,21 @@ def found(probe: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("kind", ["policy", "value"])
 def test_outputs_match_the_reference_and_stay_unchanged(found: dict[str, Any], kind: str, batch_size: int) -> None:
-    """A backend that reuses its output memory would silently change outputs that a caller kept."""
+    """If a backend reused its output memory, a later call would silently change outputs that the caller kept."""
     fraction_of_allowed, unchanged = found[f"{kind}-{batch_size}"]
     assert fraction_of_allowed <= 1.0
     assert unchanged
 
 
 def test_facts_contain_device_and_threads_in_use(found: dict[str, Any]) -> None:
-    """A record states device and threads beside every timing."""
+    """A timing depends on the device and the number of threads, so the record must contain those in use."""
     assert ["cpu", processor_name()] == found["device"]
     assert ("tensorflow", 2, 1) == tuple(found["facts"][key] for key in ("framework", "threads", "inter_op_threads"))
 
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
-    """A timing taken on the CPU must never be called a GPU's."""
+    """Without a GPU, the backend must fail, because timings of the CPU would be labelled as a GPU's."""
     assert found["gpu"].startswith("BackendUnavailable: tensorflow-gpu: TensorFlow")
     assert "sees no GPU" in found["gpu"]
     assert "runoff[gpu]" in found["gpu"]
@@ -115,7 +115,7 @@ def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any]) -> None:
-    """If the service ran on the CPU instead, its timings would be compared under a wrong label."""
+    """If the service silently ran on the CPU instead, its timings would be labelled as a GPU's."""
     exit_code, output, errors = found["gpu service"]
     assert (1, "") == (exit_code, output)
     assert "an NVIDIA GPU" in errors
@@ -125,21 +125,21 @@ def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any])
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_model_on_another_device_is_refused(found: dict[str, Any]) -> None:
-    """TensorFlow silently runs operations on the CPU if it cannot place them on a GPU."""
+    """TensorFlow silently uses the CPU for operations that it cannot run on the GPU, so the backend must check this."""
     assert "BackendUnavailable: tensorflow-gpu: TensorFlow put the model on " in found["wrong device"]
     assert "device:CPU:0" in found["wrong device"]
 
 
 def test_other_number_of_threads_in_one_process_is_an_error(found: dict[str, Any]) -> None:
-    """TensorFlow keeps its first number of threads, so a record of another number would be wrong."""
+    """TensorFlow cannot change its number of threads later, so a record with the requested number would be wrong."""
     assert "BackendError: tensorflow-cpu: TensorFlow already runs with 2 threads" in found["other threads"]
 
 
 def test_wrong_shape_is_a_shape_error(found: dict[str, Any]) -> None:
-    """TensorFlow's own error would not name the backend."""
+    """TensorFlow's own error would not name the backend, so the backend must check the shape first."""
     assert found["shape"].startswith("ShapeError: tensorflow-cpu: batch has shape (2, 4)")
 
 
 def test_tensorflow_writes_nothing_to_standard_error(probe: "subprocess.CompletedProcess[str]") -> None:
-    """TensorFlow's dozen log lines would hide the results in the terminal."""
+    """TensorFlow logs a dozen lines when it starts, and the user could overlook the results between them."""
     assert "" == probe.stderr

@@ -1,4 +1,4 @@
-"""The PyTorch backend keeps the contract of all backends."""
+"""Tests that the PyTorch backend behaves as all backends must."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_outputs_match_the_reference(kind: Kind, batch_size: int) -> None:
-    """A backend that computes another function must not be timed."""
+    """Timings are worthless if the backend does not compute the same function as the reference."""
     mlp = random_mlp(kind, 81, 64, 9)
     batch = np.random.default_rng(0).random((batch_size, 81), dtype=np.float32)
     with open_in_process("torch-cpu", mlp) as backend:
@@ -25,7 +25,7 @@ def test_outputs_match_the_reference(kind: Kind, batch_size: int) -> None:
 
 
 def test_facts_contain_device_and_threads_in_use() -> None:
-    """A record states device and threads beside every timing."""
+    """A timing depends on the device and the number of threads, so the record must contain those in use."""
     with open_in_process("torch-cpu", random_mlp(), settings=Settings(threads=2)) as backend:
         assert ("cpu", processor_name()) == (backend.device.type, backend.device.name)
         assert {
@@ -37,7 +37,7 @@ def test_facts_contain_device_and_threads_in_use() -> None:
 
 
 def test_later_call_does_not_change_earlier_outputs() -> None:
-    """A backend that reuses its output memory would silently change outputs that a caller kept."""
+    """If a backend reused its output memory, a later call would silently change outputs that the caller kept."""
     with open_in_process("torch-cpu", random_mlp()) as backend:
         first = backend.predict(np.ones((2, 5), np.float32))
         kept = first.copy()
@@ -47,7 +47,7 @@ def test_later_call_does_not_change_earlier_outputs() -> None:
 
 
 def test_read_only_batch_is_accepted_without_a_warning() -> None:
-    """PyTorch warns of tensors on read-only arrays, which input batches often are; warnings are errors in tests."""
+    """Input batches are often read-only arrays. PyTorch warns about tensors on them, so the backend must copy them."""
     batch = np.ones((2, 5), np.float32)
     batch.setflags(write=False)
     with open_in_process("torch-cpu", random_mlp()) as backend:
@@ -55,21 +55,21 @@ def test_read_only_batch_is_accepted_without_a_warning() -> None:
 
 
 def test_wrong_shape_is_a_shape_error() -> None:
-    """PyTorch's own error would not name the backend."""
+    """PyTorch's own error would not name the backend, so the backend must check the shape first."""
     with open_in_process("torch-cpu", random_mlp()) as backend, pytest.raises(ShapeError, match="torch-cpu: batch has"):
         backend.predict(np.ones((2, 4), np.float32))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_absent_gpu_is_an_error_with_the_cure() -> None:
-    """A timing taken on the CPU must never be called a GPU's."""
+    """Without a GPU, the backend must fail, because timings of the CPU would be labelled as a GPU's."""
     with pytest.raises(BackendUnavailable, match=r"torch-cuda: no usable CUDA device.*runoff\[gpu\]"):
         open_in_process("torch-cuda", random_mlp())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_outputs_on_a_gpu_match_the_reference() -> None:
-    """PyTorch can compute in TensorFloat-32 on a GPU, with errors above the tolerance."""
+    """On a GPU, PyTorch could use TensorFloat-32, whose errors exceed the tolerance, so the backend must disable it."""
     mlp = random_mlp(Kind.POLICY, 81, 256, 9)
     batch = np.random.default_rng(0).random((64, 81), dtype=np.float32)
     with open_in_process("torch-cuda", mlp) as backend:

@@ -1,4 +1,4 @@
-"""The parsing of addresses and ports that users type."""
+"""Tests how addresses and ports that users enter are parsed and checked."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from runoff.rpc.address import listen_host, parse_address, parse_port
     ],
 )
 def test_address_is_split_into_host_and_port(text: str, host: str, port: int) -> None:
-    """Users copy addresses in these forms from a service's log."""
+    """The service prints addresses in these forms, and users copy them, so all must be accepted."""
     assert (host, port) == parse_address(text)
 
 
@@ -44,7 +44,7 @@ def test_address_is_split_into_host_and_port(text: str, host: str, port: int) ->
     ],
 )
 def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
-    """gRPC itself accepts most of these addresses, and then fails after a time-out or binds another port."""
+    """gRPC accepts most of these addresses and then times out or uses a wrong port, so runoff must check them."""
     with pytest.raises(UsageError) as error:
         parse_address(text)
     assert complaint in str(error.value)
@@ -53,19 +53,19 @@ def test_bad_address_is_a_usage_error(text: str, complaint: str) -> None:
 
 @pytest.mark.parametrize("text", ["0", "65535"])
 def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
-    """Port 0 lets the system choose a free port."""
+    """Port 0 must be accepted, because with it the operating system chooses a free port for a service."""
     assert int(text) == parse_port(text)
 
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
 def test_port_with_leading_zero_is_refused(text: str) -> None:
-    """A port such as 005 is probably mistyped, and the service would bind a port that the user did not intend."""
+    """A port with a leading zero is probably mistyped, so the service would listen on a wrong port."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 
 
 def test_service_listens_on_loopback_hosts_only() -> None:
-    """The service has no passwords, so everybody who can reach it can use it."""
+    """Everybody who can reach the service can use it, so by default only this machine may reach it."""
     assert ["127.0.0.1", "127.0.0.2", "::1"] == [listen_host(host) for host in ("localhost", "127.0.0.2", "::1")]
     for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""):  # noqa: S104 - the test expects a refusal
         with pytest.raises(UsageError, match="this machine only"):
@@ -73,7 +73,7 @@ def test_service_listens_on_loopback_hosts_only() -> None:
 
 
 def test_service_listens_on_other_ip_addresses_if_allowed() -> None:
-    """A host name can resolve to several addresses, so only IP addresses are accepted."""
+    """A host name can stand for several addresses, so even then only IP addresses are accepted."""
     hosts = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1"]  # noqa: S104 - allowed by the argument
     assert hosts == [listen_host(host, allow_others=True) for host in hosts]
     for host in ("example.org", "", "300.1.1.1", "fe80::1%eth0", "x" * 10_000):

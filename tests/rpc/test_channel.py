@@ -1,4 +1,4 @@
-"""The settings of our gRPC channels that differ from gRPC's defaults."""
+"""Tests of our gRPC channel settings that differ from gRPC's defaults."""
 
 import grpc
 import numpy as np
@@ -13,7 +13,7 @@ from tests.support.services import foreign_info, foreign_service
 
 
 def test_refused_call_is_sent_once() -> None:
-    """gRPC's silent second attempt would be measured as one slow call."""
+    """By default, gRPC silently repeats a refused call, and a benchmark would record both attempts as one slow call."""
     with (
         refusing_server() as (address, refused),
         NeuralClient(address, timeout_s=60) as client,
@@ -24,7 +24,7 @@ def test_refused_call_is_sent_once() -> None:
 
 
 def test_each_client_has_a_connection_of_its_own() -> None:
-    """Clients that share a connection wait for each other's calls, and a failure of one delays the others."""
+    """On a shared connection, clients would wait for each other's calls, which would distort their timings."""
     info = foreign_info(random_mlp())
     peers: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The client's errors when there is no service at the address, or another program."""
+"""Tests the client's errors if no service, or an unsuitable program, listens at the address."""
 
 import grpc
 import numpy as np
@@ -17,7 +17,7 @@ MLP = random_mlp()
 
 
 class Unresolved(grpc.RpcError):
-    """The error that gRPC raises for a host name without an address."""
+    """A copy of the error that gRPC raises for a host name that cannot be resolved."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNAVAILABLE
@@ -27,7 +27,7 @@ class Unresolved(grpc.RpcError):
 
 
 def test_missing_server_is_named_in_the_error() -> None:
-    """Forgetting to start the service is the most common mistake."""
+    """Users most often forget to start the service, so the error must say that none listens at the address."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BackendUnavailable, match=f"no gRPC server at {address}"):
         open_grpc("x-grpc", address, MLP)
@@ -41,19 +41,19 @@ def test_missing_server_is_named_in_the_error() -> None:
     ],
 )
 def test_other_program_at_the_address_is_named_in_the_error(response: bytes) -> None:
-    """If another program listens at the address, gRPC's own message makes users suspect a firewall."""
+    """With gRPC's own error, users would suspect a firewall, so the error must say that it is not a gRPC server."""
     with listener(response) as address, pytest.raises(ServiceError, match="another protocol"):
         open_grpc("x-grpc", address, MLP, timeout_s=60)
 
 
 def test_silent_program_at_the_address_is_an_error_at_the_deadline() -> None:
-    """Without a deadline, a program that waits for its client to send something would block the run."""
+    """A program may wait for its client to send data first. Without a deadline, it would block the whole run."""
     with listener(None) as address, pytest.raises(BackendUnavailable, match=r"no response from .* within 0.5 s"):
         open_grpc("x-grpc", address, MLP, timeout_s=0.5)
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """gRPC's own status, UNIMPLEMENTED, does not show users that the address is wrong."""
+    """gRPC's status UNIMPLEMENTED does not show users that the address is wrong, so the error must say so."""
     with (
         foreign_service({}, name="other.Service") as address,
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
@@ -62,7 +62,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_loading_service_is_not_reported_as_missing() -> None:
-    """After an error about a missing server, users check the address, although they only have to wait."""
+    """While the service loads its models, users only have to wait, so the error must not say that none is there."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -74,13 +74,13 @@ def test_loading_service_is_not_reported_as_missing() -> None:
 
 
 def test_unknown_host_is_reported_as_missing_server() -> None:
-    """The host name may be misspelt. The error is made up, because a real look-up can take long."""
+    """A host name may be misspelt. The test uses a copy of gRPC's error, because a real look-up can take long."""
     error = channel.describe_failure(Unresolved(), "nowhere:1", 1.0, "x.X")
     assert "no gRPC server at nowhere:1: 'errors resolving nowhere:1: [field:hostname lookup error]'" == str(error)
 
 
 def test_status_of_a_foreign_service_is_shown() -> None:
-    """Some foreign services return UNKNOWN for every error, so only the error's text explains the cause."""
+    """Many foreign services return UNKNOWN for every error, so the client must show the text of the error as well."""
 
     def fail(_request: bytes, _context: object) -> bytes:
         raise ValueError("no such model" + "!" * 1000)
@@ -93,7 +93,7 @@ def test_status_of_a_foreign_service_is_shown() -> None:
 
 
 def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """gRPC sends even loopback calls through http_proxy by default."""
+    """By default, gRPC uses the proxy in http_proxy even for calls to this machine, which would then fail."""
     for name in ("http_proxy", "grpc_proxy", "https_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     for name in ("no_proxy", "no_grpc_proxy", "NO_PROXY"):
@@ -103,7 +103,7 @@ def test_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_hung_call_ends_at_the_deadline() -> None:
-    """Without a deadline on every call, a hung service would block the whole run."""
+    """Without a deadline on every call, a service that hangs would block the whole run."""
     backend = WatchedBackend(MLP)
     with served({"m": backend}) as server, NeuralClient(server.address, timeout_s=0.5) as client:
         backend.may_go_on.clear()
@@ -112,7 +112,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently connects to a new server, whose timings would be recorded as the old server's."""
+    """A gRPC channel silently reconnects to a new server, so its timings would be recorded as the old server's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()
@@ -125,7 +125,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
 
 
 def test_stopped_service_fails_the_identity_check() -> None:
-    """If the check passed without a response, a crashed service would go unnoticed."""
+    """If the identity check passed without a response, runoff would not notice that the service crashed."""
     with served({"m": WatchedBackend(MLP)}) as server:
         backend = open_grpc("x-grpc", server.address, MLP)
     with backend, pytest.raises(BackendUnavailable):

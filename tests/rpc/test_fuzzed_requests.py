@@ -1,4 +1,4 @@
-"""The request decoders read malformed messages in the same way as protobuf's own parser."""
+"""Tests that the request decoders and protobuf's own parser agree on malformed messages."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,13 @@ from tests.support.request_decoders import DECODERS, Content, Decoder
 from tests.support.test_size import scaled
 
 MESSAGES = scaled(100_000)
-# The process's memory after SETTLED_MESSAGES, when allocators and caches no longer grow, is compared with its memory
-# after the last message. The observed growth in 80,000 messages is 0.4 MiB.
+# The test compares the process's memory after the last message with its memory after SETTLED_MESSAGES, when allocators
+# and caches have stopped growing. Without a leak, it grew by 0.4 MiB in 80,000 messages.
 SETTLED_MESSAGES, MAX_GROWTH_BYTES = MESSAGES // 5, 4 * 2**20
 
 
 def outcome(decode: Callable[[bytes], Content], message: bytes) -> str:
-    """Return a decoder's result as text, in which NaN equals NaN."""
+    """Return a decoder's result as text, because results that contain NaN cannot be compared with `==`."""
     try:
         return repr(decode(message))
     except DecodeError:
@@ -26,7 +26,7 @@ def outcome(decode: Callable[[bytes], Content], message: bytes) -> str:
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.method.split("/")[1])
 def test_decoder_agrees_with_protobuf_on_malformed_messages(decoder: Decoder) -> None:
-    """A decoder must neither read numbers that the client did not send nor keep messages in memory."""
+    """A decoder must neither return numbers that the client did not send nor keep messages in memory."""
     process = psutil.Process()
     accepted = settled_bytes = 0
     for index, message in enumerate(hostile_messages(decoder.valid, MESSAGES)):
@@ -35,6 +35,6 @@ def test_decoder_agrees_with_protobuf_on_malformed_messages(decoder: Decoder) ->
         expected = outcome(decoder.reference, message)
         assert expected == outcome(decoder.decode, message), message
         accepted += expected != "no protobuf"
-    # The test is only meaningful if many messages are valid and many are not.
+    # The test is meaningful only if many messages are valid and many are invalid.
     assert 0.1 < accepted / MESSAGES < 0.9
     assert process.memory_info().rss < settled_bytes + MAX_GROWTH_BYTES

@@ -1,4 +1,4 @@
-"""The identity of a service, as sent by GetModelInfo and in metadata, and the client's checks of it."""
+"""Tests that a service sends its identity in GetModelInfo and as metadata, and that clients check it."""
 
 import os
 import platform
@@ -39,7 +39,7 @@ def model_info(address: str) -> ModelInfoResponse:
 
 
 def test_model_info_contains_the_whole_identity() -> None:
-    """Clients compare these facts to find out whether they still call the same service."""
+    """Records need all of these facts about a service, so GetModelInfo must send each of them."""
     with served({"net": WatchedBackend(MLP)}) as server:
         info = model_info(server.address)
     assert (MLP.digest, "cpu", "a processor") == (info.model_digest, info.device, info.device_name)
@@ -51,7 +51,7 @@ def test_model_info_contains_the_whole_identity() -> None:
 
 @pytest.mark.parametrize("method", IDENTITY_REQUESTS)
 def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
-    """Clients of both protocols must notice when another service has taken over the address."""
+    """Clients of both protocols must notice that a different service took over the address, so both send all facts."""
     backend = WatchedBackend(MLP)
     # The original protocol calls this framework `pytorch`.
     backend.facts["framework"] = "torch"
@@ -77,7 +77,7 @@ def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
 
 
 def test_each_start_has_a_nonce_of_its_own() -> None:
-    """A process id identifies no start: the system reuses ids, and a service may start twice within one process."""
+    """Process ids can be reused and one process can start a service twice, so only a nonce identifies each start."""
     nonces = set()
     for _ in range(3):
         with served({"net": WatchedBackend(MLP)}) as server:
@@ -86,7 +86,7 @@ def test_each_start_has_a_nonce_of_its_own() -> None:
 
 
 def test_device_name_outside_ascii_is_escaped() -> None:
-    """Metadata values must be ASCII, but a device name may contain any character."""
+    """Metadata values must be ASCII, so other characters in a device name must be replaced."""
     backend = WatchedBackend(MLP)
     backend.device = Device("cpu", "Prozessor für\nalles")
     with served({"net": backend}) as server:
@@ -95,7 +95,7 @@ def test_device_name_outside_ascii_is_escaped() -> None:
 
 
 def info_of(mlp: Mlp, **changed: object) -> bytes:
-    """Return the GetModelInfo response of a runoff service with some fields changed."""
+    """Return the GetModelInfo response of a runoff service, with the given values for some fields."""
     told = ModelInfoResponse.FromString(foreign_info(mlp))
     told.MergeFrom(ModelInfoResponse(pid=7, nonce="abc", threads=1, versions={"numpy": "2.0"}))
     told.MergeFrom(ModelInfoResponse(**changed))  # type: ignore[arg-type]  # fields of any type, by name
@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """The error must name the changed fact, because a saved record may already contain its old value."""
+    """A record would contain the old service's facts, so any changed fact must be an error that names it."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -132,7 +132,7 @@ def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, ob
 
 
 def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> None:
-    """The original protocol reports only five facts about a service, and the client must notice a change of each."""
+    """A service of the original protocol has no nonce, but a change of its five fields must still be noticed."""
     answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -145,7 +145,7 @@ def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> Non
 
 
 def test_record_identifies_the_start_of_the_service() -> None:
-    """Readers can find out whether two records come from the same start of a service."""
+    """With the process id and the nonce, readers can see whether two records come from the same start of a service."""
     with served({"net": WatchedBackend(MLP)}) as server, open_grpc("x-grpc", server.address, MLP) as backend:
         info = model_info(server.address)
         facts = backend.facts
@@ -156,7 +156,7 @@ def test_record_identifies_the_start_of_the_service() -> None:
 
 
 def test_record_contains_the_device_that_the_service_uses() -> None:
-    """A record must name the device that the service reports, whatever an option or the backend's name suggests."""
+    """The record must contain the device that the service reports, not the one in the backend's name or an option."""
     watched = WatchedBackend(MLP)
     watched.device = Device("gpu", "a GPU")
     with served({"net": watched}) as server:

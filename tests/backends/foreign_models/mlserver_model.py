@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""A network for MLServer; reads its weights from the folder of this module."""
+"""A network that MLServer runs in tests. It reads its weights from the folder of this module."""
 
 from pathlib import Path
 

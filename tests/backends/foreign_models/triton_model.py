@@ -1,11 +1,11 @@
 # mypy: ignore-errors
-"""A network for Triton's Python backend; reads its weights from the model's folder."""
+"""A network that Triton's Python backend runs in tests. It reads its weights from the model's folder."""
 
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-# Triton's interpreter searches only its base installation for packages, not the virtual environment with NumPy.
+# Triton's Python interpreter does not search the virtual environment that contains NumPy, so add its folder.
 sys.path.insert(0, (FOLDER / "site-packages.txt").read_text())
 
 import numpy as np  # noqa: E402

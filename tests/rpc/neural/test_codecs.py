@@ -1,4 +1,4 @@
-"""The codecs of the original messages and protobuf read each other's messages, in every legal layout."""
+"""Tests that our codecs for the original protocol and protobuf can read each other's messages, in every layout."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def probabilities_of(shape: tuple[int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
-    """A foreign service reads our requests with its own protobuf library."""
+    """Foreign services parse our requests with protobuf, so protobuf must accept them."""
     batch = batch_of(shape)
     found = BatchPredictRequest.FromString(request_codec.encode_batch_predict(batch, "policy", "a"))
     inputs = [InputFeatures(features=sample) for sample in batch]
@@ -40,7 +40,7 @@ def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
-    """A foreign service reads our requests with its own protobuf library; an empty model name is not sent."""
+    """Foreign services parse our requests with protobuf. As in protobuf, an empty model name must not be sent."""
     sample = batch_of((1, shape[1]))
     found = request_codec.encode_predict(sample, "value", "")
     assert PredictRequest(features=sample[0], model_type="value").SerializeToString() == found
@@ -48,7 +48,7 @@ def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_batch_request(shape: tuple[int, int]) -> None:
-    """Existing clients write requests with their own protobuf library."""
+    """Existing clients write their requests with protobuf, so our decoder must read protobuf's layout."""
     batch = batch_of(shape)
     inputs = [InputFeatures(features=sample) for sample in batch]
     message = BatchPredictRequest(inputs=inputs, model_type="policy", model_name="a").SerializeToString()
@@ -88,8 +88,8 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Senders may order and split fields as they like; the decoder must read unusual layouts with protobuf."""
-    # Two features take 10 bytes packed as well as unpacked, so the length does not distinguish the two.
+    """Protobuf allows fields in any order and in pieces, so the decoder must leave such messages to protobuf."""
+    # Two features take 10 bytes both packed and unpacked, so the decoder cannot tell these layouts apart by length.
     batch = batch_of((6, features))
     assert callable(encode)
     found = request_codec.decode_batch_predict(encode(batch))
@@ -98,7 +98,7 @@ def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", feature
 
 
 def test_length_of_every_sample_is_returned_if_they_differ() -> None:
-    """The service's error names the first sample of a wrong length, so it needs the length of every sample."""
+    """The service needs all lengths, because its error names the first sample with a wrong length."""
     message = _batch_request([_packed(batch_of((1, n))[0]) for n in (3, 3, 5)])
     assert [3, 3, 5] == request_codec.decode_batch_predict(message).lengths
 
@@ -106,7 +106,7 @@ def test_length_of_every_sample_is_returned_if_they_differ() -> None:
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -> None:
-    """Existing clients read probabilities, value and best move with their own protobuf library."""
+    """Existing clients parse our responses with protobuf, so protobuf must read the same outputs and best moves."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     found = BatchPredictResponse.FromString(response_codec.encode_batch_predict(outputs, kind))
     if kind is Kind.POLICY:
@@ -119,7 +119,7 @@ def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: tuple[int, int]) -> None:
-    """Protobuf omits a best move of 0, so the samples in a foreign service's response differ in length."""
+    """Unlike ours, foreign services omit a best move of 0, so their samples differ in length but must be readable."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
@@ -131,7 +131,7 @@ def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: 
 
 
 def test_value_of_exactly_zero_is_sent() -> None:
-    """proto3 omits zeros by default, but the client could then not distinguish a value of 0.0 from a missing value."""
+    """A client could not distinguish an omitted value from a missing one, so we send zeros, which proto3 may omit."""
     zero = np.zeros((2, 1), np.float32)
     np.testing.assert_array_equal(
         zero, response_codec.decode_batch_predict(response_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
@@ -140,7 +140,7 @@ def test_value_of_exactly_zero_is_sent() -> None:
 
 @pytest.mark.parametrize("cut", range(1, 40, 3))
 def test_truncated_response_is_an_error(cut: int) -> None:
-    """A response without its end must not be read as a shorter one with other numbers."""
+    """A truncated response must not be mistaken for a shorter, valid response with different numbers."""
     message = response_codec.encode_batch_predict(probabilities_of((2, 4)), Kind.POLICY)
     try:
         found = response_codec.decode_batch_predict(message[:-cut], Kind.POLICY)
@@ -151,11 +151,11 @@ def test_truncated_response_is_an_error(cut: int) -> None:
 
 
 def _mutated(message: bytes, seed: int) -> bytes:
-    """Return a message in which, at random, a byte is changed, a byte is inserted, or the end is cut off."""
+    """Return a randomly damaged copy of a message: with a changed byte, an inserted byte or a missing end."""
     random = np.random.default_rng(seed)
     mutated = bytearray(message)
     if random.random() < 0.7:
-        # The bytes near both ends are tags and lengths, which decoders have to check.
+        # Change a byte near the start or the end, because the tags and lengths that decoders must check are there.
         place = int(random.integers(0, 4)) * int(random.choice([1, -1]))
         mutated[place] = int(random.integers(0, 256))
     if random.random() < 0.2:
@@ -167,7 +167,7 @@ def _mutated(message: bytes, seed: int) -> bytes:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> None:
-    """The fast path checks only a few bytes of a message, so it might read other numbers than protobuf."""
+    """The fast path checks only a few bytes, so it might read wrong numbers from a damaged message."""
     outputs = probabilities_of((1, 9)) if kind is Kind.POLICY else batch_of((1, 1))
     for seed in range(3000):
         message = _mutated(response_codec.encode_predict(outputs, kind), seed)
@@ -179,7 +179,7 @@ def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> Non
 
 
 def test_fast_path_for_one_request_reads_what_protobuf_reads() -> None:
-    """The fast path checks only a few bytes of a message, so it might read other numbers than protobuf."""
+    """The fast path checks only a few bytes, so it might read wrong numbers from a damaged message."""
     for seed in range(3000):
         message = _mutated(request_codec.encode_predict(batch_of((1, 3)), "policy", "net"), seed)
         try:

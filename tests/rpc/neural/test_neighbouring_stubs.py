@@ -1,4 +1,4 @@
-"""A user's own neural_pb2 works in one process with ours, although protobuf refuses equal names in one pool."""
+"""Tests that a user's own neural_pb2 module and ours work in one process, although both define the same messages."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.support.protoc import run_protoc
 from tests.support.services import WatchedBackend, served
 
 CONTRACT = Path(neural_pb2.__file__).with_name("neural.proto").read_text()
-# Arguments: the service's address, then the modules in the order of their import.
+# The command-line arguments are the service's address and the modules in the order in which to import them.
 USE_BOTH = """
 import importlib, sys
 import numpy as np
@@ -35,7 +35,7 @@ ORDERS = {
 }
 CONTRACTS = {
     "same": CONTRACT,
-    # Users of the original service have a file without the fields that runoff added.
+    # Users of the original service have a .proto file without the fields that runoff added.
     "original": "".join(line for line in CONTRACT.splitlines(keepends=True) if " = 16;" not in line),
     "other": 'syntax = "proto3"; package neural; message PredictRequest'
     " { string model_type = 1; repeated double features = 2; }",
@@ -45,7 +45,7 @@ CONTRACTS = {
 @pytest.mark.parametrize("contract", CONTRACTS)
 @pytest.mark.parametrize("order", ORDERS)
 def test_users_own_stubs_and_ours_work_in_one_process(contract: str, order: str, tmp_path: Path) -> None:
-    """A user's test suite imports the user's stubs, and runoff's client imports its own."""
+    """A user's test suite may import the user's stubs and runoff in any order, so both orders must work."""
     (tmp_path / "neural.proto").write_text(CONTRACTS[contract])
     run_protoc(f"-I{tmp_path}", f"--python_out={tmp_path}", "neural.proto")
     own_folder = str(Path(runoff.__file__).parent.parent)

@@ -1,4 +1,4 @@
-"""The file neural.proto and the files that are generated from it."""
+"""Tests of neural.proto and the files that protoc generates from it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.protoc import run_protoc
 
 PROTO = Path(neural_pb2.__file__).with_name("neural.proto")
 FLOAT, STRING, INT32, MESSAGE = 2, 9, 5, 11
-# The fields that existing clients use: message to (number, name, type, repeated).
+# The fields that existing clients use, by message. Each is (field number, name, type, whether it is repeated).
 ORIGINAL = {
     "PredictRequest": [(1, "features", FLOAT, True), (2, "model_type", STRING, False)],
     "PredictResponse": [(1, "probabilities", FLOAT, True), (2, "value", FLOAT, False), (3, "best_move", INT32, False)],
@@ -34,7 +34,7 @@ def compiled() -> descriptor_pb2.FileDescriptorProto:
 
 
 def test_original_fields_are_unchanged() -> None:
-    """Clients in other languages were compiled with these numbers, names and types."""
+    """Existing clients were compiled with these field numbers, names and types, so a change would break them."""
     found = {
         message.name: [
             (field.number, field.name, field.type, field.label == field.LABEL_REPEATED)

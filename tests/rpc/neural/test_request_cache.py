@@ -1,4 +1,4 @@
-"""The request decoder of the original protocol caches model types and names only as long as they are short."""
+"""Tests that the request decoder of the original protocol does not cache long model names."""
 
 import tracemalloc
 
@@ -9,7 +9,7 @@ from runoff.rpc.neural.neural_pb2 import PredictRequest
 
 
 def test_long_model_names_are_not_cached() -> None:
-    """A client could fill the memory with a new name of 100,000 characters in each request."""
+    """If long names were cached, a client could fill the memory by sending a new long name in each request."""
     sample = request_codec.encode_predict(np.array([[0.1, 0.2, 0.3]], np.float32), "", "")
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""The client's errors for responses that break the contract, sent by a real server."""
+"""Tests how the client of the original protocol handles unusual and invalid responses from a real server."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def ones(batch_size: int) -> Float32Array:
     ],
 )
 def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, message: str) -> None:
-    """Timings of wrong outputs are worthless, and an exception from NumPy would not explain the fault."""
+    """Timings of wrong outputs are worthless, so the client must refuse them with an error that names the fault."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP), "BatchPredict": response}) as address,
         open_grpc("x-grpc", address, MLP) as backend,
@@ -102,7 +102,7 @@ def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, m
     ],
 )
 def test_bad_response_to_one_sample_is_a_service_error(response: PredictResponse, message: str) -> None:
-    """The client sends single samples with Predict, whose responses need the same checks as those of BatchPredict."""
+    """For one sample, the client calls Predict instead of BatchPredict, so it must check that response as well."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": response.SerializeToString()}
     with (
         foreign_service(dict(methods)) as address,
@@ -113,7 +113,7 @@ def test_bad_response_to_one_sample_is_a_service_error(response: PredictResponse
 
 
 def test_missing_value_is_read_as_zero() -> None:
-    """proto3 services do not send a value of 0.0, which a tanh head can return."""
+    """A tanh head can return exactly 0.0, which proto3 services omit, so the client must accept a missing value."""
     methods = {
         "GetModelInfo": foreign_info(VALUE_MLP),
         "Predict": PredictResponse(value=0.0).SerializeToString(),
@@ -125,7 +125,7 @@ def test_missing_value_is_read_as_zero() -> None:
 
 
 def test_accuracy_check_notices_a_service_that_never_sends_a_value() -> None:
-    """The client reads a missing value as 0.0, so only the comparison with the reference reveals the fault."""
+    """The client reads a missing value as 0.0, so the accuracy check must notice that nothing was computed."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": b""}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         outputs = backend.predict(ones(1))
@@ -134,7 +134,7 @@ def test_accuracy_check_notices_a_service_that_never_sends_a_value() -> None:
 
 
 def test_missing_probabilities_are_a_service_error() -> None:
-    """Every policy has at least one output, so a response without probabilities is an error."""
+    """A policy has at least one probability, so an empty response shows that the service computed nothing."""
     methods = {"GetModelInfo": foreign_info(MLP), "Predict": b""}
     with (
         foreign_service(dict(methods)) as address,
@@ -145,14 +145,14 @@ def test_missing_probabilities_are_a_service_error() -> None:
 
 
 def test_negative_value_of_a_foreign_service_is_accepted() -> None:
-    """Foreign services can have a tanh head with negative values; the parity check finds other differences."""
+    """A foreign service's tanh head can return negative values, so the client must not require values above 0."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": PredictResponse(value=-0.75).SerializeToString()}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         assert [[-0.75]] == backend.predict(ones(1)).tolist()
 
 
 def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
-    """The original service always runs a 64→128→8 network, which is rarely the user's model."""
+    """The original service always runs a 64→128→8 network, so the error must show that it is not the user's model."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, (64, 128, 8))}) as address,
         pytest.raises(OtherModelError, match="sizes 64→128→8, expected policy 5→7→3"),
@@ -161,7 +161,7 @@ def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
 
 
 def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
-    """Users can measure the original service although it always runs a network of its own sizes."""
+    """With this option, users can time the original service although its network has different sizes."""
     response = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
     methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": response}
     with (
@@ -174,7 +174,7 @@ def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
 
 
 def test_same_sizes_with_other_weights_are_refused() -> None:
-    """Two trainings of one network have the same sizes, and only their digests differ."""
+    """Networks from two trainings have the same sizes, so the client must compare the digests of their weights."""
     with (
         served({"m": WatchedBackend(random_mlp(seed=1))}) as server,
         pytest.raises(OtherModelError, match="with other weights"),
@@ -183,7 +183,7 @@ def test_same_sizes_with_other_weights_are_refused() -> None:
 
 
 def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
-    """A strict foreign service may refuse requests with unknown fields."""
+    """A strict foreign service may refuse unknown fields, so the client must not send it the field model_name."""
     seen: list[bytes] = []
 
     def predict(request: bytes, _: object) -> bytes:
@@ -203,7 +203,7 @@ def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
     [pytest.param((0, 7, 3), "sizes \\(0, 7, 3\\)", id="zero"), pytest.param((-5, 7, 3), "sizes", id="negative")],
 )
 def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, int], message: str) -> None:
-    """An empty ModelInfoResponse, for example from a service without that model, has sizes of zero."""
+    """A service that lacks the model may send an empty ModelInfoResponse, whose sizes are 0, so it must be refused."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, sizes)}) as address,
         NeuralClient(address) as client,
@@ -217,7 +217,7 @@ def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, in
     [("cpu", "cpu"), ("gpu", "gpu"), ("metal", "gpu"), ("GPU", "gpu"), ("", "unknown"), ("tpu", "unknown")],
 )
 def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> None:
-    """A timing must never be recorded for a device that runoff merely guessed."""
+    """runoff must never guess a device, because a record would then label timings with the wrong one."""
     info = ModelInfoResponse.FromString(foreign_info(MLP))
     info.device = device
     with (
@@ -228,6 +228,6 @@ def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> 
 
 
 def test_batch_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """The service would refuse the batch as well, but only after receiving megabytes."""
+    """The service would refuse the batch too, but only after receiving megabytes, so the client must not send it."""
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match="65537 samples, the limit"):
         client.predict(np.zeros((65_537, 1), np.float32), Kind.POLICY)

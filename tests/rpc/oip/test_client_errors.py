@@ -1,4 +1,4 @@
-"""The errors of the Open Inference client when a call fails or another program listens at the address."""
+"""Tests the Open Inference client's errors if a call fails or an unsuitable program listens at the address."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ MLP = random_mlp()
 
 
 def test_batch_whose_message_exceeds_the_limit_is_not_sent() -> None:
-    """The server would also refuse a request over the size limit, but only after receiving megabytes."""
+    """The server would refuse the request too, but only after receiving megabytes, so the client must not send it."""
     with (
         foreign_service(server_methods(model_metadata((-1, 1000))), SERVICE_NAME) as address,
         open_oip("x-oip", address, random_mlp(input_size=1000), "net") as backend,
@@ -27,13 +27,13 @@ def test_batch_whose_message_exceeds_the_limit_is_not_sent() -> None:
 
 
 def test_silent_program_at_the_address_is_named_in_the_error() -> None:
-    """Without a deadline, a program that accepts connections and never responds would block the run."""
+    """A program may accept connections but never respond. Without a deadline, it would block the whole run."""
     with listener(None) as address, pytest.raises(BackendUnavailable, match=r"no response from .* within 0.2 s"):
         open_oip("x-oip", address, MLP, "net", timeout_s=0.2)
 
 
 def test_http_server_at_the_address_is_named_in_the_error() -> None:
-    """Triton's HTTP port, 8000, differs from its gRPC port by one and is easily mistaken for it."""
+    """Users easily mistake Triton's HTTP port, 8000, for its gRPC port, 8001, so the error must explain that."""
     with (
         listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address,
         pytest.raises(ServiceError, match="another protocol"),
@@ -42,14 +42,14 @@ def test_http_server_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_missing_server_is_named_in_the_error() -> None:
-    """Forgetting to start the server is the most common mistake."""
+    """Users most often forget to start the server, so the error must say that none listens at the address."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BackendUnavailable, match=f"no gRPC server at {address}"):
         open_oip("x-oip", address, MLP, "net")
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """If a gRPC server lacks the protocol, its status UNIMPLEMENTED does not show users that the address is wrong."""
+    """The gRPC server at an address may lack the protocol. Its status UNIMPLEMENTED alone would not explain that."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),
@@ -67,7 +67,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 def test_model_that_failed_to_load_is_not_reported_as_missing_server(
     call: Callable[[OipBackend, Float32Array], object],
 ) -> None:
-    """Triton returns UNAVAILABLE for a model that it could not load, and gRPC does so for a missing server."""
+    """UNAVAILABLE is the status both of a missing server and of a model that Triton could not load."""
 
     def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'net' is not found")

@@ -1,4 +1,4 @@
-"""The decoder reads no more of a ModelInfer request's header than a legal request contains."""
+"""Tests that only the first parts of a very long ModelInfer header are read."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.oip_requests import BATCH
 
 @pytest.mark.parametrize("part", ["shape", "parameters", "requested"])
 def test_only_the_first_dimensions_and_parameters_are_read(part: str) -> None:
-    """A hostile message can have 100,000 dimensions or parameters, which are slow to read and to report."""
+    """A hostile message can have 100,000 dimensions or parameters, so reading all of them would take too long."""
     request = infer_request(BATCH)
     if part == "shape":
         request.inputs[0].shape.extend([1] * 1000)
@@ -24,7 +24,7 @@ def test_only_the_first_dimensions_and_parameters_are_read(part: str) -> None:
 
 @pytest.mark.parametrize("part", ["inputs", "outputs"])
 def test_only_the_first_tensors_are_read(part: str) -> None:
-    """Half a megabyte holds 100,000 tensors, and Python objects for them would take seconds."""
+    """A message of half a megabyte can hold 100,000 tensors, and creating Python objects for all would take seconds."""
     request = infer_request(BATCH)
     for _ in range(1000):
         getattr(request, part).add()

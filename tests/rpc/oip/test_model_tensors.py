@@ -1,4 +1,4 @@
-"""The client adapts requests to the tensors that a server announces, and refuses a model that does not match."""
+"""Tests that the client uses the tensor names and shapes that a server announces, and refuses a different model."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ EVEN = np.array([[0.25, 0.25, 0.5], [0.5, 0.25, 0.25]], np.float32)
 
 
 def named_response(outputs: Float32Array) -> ModelInferResponse:
-    """Return a valid response whose output has the name `y`, as in `model_metadata`."""
+    """Return a valid response with the output name `y`, which `model_metadata` announces."""
     response = infer_response(outputs)
     response.outputs[0].name = "y"
     return response
@@ -27,7 +27,7 @@ def named_response(outputs: Float32Array) -> ModelInferResponse:
 
 @pytest.mark.parametrize("shape", [(-1, 5), (-1, -1), (2, 5)], ids=["any-batch", "any-size", "this-batch"])
 def test_request_has_the_names_and_shape_that_the_server_announces(shape: tuple[int, ...]) -> None:
-    """Each server names its tensors differently, and some accept only one batch size."""
+    """Servers name their tensors differently and may accept only one batch size, so requests must follow them."""
     seen: list[bytes] = []
 
     def infer(request: bytes, _: object) -> bytes:
@@ -54,7 +54,7 @@ def test_request_has_the_names_and_shape_that_the_server_announces(shape: tuple[
 
 
 def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
-    """A Triton model with max_batch_size 0 can announce the shape of a single sample."""
+    """A Triton model can have no batch dimension, so the client must send one sample per call and refuse more."""
     seen: list[bytes] = []
 
     def infer(request: bytes, _: object) -> bytes:
@@ -70,7 +70,7 @@ def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
 
 
 def test_error_names_the_fixed_batch_size_of_a_model() -> None:
-    """The server's own message mentions tensor dimensions, which few users connect with the batch size."""
+    """The server's error would be about tensor dimensions, so the client's must name the batch size instead."""
     methods = server_methods(model_metadata((4, 5), (4, 3)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,
@@ -82,7 +82,7 @@ def test_error_names_the_fixed_batch_size_of_a_model() -> None:
 
 @pytest.mark.parametrize(("announced", "shape"), [((-1, 1), (2, 1)), ((-1,), (2,)), ((-1, 1), (2,))])
 def test_values_are_read_without_an_output_dimension(announced: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    """Some frameworks drop the dimension of a single output."""
+    """Some frameworks return the shape [batch_size] instead of [batch_size, 1], so the client must accept both."""
     values = np.array([0.25, -0.5], np.float32).reshape(shape)
     methods = server_methods(model_metadata((-1, 5), announced), named_response(values))
     with (
@@ -93,7 +93,7 @@ def test_values_are_read_without_an_output_dimension(announced: tuple[int, ...],
 
 
 def test_output_named_output_is_chosen_from_several() -> None:
-    """A network with two heads can be served as one model with two outputs."""
+    """A network with a policy head and a value head has two outputs, so the client must pick the one named `output`."""
     metadata = model_metadata()
     metadata.outputs.add(name="output", datatype="FP32", shape=(-1, 3))
     methods = server_methods(metadata, infer_response(EVEN))
@@ -125,7 +125,7 @@ def changed(change: Callable[[ModelMetadataResponse], object]) -> ModelMetadataR
 def test_model_that_differs_from_the_one_in_process_is_refused(
     metadata: ModelMetadataResponse, message_part: str
 ) -> None:
-    """Timings of a different network must not be recorded, and the user must see the difference."""
+    """Timings of a different network must not be recorded, so the client must refuse it and name the difference."""
     with (
         foreign_service(server_methods(metadata), SERVICE_NAME) as address,
         pytest.raises(ServiceError) as error,
@@ -136,7 +136,7 @@ def test_model_that_differs_from_the_one_in_process_is_refused(
 
 
 def test_allowed_other_model_is_opened_with_its_own_sizes() -> None:
-    """Users can time a different network with --allow-other-model; its outputs only have to be finite."""
+    """With --allow-other-model, users can time a model of any sizes, whose outputs need not be probabilities."""
     methods = server_methods(model_metadata((-1, 4), (-1, 2)), named_response(np.array([[3, -1]], np.float32)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,
@@ -147,7 +147,7 @@ def test_allowed_other_model_is_opened_with_its_own_sizes() -> None:
 
 
 def test_facts_about_a_foreign_server_contain_no_device() -> None:
-    """The protocol has no field for the device, and a guess could label a CPU's timings as a GPU's."""
+    """The protocol has no field for the device. runoff must not guess it, or it might label timings wrongly."""
     methods = server_methods(model_metadata())
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         assert "unknown" == backend.device.type

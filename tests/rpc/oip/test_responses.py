@@ -1,4 +1,4 @@
-"""The client reads every legal form of a response, and refuses a response that breaks the protocol."""
+"""Tests that the client reads every legal form of a ModelInfer response, and refuses invalid responses."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,7 @@ NAN = float("nan")
 
 
 def response_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelInferResponse:
-    """Return a valid response whose output has the name `y`, as in `model_metadata`."""
+    """Return a valid response with the output name `y`, which `model_metadata` announces."""
     response = infer_response(outputs, typed=typed)
     response.outputs[0].name = "y"
     return response
@@ -28,7 +28,7 @@ def response_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelIn
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_response_is_read_raw_or_typed(typed: bool) -> None:
-    """Servers choose the form of outputs: Triton sends raw bytes even if the client sent typed numbers."""
+    """A server may send raw or typed outputs, whatever the client sent, so the client must read both."""
     methods = server_methods(model_metadata(), response_of(typed=typed))
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         np.testing.assert_array_equal(EVEN, backend.predict(ONES))
@@ -42,7 +42,7 @@ def changed(change: Callable[[ModelInferResponse], object], *, typed: bool = Fal
 
 
 def with_outputs(outputs: list[list[float]]) -> bytes:
-    """Return a raw response with the given outputs."""
+    """Return a ModelInfer response whose raw contents are the given outputs."""
     return response_of(np.array(outputs, np.float32)).SerializeToString()
 
 
@@ -83,7 +83,7 @@ def with_outputs(outputs: list[list[float]]) -> bytes:
     ],
 )
 def test_response_that_breaks_the_protocol_is_refused(response: bytes, message_part: str) -> None:
-    """Timings of wrong outputs must not be recorded, and the error must name the fault in the response."""
+    """Timings of wrong outputs are worthless, so the client must refuse them with an error that names the fault."""
     with (
         foreign_service(server_methods(model_metadata(), response), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
