@@ -32,7 +32,7 @@ def server(backends: dict[str, WatchedBackend]) -> Iterator[Server]:
 def test_unknown_name_opens_the_services_first_model_of_the_kind(
     server: Server, backends: dict[str, WatchedBackend], requested: str, opened: str
 ) -> None:
-    """A model often has a different name in the user's file than in the service, so the record must name what ran."""
+    """A service often has a different name for the user's model, so the record must contain the service's name."""
     with open_grpc("x-grpc", server.address, FIRST, requested, any_name=True, allow_other_model=True) as backend:
         backend.predict(np.ones((1, 5), np.float32))
         assert (opened, backends[opened].mlp.digest) == (

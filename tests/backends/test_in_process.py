@@ -84,7 +84,7 @@ def test_batch_of_the_wrong_shape_or_type_is_refused(backend: Backend, batch: Fl
 
 
 def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend) -> None:
-    """For a batch size that it has seen before, the onnxruntime backend skips most checks, but not that of the type."""
+    """The onnxruntime backend skips most checks for a known batch size, but it must still check the type."""
     backend.predict(_batch(2))
     backend.predict(_batch(2))
     with pytest.raises(ShapeError, match="float64"):
@@ -92,7 +92,7 @@ def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend)
 
 
 def test_bound_memory_of_batch_sizes_is_limited(mlp: Mlp, onnx: bytes) -> None:
-    """A service receives many different batch sizes, so the memory that is bound for each of them must be limited."""
+    """A service may receive batches of any size, so only a limited number of sizes may have bound memory."""
     with open_in_process("onnxruntime-cpu", mlp, onnx) as backend:
         for size in range(1, 200):
             accuracy.check(backend.name, mlp, _batch(size), backend.predict(_batch(size)))
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_onnx_file_are_refused(mlp: Mlp) -> None:
 
 
 def test_onnx_file_without_weights_runs_on_onnxruntime_only(onnx: bytes) -> None:
-    """Other backends than onnxruntime build the network from its weights, so they cannot run such a file."""
+    """Only the onnxruntime backends run ONNX files. All others build the network from its weights."""
     with pytest.raises(BackendError, match="needs the model's weights"):
         open_in_process("numpy", None, onnx)
 

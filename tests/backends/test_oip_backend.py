@@ -71,7 +71,7 @@ def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) 
 
 
 def test_allowed_other_model_is_labelled() -> None:
-    """With --allow-other-model, users can time a model of any kind and sizes, so its record must say so."""
+    """With --allow-other-model, users can time a model of any kind and sizes, so the record must label it."""
     other = random_mlp(Kind.VALUE, input_size=4)
     with (
         served({"m": WatchedBackend(other)}) as server,
@@ -105,7 +105,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently reconnects to a new server, so its timings would be recorded as the old server's."""
+    """A gRPC channel silently reconnects to a new server, but the record would still describe the old server."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         backend.check_same_service()

@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return the methods of a server that adds these ModelInfos to successive ModelMetadata responses (None: none)."""
+    """Return the methods of a server that adds one of these ModelInfos, or nothing, to each ModelMetadata response."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)
@@ -80,7 +80,7 @@ def test_other_weights_are_found_by_call_metadata() -> None:
 
 
 def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy may forward only the Open Inference Protocol, so the backend must work without NeuralClient."""
+    """A proxy may forward only the Open Inference Protocol, so the backend must not need the original protocol."""
     monkeypatch.setattr("runoff.backends.oip_backend.NeuralClient", None)
     with (
         served({"m": WatchedBackend(MLP)}) as server,
@@ -91,7 +91,7 @@ def test_runoff_service_is_identified_without_the_original_protocol(monkeypatch:
 
 
 def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Older runoff services send no ModelInfo as metadata, and some proxies drop it, so the backend must request it."""
+    """Older runoff services and some proxies send no metadata, so the backend must then call GetModelInfo."""
     monkeypatch.setattr("runoff.service.oip_service.send_identity", lambda *_: None)
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")

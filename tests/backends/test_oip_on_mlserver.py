@@ -56,7 +56,7 @@ def test_outputs_from_mlserver_match_the_reference(address: str, size: int) -> N
 
 
 def test_mlserver_reads_typed_requests_of_our_stubs(address: str) -> None:
-    """An independent parser must accept the messages of our generated stubs, because both may share our mistakes."""
+    """Our client and our service share the same stubs, so only an independent parser can reveal a mistake in them."""
     request = infer_request(batch_of(3), "net", typed=True).SerializeToString()
     np.testing.assert_allclose(MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request)), rtol=1e-4)
 

@@ -78,7 +78,7 @@ def test_model_of_other_sizes_on_triton_is_refused(address: str) -> None:
 
 
 def test_other_weights_on_triton_fail_the_parity_check(address: str) -> None:
-    """The protocol's metadata does not identify a model's weights, so only wrong outputs show that they differ."""
+    """The protocol's metadata does not identify a model's weights, so only wrong outputs reveal different weights."""
     with open_oip("remote-oip", address, MLP, "other_weights") as backend, pytest.raises(ParityError):
         accuracy.check("other_weights", MLP, batch_of(4), backend.predict(batch_of(4)))
 
@@ -100,7 +100,7 @@ def test_model_without_a_batch_dimension_accepts_one_sample(address: str) -> Non
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
-    """Triton's independent parser must accept the messages of our generated stubs, both raw and typed."""
+    """Our client and our service share the same stubs, so only an independent parser can reveal a mistake in them."""
     request: ModelInferRequest = infer_request(batch_of(3), "net", typed=typed)
     np.testing.assert_allclose(
         MLP.forward(batch_of(3)), numbers(call(address, "ModelInfer", request.SerializeToString())), rtol=1e-4
@@ -108,7 +108,7 @@ def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
 
 
 def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
-    """The protocol does not define the response for a missing model, so runoff's service responds as Triton does here."""
+    """The protocol does not define the response for a missing model, so runoff's service imitates Triton's."""
     response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
     assert not ModelReadyResponse.FromString(response).ready
 

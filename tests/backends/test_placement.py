@@ -30,7 +30,7 @@ def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
 
 
 def test_pytorch_model_on_another_device_is_refused() -> None:
-    """PyTorch may use a different device from the requested one, so the backend must check where an output was made."""
+    """PyTorch may use a different device from the requested one, so the backend must check the device of an output."""
     torch = pytest.importorskip("torch", reason="needs torch")
     from runoff.backends.torch_backend import TorchBackend
 

@@ -73,7 +73,7 @@ def test_service_listens_on_loopback_hosts_only() -> None:
 
 
 def test_service_listens_on_other_ip_addresses_if_allowed() -> None:
-    """A host name can stand for several addresses, so even then only IP addresses are accepted."""
+    """A host name can stand for several addresses, so the service must accept IP addresses only."""
     hosts = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1"]  # noqa: S104 - allowed by the argument
     assert hosts == [listen_host(host, allow_others=True) for host in hosts]
     for host in ("example.org", "", "300.1.1.1", "fe80::1%eth0", "x" * 10_000):

@@ -112,7 +112,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently reconnects to a new server, so its timings would be recorded as the old server's."""
+    """A gRPC channel silently reconnects to a new server, but the record would still describe the old server."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()

@@ -71,7 +71,7 @@ def test_times_survive_their_text() -> None:
     ["", "decode=1", "decode=1 queue=2 compute=3 encode=-4", "decode=1 queue=2 compute=x encode=4", "a=1 b=2 c=3 d=4"],
 )
 def test_malformed_times_are_ignored(text: str) -> None:
-    """The metadata of a foreign service may contain any text under this key, so the client must ignore it."""
+    """A foreign service may send any text under this metadata key, so the client must ignore malformed times."""
     assert read_times(text) is None
 
 
@@ -98,7 +98,7 @@ def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Means over the same calls add up to a whole call, and without the slowest calls, outliers do not distort them."""
+    """The parts must be means over the same calls, so that they add up, and must not be distorted by outliers."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))

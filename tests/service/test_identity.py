@@ -51,7 +51,7 @@ def test_model_info_contains_the_whole_identity() -> None:
 
 @pytest.mark.parametrize("method", IDENTITY_REQUESTS)
 def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
-    """Clients of both protocols must notice that a different service took over the address, so both send all facts."""
+    """Clients of both protocols must notice a different service, so both protocols must send all facts."""
     backend = WatchedBackend(MLP)
     # The original protocol calls this framework `pytorch`.
     backend.facts["framework"] = "torch"
@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """A record would contain the old service's facts, so any changed fact must be an error that names it."""
+    """A record would contain the old service's facts, so a change of any fact must raise an error that names it."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,

@@ -86,7 +86,7 @@ def open_grpc(
             info = client.model_info(mlp.kind)
         difference = identity.describe_other_model(address, mlp, info)
         if difference and not allow_other_model:
-            # The service may have the right model under a different name, so the error also reports the missing name.
+            # The user may have given a wrong name for the right model, so the error also mentions an unknown name.
             is_found = not info.model_name or model_name in ("", info.model_name)
             missing = "" if is_found else f"; it has no {mlp.kind} named {quote(model_name)}"
             raise OtherModelError(difference + missing)

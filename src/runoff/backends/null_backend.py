@@ -1,4 +1,4 @@
-"""A backend that computes nothing, so that a service which runs it shows the cost of messages and transport alone."""
+"""A backend that computes nothing. In a service, it shows how long messages and transport alone take."""
 
 import numpy as np
 

@@ -105,7 +105,7 @@ class OipBackend(Backend):
         }
 
     def describe_other_model(self, mlp: Mlp) -> str:
-        """Return a sentence on how the server's model differs from `mlp`. It is empty if there is no difference."""
+        """Return a sentence that describes how the server's model differs from `mlp`, or "" if it does not differ."""
         if self.info:
             return identity.describe_other_model(self._client.address, mlp, self.info)
         if (self.input_size, self.output_size) == (mlp.input_size, mlp.output_size):

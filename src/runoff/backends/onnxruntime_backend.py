@@ -22,7 +22,7 @@ _FLOAT32 = np.dtype(np.float32)
 # Above 32 KiB, copying costs more than it saves, so `predict` calls `run`. Measured for 81→64→9, with bound memory and
 # with `run`: 4.7 and 5.7 µs for 1 sample, 14.4 and 14.7 µs for 64 samples, 177 and 169 µs for 1024 samples.
 _LARGEST_BOUND_BATCH = 8_192  # numbers
-# Each batch size needs its own bound memory, so a service that receives all batch sizes would need too much of it.
+# Each batch size needs its own bound memory. This limits the memory of a service that receives many batch sizes.
 _MOST_BINDINGS = 64
 
 
@@ -88,7 +88,7 @@ class OnnxRuntimeBackend(Backend):
 
 def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSession:
     """
-    Create an ONNX Runtime session for a serialized ONNX model, with all nodes on the device in the backend's name.
+    Create an ONNX Runtime session that runs the whole model on the device in the backend's name.
 
     Raises:
         BackendUnavailable: If this ONNX Runtime has no CUDA provider or finds no GPU.
@@ -129,8 +129,8 @@ def create_session(onnx: bytes, name: str, settings: Settings) -> InferenceSessi
 def check_placement(name: str, session: InferenceSession, provider: str) -> None:
     """Raise BackendUnavailable if any node of the model runs on an execution provider other than `provider`."""
     found = set(session.get_providers()[:1])
-    # Outputs are always in CPU memory, which does not show where they were computed, so check each node's provider.
-    # Older ONNX Runtime versions do not report it; there, only the option `disable_cpu_ep_fallback` protects.
+    # Outputs are always in CPU memory and do not show which device computed them, so check the provider of each node.
+    # Older versions of ONNX Runtime cannot report it, and rely on the option `disable_cpu_ep_fallback` alone.
     if hasattr(session, "get_provider_graph_assignment_info"):
         found |= {part.ep_name for part in session.get_provider_graph_assignment_info()}
     strays = sorted(found - {provider})

@@ -65,8 +65,8 @@ ENGINES: dict[str, dict[str, str]] = {
 }
 # The protocols that a service speaks on its port: the original protocol (grpc) and the Open Inference Protocol (oip).
 PROTOCOLS = ("grpc", "oip")
-# For each backend that runoff starts a service for: the engine of that service. The two backends of an engine, one for
-# each protocol, call the same service.
+# For each backend that calls a service started by runoff: the engine of that service. The two backends of an engine,
+# one for each protocol, call the same service.
 SERVICES: dict[str, str] = {
     f"{engine}-{protocol}": engine
     for protocol in PROTOCOLS
@@ -134,7 +134,7 @@ def require_packages(name: str, device_type: str = "cpu") -> None:
 
 
 def _require(name: str, packages: tuple[str, ...], extra: str) -> None:
-    """Raise BackendUnavailable if one of the packages is not installed; the error names the extra that installs it."""
+    """Raise BackendUnavailable with an installation command if one of the packages is not installed."""
     for package in packages:
         # `find_spec` imports the parent package of a submodule, so check the top-level package only.
         if importlib.util.find_spec(package.partition(".")[0]) is None:

@@ -85,7 +85,7 @@ class TensorFlowBackend(Backend):
         return outputs
 
     def _detect_device(self) -> Device:
-        """Return the device that computes a trial output. Raise BackendUnavailable if the backend's name differs."""
+        """Return the device of a trial output. Raise BackendUnavailable if it is not the one in the backend's name."""
         with self._placement():
             output = self._run(tf.zeros((1, self.input_size)))
         placement = tf.DeviceSpec.from_string(output.device)
@@ -133,11 +133,11 @@ def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Sett
 
 
 def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunction":
-    """Return the network as a concrete TensorFlow function on one device; its input is [batch_size, input_size]."""
+    """Compile the network into a TensorFlow function for one device. Its input has shape (batch_size, input_size)."""
     head = tf.nn.softmax if mlp.kind is Kind.POLICY else tf.nn.sigmoid
 
     def forward(batch: "tf.Tensor") -> "tf.Tensor":
-        # Hiding the GPU from TensorFlow is not an option: a -cpu and a -gpu backend can be open in the same process.
+        # Pin the function instead of hiding the GPU, because a -gpu backend may be open in the same process.
         with tf.device(f"/{device_type.upper()}:0"):
             hidden = tf.nn.relu(_layer(batch, mlp.weights_hidden, mlp.biases_hidden))
             return head(_layer(hidden, mlp.weights_output, mlp.biases_output))

@@ -25,7 +25,7 @@ class TorchBackend(Backend):
             module.output.bias.copy_(torch.from_numpy(mlp.biases_output.copy()))
         self._module = module.eval().requires_grad_(False).to(device)
         self._device = device
-        # Call `forward` directly: calling the module would first look for hooks, about 1.5 of 24 µs for one sample.
+        # Call `forward` directly. Calling the module would first look for hooks, which takes 1.5 µs per call.
         self._forward = self._module.forward
         super().__init__(name, mlp.input_size, mlp.output_size, self._detect_device(name))
         self.facts |= {
@@ -46,7 +46,7 @@ class TorchBackend(Backend):
         return outputs
 
     def _detect_device(self, name: str) -> Device:
-        """Return the device that computes a trial output. Raise BackendUnavailable if the backend's name differs."""
+        """Return the device of a trial output. Raise BackendUnavailable if it is not the one in the backend's name."""
         with torch.inference_mode():
             output = self._forward(torch.zeros((1, self._module.hidden.in_features), device=self._device))
         if (output.device.type != "cpu") != name.endswith("-cuda"):

@@ -1,1 +1,1 @@
-"""Code that the gRPC clients and the service share. Each protocol has a subfolder; the modules here are for all."""
+"""Code that the gRPC clients and the service share. Each subfolder contains the code for one protocol."""

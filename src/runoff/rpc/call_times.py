@@ -70,7 +70,7 @@ def profile_calls(
     calls: int,
 ) -> CallParts | None:
     """
-    Make calls and measure how long each part takes. Benchmarks time other calls: this metadata costs about 20 µs.
+    Make calls and measure how long each part takes. Benchmarks do not use these calls, which take about 20 µs longer.
 
     Args:
         encode: Returns the serialized request.

@@ -24,7 +24,7 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
 
 
 def check_message_size(message: bytes, batch_size: int) -> bytes:
-    """Return the request unchanged. Raise ShapeError if it exceeds MAX_MESSAGE_BYTES; the error says what would fit."""
+    """Return the request unchanged. If it exceeds MAX_MESSAGE_BYTES, raise ShapeError with a batch size that fits."""
     if len(message) > MAX_MESSAGE_BYTES:
         fitting = batch_size * MAX_MESSAGE_BYTES // len(message)
         raise ShapeError(
@@ -54,7 +54,7 @@ def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, servi
 
 
 def _describe_unavailable(lowered: str, address: str, shown: str) -> RunoffError:
-    """Return an error with the likely reason for gRPC's status UNAVAILABLE, judging by the error text in lower case."""
+    """Return an error with the likely reason for gRPC's status UNAVAILABLE, which depends on gRPC's error text."""
     if "handshake" in lowered or "peer name" in lowered or "alpn" in lowered:
         return ServiceError(f"no TLS connection to {address}: {shown}; set the trusted authorities with --grpc-tls-ca")
     if "http1" in lowered or "settings frame" in lowered:

@@ -1,4 +1,4 @@
-"""Identifies the service and the model at an address, and detects that a different service has replaced them."""
+"""Describes the service and the model at an address, and detects that a different service replaced them."""
 
 from dataclasses import fields
 
@@ -65,7 +65,7 @@ def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_siz
 
 
 def describe_other_model(address: str, mlp: Mlp, info: ModelInfo) -> str:
-    """Return a sentence on how the service's model differs from `mlp`. It is empty if sizes and weights are equal."""
+    """Return a sentence that describes how the service's model differs from `mlp`, or "" if it does not differ."""
     if info.sizes != mlp.sizes:
         found = "→".join(map(str, info.sizes))
         return (

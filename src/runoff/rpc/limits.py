@@ -5,14 +5,14 @@
 MAX_MESSAGE_BYTES = 32 * 2**20
 # A larger batch could keep the service busy for seconds.
 MAX_BATCH_SIZE = 65_536
-# Protobuf creates an object for every field, and a field can be as short as 2 bytes. Parsing 32 MiB of empty entries
-# takes a second with the interpreter lock held, and a gigabyte of memory; 2 MiB take at most 70 ms and 63 MiB in our
-# tests. A message may be larger than this limit only if all but 2 MiB of it are packed or raw numbers.
+# Protobuf creates an object for every field, and a field can be as short as 2 bytes. Parsing 32 MiB of them takes a
+# gigabyte of memory and one second, in which no other Python code runs. Parsing 2 MiB took at most 63 MiB and 70 ms in
+# tests. A message may be larger only if all but 2 MiB of it are packed or raw numbers, which are fast to read.
 MAX_PARSED_BYTES = 2 * 2**20
 
 
 class UnusualLayoutError(ValueError):
-    """Only protobuf could read the layout of this message, but the message is too large for protobuf to parse."""
+    """Raised for a message whose layout only protobuf can read, but which is too large to be parsed by protobuf."""
 
 
 def check_parsed_size(size: int) -> None:

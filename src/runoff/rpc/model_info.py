@@ -1,9 +1,9 @@
-"""The description of a model that a service sends to its clients, in the original or the Open Inference Protocol."""
+"""The description of a model that a service sends to its clients, which is the same in both protocols."""
 
 from dataclasses import dataclass, field
 
-# runoff's service adds trailing metadata with this key, a serialized neural.ModelInfoResponse, to its responses to
-# ModelMetadata calls of the Open Inference Protocol. The ModelMetadataResponse itself has no field for such data:
+# Key of the trailing metadata that runoff's service adds to each ModelMetadataResponse of the Open Inference Protocol:
+# a serialized neural.ModelInfoResponse. The response itself has no field for it, and runoff cannot add one, because
 # implementations of the protocol disagree on the meaning of its field 6.
 MODEL_INFO_KEY = "runoff-model-info-bin"
 

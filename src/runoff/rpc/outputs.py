@@ -1,4 +1,4 @@
-"""Checks that the outputs in a service's response are plausible for the request and the model, in any protocol."""
+"""Checks the outputs in a service's response. The checks are the same for both protocols."""
 
 from typing import NoReturn
 
@@ -7,7 +7,7 @@ import numpy as np
 from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Kind
 
-# Rounding errors of the sum stay below this, both for 65,536 outputs in float32 and for a service in half precision.
+# Rounding errors of a sum of probabilities stay below this, even for 65,536 float32 outputs or in half precision.
 _SUM_TOLERANCE = 1e-3
 # Up to this many numbers, Python's own `sum` and `min` are faster than five NumPy calls with their overhead.
 _FEW = 64
@@ -50,7 +50,7 @@ def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_siz
 
 
 def _refuse(outputs: Float32Array) -> NoReturn:
-    """Raise ServiceError about the first infinite, NaN or negative output, or else the row with the worst sum."""
+    """Raise ServiceError about the first infinite, NaN or negative output, or about the sum that is furthest from 1."""
     for wrong, expected in ((~np.isfinite(outputs), "a finite number"), (outputs < 0.0, "a probability")):
         if wrong.any():
             row, column = np.argwhere(wrong)[0]

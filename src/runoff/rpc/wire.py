@@ -30,7 +30,7 @@ def varint(number: int, width: int = 1) -> bytes:
 
 
 def read_varint(message: bytes, start: int) -> tuple[int, int]:
-    """Return the varint at `start` and the offset after it, or (-1, start) if no varint of at most 5 bytes is there."""
+    """Return the varint at `start` and the offset after it, or (-1, start) if it is cut off or longer than 5 bytes."""
     number = 0
     for index, byte in enumerate(message[start : start + 5]):
         number |= (byte & 0x7F) << 7 * index
@@ -40,7 +40,7 @@ def read_varint(message: bytes, start: int) -> tuple[int, int]:
 
 
 def field_1_header(length: int) -> bytes:
-    """Return the bytes that precede the content of field 1: its tag, and `length`, the content's size in bytes."""
+    """Return the header of field 1, which consists of its tag and the length of its content in bytes."""
     return bytes((FIELD_1_BYTES,)) + varint(length)
 
 
@@ -72,7 +72,7 @@ def is_constant(rows: BytesArray) -> bool:
 
 
 def split_field_1(message: bytes) -> tuple[int, int]:
-    """Return where the content of field 1 starts and ends, or (0, 0) if no complete field 1 begins the message."""
+    """Return start and end of field 1's content, or (0, 0) if the message does not begin with a complete field 1."""
     if not message or message[0] != FIELD_1_BYTES:
         return 0, 0
     length, start = read_varint(message, 1)

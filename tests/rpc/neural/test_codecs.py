@@ -88,7 +88,7 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Protobuf allows fields in any order and in pieces, so the decoder must leave such messages to protobuf."""
+    """Clients may send fields in any order and repeated fields in several pieces, so the decoder must read them all."""
     # Two features take 10 bytes both packed and unpacked, so the decoder cannot tell these layouts apart by length.
     batch = batch_of((6, features))
     assert callable(encode)
@@ -119,7 +119,7 @@ def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: tuple[int, int]) -> None:
-    """Unlike ours, foreign services omit a best move of 0, so their samples differ in length but must be readable."""
+    """Foreign services omit a best move of 0, unlike our service, so the client must read samples of unequal length."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
@@ -131,7 +131,7 @@ def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: 
 
 
 def test_value_of_exactly_zero_is_sent() -> None:
-    """A client could not distinguish an omitted value from a missing one, so we send zeros, which proto3 may omit."""
+    """If the service omitted a value of 0.0, as proto3 allows, clients could not see that it computed a value."""
     zero = np.zeros((2, 1), np.float32)
     np.testing.assert_array_equal(
         zero, response_codec.decode_batch_predict(response_codec.encode_batch_predict(zero, Kind.VALUE), Kind.VALUE)
@@ -155,7 +155,7 @@ def _mutated(message: bytes, seed: int) -> bytes:
     random = np.random.default_rng(seed)
     mutated = bytearray(message)
     if random.random() < 0.7:
-        # Change a byte near the start or the end, because the tags and lengths that decoders must check are there.
+        # Change a byte near one end of the message, because decoders must check the tags and lengths there.
         place = int(random.integers(0, 4)) * int(random.choice([1, -1]))
         mutated[place] = int(random.integers(0, 256))
     if random.random() < 0.2:

@@ -161,7 +161,7 @@ def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
 
 
 def test_other_model_is_opened_in_its_own_sizes_when_allowed() -> None:
-    """With this option, users can time the original service although its network has different sizes."""
+    """With `allow_other_model`, users can time the original service although its network has different sizes."""
     response = response_codec.encode_predict(np.full((1, 8), 0.125, np.float32), Kind.POLICY)
     methods = {"GetModelInfo": foreign_info(MLP, (64, 128, 8)), "Predict": response}
     with (

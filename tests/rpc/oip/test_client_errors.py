@@ -49,7 +49,7 @@ def test_missing_server_is_named_in_the_error() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """The gRPC server at an address may lack the protocol. Its status UNIMPLEMENTED alone would not explain that."""
+    """A gRPC server may not implement the Open Inference Protocol, so the error must explain its UNIMPLEMENTED."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),
@@ -67,7 +67,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 def test_model_that_failed_to_load_is_not_reported_as_missing_server(
     call: Callable[[OipBackend, Float32Array], object],
 ) -> None:
-    """UNAVAILABLE is the status both of a missing server and of a model that Triton could not load."""
+    """UNAVAILABLE is the status both for a missing server and for a model that Triton could not load."""
 
     def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'net' is not found")

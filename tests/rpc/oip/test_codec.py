@@ -94,6 +94,6 @@ def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
 
 
 def test_default_descriptor_pool_is_left_to_other_stubs() -> None:
-    """tritonclient and kserve define the same messages in the default pool, so importing them would fail with ours."""
+    """tritonclient and kserve define the same messages in protobuf's default pool, so ours must not be in it."""
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("inference.ModelInferRequest")

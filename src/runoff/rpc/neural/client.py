@@ -95,7 +95,7 @@ class NeuralClient(ServiceClient):
 
 
 def _read_outputs(response: bytes, kind: Kind, batch_size: int, output_size: int | None) -> Float32Array:
-    """Return the outputs in a response. Raise ServiceError if they have the wrong shape or are not plausible."""
+    """Return the outputs in a response. Raise ServiceError if their shape or their numbers are wrong."""
     decode = response_codec.decode_predict if batch_size == 1 else response_codec.decode_batch_predict
     outputs = decode(response, kind)
     check_outputs(outputs, kind, batch_size, output_size)

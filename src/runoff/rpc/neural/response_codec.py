@@ -76,7 +76,7 @@ def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
 
 
 def _read_plain_body(message: bytes, kind: Kind) -> Float32Array | None:
-    """Read a PredictResponse. Return None if its layout is unusual. For one sample, this is faster by 20 µs."""
+    """Read one PredictResponse in 20 µs less than `_read_equal_bodies`. Return None if its layout is unusual."""
     if kind is Kind.VALUE:
         plain, start, end = len(message) == 5 and message[0] == wire.FIELD_2_FLOAT, 1, 5
     else:

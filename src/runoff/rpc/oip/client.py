@@ -56,7 +56,7 @@ class OipClient(ServiceClient):
 
     def model_identity(self) -> tuple[ModelMetadataResponse, ModelInfo | None]:
         """
-        Request the model's metadata, which identify the model.
+        Request the metadata that identify the model.
 
         Returns:
             The protocol's description of inputs and outputs, and the ModelInfo, which only runoff's own service sends.

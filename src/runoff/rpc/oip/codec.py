@@ -156,7 +156,7 @@ def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
 def _fp32(contents: InferTensorContents) -> Float32Array:
     """Return fp32_contents as an array. Read their serialized bytes, because protobuf's list of numbers is slow."""
     count = len(contents.fp32_contents)
-    # Fields are serialized in the order of their field numbers, so a different first field has the wrong datatype.
+    # Fields are serialized by field number, so fp32_contents come first unless there are contents of a wrong datatype.
     if not count or contents.ListFields()[0][0].name != "fp32_contents":
         return _NO_NUMBERS
     start = 1 + len(wire.varint(4 * count))
