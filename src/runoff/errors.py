@@ -3,7 +3,7 @@ The exceptions that runoff raises deliberately.
 
     RunoffError
     ├── UsageError              an option or argument has an invalid value
-    ├── ModelError              a model file or an ONNX file is missing, malformed or named twice
+    ├── ModelError              a model file or an ONNX file is missing, malformed or given twice
     ├── ShapeError              a batch or an output array has the wrong shape or type
     ├── ConversionError         PyTorch's exporter failed or wrote an invalid ONNX model
     ├── ParityError             outputs differ from the float64 reference by more than float32 rounding explains
@@ -28,7 +28,7 @@ class UsageError(RunoffError):
 
 
 class ModelError(RunoffError):
-    """A model file or an ONNX file is missing, malformed or named twice."""
+    """A model file or an ONNX file is missing, malformed or given twice."""
 
 
 class ShapeError(RunoffError):

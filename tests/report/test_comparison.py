@@ -91,7 +91,7 @@ def test_every_line_about_another_model_says_so() -> None:
 
 
 def test_table_without_onnxruntime_still_prints() -> None:
-    """With `--backends numpy` there is no baseline for a speedup, but the times are still useful."""
+    """With `--backends numpy` there is no reference for a speedup, but the times are still useful."""
     text = _text(measured_case("numpy"))
     assert "1.00 ms" in text
     assert "against" not in text

@@ -14,7 +14,7 @@ from runoff.files.cache_folder import cache_folder
 
 class ConversionCache:
     """
-    A folder of verified ONNX conversions. The key is the model's digest, the opset and the converter's versions.
+    A folder of verified ONNX conversions, each stored under its model digest, opset and converter versions.
 
     No method raises an exception: a damaged entry is treated as missing, and a failure to write is logged. Several
     processes may use one folder at the same time.

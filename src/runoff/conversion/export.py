@@ -57,7 +57,7 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
 @contextlib.contextmanager
 def _silenced_exporter() -> Iterator[None]:
     """Suppress the exporter's warnings in the `with` block. Its errors are exceptions and still reach the caller."""
-    # These loggers warn about a missing torchvision, which is not needed, and about every step of an opset change.
+    # These loggers warn about a missing torchvision, which is not needed, and about each conversion between opsets.
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)

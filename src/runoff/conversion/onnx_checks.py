@@ -1,8 +1,8 @@
 """
 Check a user's ONNX model before it is benchmarked.
 
-It must be self-contained, use standard operators, and have one float32 input [batch, features] and one float32 output
-[batch, outputs].
+The model must be self-contained, use standard operators, and have one float32 input [batch, features] and one float32
+output [batch, outputs].
 """
 
 import functools

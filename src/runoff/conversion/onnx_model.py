@@ -46,8 +46,8 @@ class OnnxModel:
 
     Attributes:
         onnx: The serialised model, without external data.
-        input_size: Features of one sample.
-        output_size: Outputs of one sample.
+        input_size: Number of input values of one sample.
+        output_size: Number of outputs of one sample.
         mlp: The network that was converted. None for a user's ONNX file, and for a conversion that was loaded from the
             cache.
         digest: Digest of the network; for a user's ONNX file, the SHA-256 of its bytes.

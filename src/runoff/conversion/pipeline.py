@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The lowest opset that the exporter writes without a version conversion. Older opsets work with more runtimes.
 DEFAULT_OPSET = 18
-# Layer sizes of the exported template. Any sizes will do if the graph is the same for all (graph.fits_all_sizes).
+# Layer sizes of the exported template. Their values do not matter if graph.fits_all_sizes is true for the template.
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 
@@ -120,7 +120,7 @@ def _convert_uncached(mlp: Mlp, opset: int, cache: ConversionCache | None) -> On
 
 
 def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.ModelProto":
-    """Return an exported graph for the network. Networks of one kind share it unless the graph depends on the sizes."""
+    """Return an exported graph for the network. Networks of one kind share it unless it depends on the layer sizes."""
     from runoff.conversion import graph
 
     model = graph.make_template(_export(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))

@@ -6,7 +6,7 @@ import numpy as np
 
 from runoff.models.mlp import Float32Array
 
-# The smallest batch size, a small one, a common one, and one that is not a multiple of any vector register's width.
+# Batch sizes: the smallest possible, a small one, a common one, and one that is no multiple of any vector width.
 BATCH_SIZES = (1, 2, 64, 257)
 _SEED = 20_240_229
 
@@ -14,7 +14,7 @@ _SEED = 20_240_229
 @functools.lru_cache(maxsize=4)
 def probe_samples(input_size: int) -> Float32Array:
     """
-    Return the input samples for a parity check, shape (sum(BATCH_SIZES), input_size). They never change.
+    Return the samples for a parity check, shape (sum(BATCH_SIZES), input_size). Every call returns the same samples.
 
     The rows are, in rotation, 0/1 vectors like those of a game, Gaussian vectors, and 0/1 vectors with few ones. One
     row is all zeros.

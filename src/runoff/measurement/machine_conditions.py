@@ -26,7 +26,7 @@ class MachineConditions:
 
 
 def observe_machine(measure: Callable[[], None]) -> MachineConditions:
-    """Call `measure`, which runs all rounds of one case. Return the machine's speed and load before and after it."""
+    """Call `measure`, which runs all rounds of one case. Return the machine's state before and after the rounds."""
     load, steal_s, yardstick_s = load_average(), cpu_steal_s(), measure_yardstick()
     measure()
     return MachineConditions(yardstick_s, measure_yardstick(), load, cpu_steal_s() - steal_s)

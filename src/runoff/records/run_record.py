@@ -7,7 +7,7 @@ from runoff.records.schema import RunRecord
 
 
 def describe_run(incomplete_because: str) -> RunRecord:
-    """Return the current run's record. `incomplete_because` states why cases were not measured; empty if all were."""
+    """Return the current run's record. `incomplete_because` is empty, or the reason why not every case was measured."""
     return RunRecord(
         complete=not incomplete_because,
         incomplete_because=incomplete_because,

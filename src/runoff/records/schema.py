@@ -40,8 +40,8 @@ class CaseRecord(Struct, frozen=True, kw_only=True):
         batch_size: Samples per call.
         model_description: Kind and sizes of the model, such as `policy 81→64→9`.
         model_digest: SHA-256 of the model's kind, sizes and weights; for a user's ONNX file, of the file.
-        input_size: Features of one sample.
-        output_size: Outputs of one sample.
+        input_size: Number of input values of one sample.
+        output_size: Number of outputs of one sample.
         device_type: Type of the device that really computed: `cpu` or `gpu`.
         device_name: Model name of that processor or GPU.
         service: Whether a service computed, rather than this process.

@@ -2,8 +2,8 @@
 Save runs atomically in pytest-benchmark's layout: `.benchmarks/<machine>/NNNN_<name>.json`.
 
 pytest-benchmark's own storage has three faults: a full disk leaves an empty file, two processes that save at the same
-time may choose one number, and if the newest run is broken it silently reads an older one. This storage avoids them and
-uses the same folder, names and format.
+time may choose the same number, and if the newest run is broken, an older one is read silently. This storage has none
+of these faults and uses the same folder, names and format.
 """
 
 import itertools
@@ -89,7 +89,7 @@ class AtomicStore(FileStorage):
             self.logger.error(f"{self.folder}: the run could not be saved ({error.strerror}); it is in {self.rescued}")
 
     def _write(self, content: bytes, name: str) -> Path:
-        """Write a run to a file with the next free number and return its path."""
+        """Write a run to a new file with the next free number, and return the path of the file."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with hold_lock(self.folder / ".lock"):
             newest = max((number for number, _ in self._numbered()), default=0)
