@@ -92,7 +92,7 @@ def test_wrong_type_is_refused_after_a_batch_of_the_right_type(backend: Backend)
 
 
 def test_bound_memory_of_batch_sizes_is_limited(mlp: Mlp, onnx: bytes) -> None:
-    """A service may receive batches of any size, so only a limited number of sizes may have bound memory."""
+    """A service may receive batches of any size, so the backend must not keep memory for each size that it receives."""
     with open_in_process("onnxruntime-cpu", mlp, onnx) as backend:
         for size in range(1, 200):
             accuracy.check(backend.name, mlp, _batch(size), backend.predict(_batch(size)))

@@ -71,7 +71,7 @@ def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) 
 
 
 def test_allowed_other_model_is_labelled() -> None:
-    """With --allow-other-model, users can time a model of any kind and sizes, so the record must label it."""
+    """With --allow-other-model, users can time any model, so the record must state that it is not the expected one."""
     other = random_mlp(Kind.VALUE, input_size=4)
     with (
         served({"m": WatchedBackend(other)}) as server,

@@ -134,7 +134,7 @@ def test_perf_run_refuses_another_model_on_triton(address: str, tmp_path: Path) 
 
 
 def test_perf_run_labels_another_model_on_triton(address: str, tmp_path: Path) -> None:
-    """A user may quote a single line of the report, so each line must say that the timings are of another model."""
+    """A user may quote a single line of the report, so each line must state that a different model was timed."""
     options = ["--oip-addr", address, "--oip-model", "other_weights", "--batch-sizes", "4", "--allow-other-model"]
     done = PerfRun(tmp_path).run("--backends", "remote-oip,onnxruntime-cpu", *options)
     assert 0 == done.returncode, done.stdout + done.stderr

@@ -59,7 +59,7 @@ def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
 def test_port_with_leading_zero_is_refused(text: str) -> None:
-    """A port with a leading zero is probably mistyped, so the service would listen on a wrong port."""
+    """A port with a leading zero is probably mistyped, and the service must not listen on a wrong port."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 

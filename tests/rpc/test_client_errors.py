@@ -27,7 +27,7 @@ class Unresolved(grpc.RpcError):
 
 
 def test_missing_server_is_named_in_the_error() -> None:
-    """Users most often forget to start the service, so the error must say that none listens at the address."""
+    """Users often forget to start the service, so the error must say that no server listens at the address."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BackendUnavailable, match=f"no gRPC server at {address}"):
         open_grpc("x-grpc", address, MLP)
@@ -53,7 +53,7 @@ def test_silent_program_at_the_address_is_an_error_at_the_deadline() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """gRPC's status UNIMPLEMENTED does not show users that the address is wrong, so the error must say so."""
+    """gRPC's status UNIMPLEMENTED does not show users that a different service listens at the address."""
     with (
         foreign_service({}, name="other.Service") as address,
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
@@ -62,7 +62,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_loading_service_is_not_reported_as_missing() -> None:
-    """While the service loads its models, users only have to wait, so the error must not say that none is there."""
+    """While the service loads its models, users only have to wait, so the error must not report a missing server."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:

@@ -31,7 +31,7 @@ def test_large_batch_request_of_protobuf_is_read() -> None:
 
 
 def test_large_batch_request_of_unpacked_floats_is_refused() -> None:
-    """Protobuf would parse each number as a separate field and block all other calls meanwhile, so refuse them."""
+    """Protobuf would parse each number as a separate field and block all other calls, so the request is refused."""
     sample = (b"\x0d" + np.float32(1).tobytes()) * 81
     message = (wire.field_1_header(len(sample)) + sample) * 6_000
     with pytest.raises(UnusualLayoutError, match="packed floats"):

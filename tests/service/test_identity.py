@@ -26,7 +26,7 @@ IDENTITY_REQUESTS = {
 
 
 def call_with_metadata(address: str, method: str) -> tuple[bytes, dict[str, str | bytes]]:
-    """Call a method; return the response and the call's trailing metadata."""
+    """Call a gRPC method, and return the response and the call's trailing metadata."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         message = IDENTITY_REQUESTS[method].SerializeToString()
         reply, call = channel.unary_unary(method, None, None).with_call(message, timeout=10)
@@ -132,7 +132,7 @@ def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, ob
 
 
 def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> None:
-    """A service of the original protocol has no nonce, but a change of its five fields must still be noticed."""
+    """A service of the original protocol reports only five facts, but a change of any of them must be noticed."""
     answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,

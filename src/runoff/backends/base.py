@@ -64,7 +64,7 @@ class Backend(ABC):
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - unused by default
         """
-        Make `calls` untimed calls to a service, and measure how long each part takes. Errors are those of `predict`.
+        Make additional calls to a service, and measure how long each part takes. Errors are those of `predict`.
 
         Returns:
             The parts of a call to a service that reports its own times. None for other services and in process.

@@ -85,7 +85,7 @@ class OipBackend(Backend):
         try:
             return server, metadata, ours.model_info(self._expected_kind, client.model_name)
         except OtherModelError:
-            # The named model may be of the other kind, and a caller with allow_other_model accepts such a model.
+            # The named model may be a value network instead of a policy or vice versa, which allow_other_model permits.
             other = next(kind for kind in Kind if kind is not self._expected_kind)
             return server, metadata, ours.model_info(other, client.model_name)
 

@@ -22,7 +22,7 @@ _FLOAT32 = np.dtype(np.float32)
 # Above 32 KiB, copying costs more than it saves, so `predict` calls `run`. Measured for 81→64→9, with bound memory and
 # with `run`: 4.7 and 5.7 µs for 1 sample, 14.4 and 14.7 µs for 64 samples, 177 and 169 µs for 1024 samples.
 _LARGEST_BOUND_BATCH = 8_192  # numbers
-# Each batch size needs its own bound memory. This limits the memory of a service that receives many batch sizes.
+# Each batch size needs its own bound memory. This constant limits it in a service that receives many batch sizes.
 _MOST_BINDINGS = 64
 
 

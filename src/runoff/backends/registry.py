@@ -72,7 +72,7 @@ SERVICES: dict[str, str] = {
     for protocol in PROTOCOLS
     for engine in ("tensorflow", "onnxruntime", "torch", "null")
 }
-# For each backend that calls a service at an address from the user: the option that sets the address.
+# For each backend that calls a service at an address chosen by the user: the option that sets this address.
 REMOTES: dict[str, str] = {f"remote-{protocol}": f"--{protocol}-addr" for protocol in PROTOCOLS}
 _SERVICE_PACKAGES = ("grpc", "google.protobuf", "grpc_health")
 

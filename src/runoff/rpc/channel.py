@@ -54,7 +54,7 @@ def describe_failure(error: grpc.RpcError, address: str, timeout_s: float, servi
 
 
 def _describe_unavailable(lowered: str, address: str, shown: str) -> RunoffError:
-    """Return an error with the likely reason for gRPC's status UNAVAILABLE, which depends on gRPC's error text."""
+    """Return an error that gives the likely reason for the status UNAVAILABLE, judging by gRPC's error text."""
     if "handshake" in lowered or "peer name" in lowered or "alpn" in lowered:
         return ServiceError(f"no TLS connection to {address}: {shown}; set the trusted authorities with --grpc-tls-ca")
     if "http1" in lowered or "settings frame" in lowered:

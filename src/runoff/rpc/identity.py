@@ -10,7 +10,7 @@ from runoff.rpc.model_info import ModelInfo
 # Maps the device that a service reports to a Device.type. Metal is Apple's programming interface for GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
 
-# A record's fact under this name states whether runoff would notice that a different service took over the address.
+# The fact with this name in a record states whether runoff would notice a different service at the same address.
 IDENTITY_FACT = "service_tells_identity"
 # The error about a replaced service lists changed fields in this order, beginning with the clearest evidence.
 _CLEAREST = ("pid", "nonce", "model_digest", "sizes", "device", "framework")

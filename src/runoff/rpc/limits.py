@@ -1,4 +1,4 @@
-"""Limits on the messages and batches of one gRPC call."""
+"""Limits on the size of the messages and batches in one gRPC call."""
 
 # The largest batch, 65,536 samples of 81 features, is a message of 22 MB. gRPC's default limit of 4 MiB would allow
 # only 12,000 such samples.

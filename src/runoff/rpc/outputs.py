@@ -7,7 +7,7 @@ import numpy as np
 from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Kind
 
-# Rounding errors of a sum of probabilities stay below this, even for 65,536 float32 outputs or in half precision.
+# Rounding errors of a sum of probabilities are below this tolerance, even for 65,536 outputs or in half precision.
 _SUM_TOLERANCE = 1e-3
 # Up to this many numbers, Python's own `sum` and `min` are faster than five NumPy calls with their overhead.
 _FEW = 64
@@ -15,7 +15,7 @@ _FEW = 64
 
 def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_size: int | None) -> None:
     """
-    Check the outputs in a response. Every timed call includes this check, so it consists of few vectorised operations.
+    Check the outputs in a response. Every timed call includes this check, so it uses only a few vectorised operations.
 
     Args:
         outputs: Outputs, shape (samples, numbers of one sample).

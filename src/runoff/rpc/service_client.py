@@ -10,7 +10,7 @@ from runoff.rpc.address import format_address, parse_address
 from runoff.rpc.call_times import CALL_TIMES_KEY
 from runoff.rpc.channel import describe_failure, open_channel
 
-# This is a string because grpcio's type stubs declare a generic class, but the class at run time is not generic.
+# The type is in quotes because grpcio's type stubs declare the class as generic, but at run time it is not.
 Method: TypeAlias = "grpc.UnaryUnaryMultiCallable[bytes, bytes]"
 _Content = TypeVar("_Content")
 _Arguments = TypeVarTuple("_Arguments")

@@ -48,7 +48,7 @@ def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_batch_request(shape: tuple[int, int]) -> None:
-    """Existing clients write their requests with protobuf, so our decoder must read protobuf's layout."""
+    """Existing clients write their requests with protobuf, so our decoder must read what protobuf writes."""
     batch = batch_of(shape)
     inputs = [InputFeatures(features=sample) for sample in batch]
     message = BatchPredictRequest(inputs=inputs, model_type="policy", model_name="a").SerializeToString()
@@ -88,7 +88,7 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Clients may send fields in any order and repeated fields in several pieces, so the decoder must read them all."""
+    """Clients may order fields freely and send repeated fields in pieces, so the decoder must read all these layouts."""
     # Two features take 10 bytes both packed and unpacked, so the decoder cannot tell these layouts apart by length.
     batch = batch_of((6, features))
     assert callable(encode)

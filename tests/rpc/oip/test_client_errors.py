@@ -33,7 +33,7 @@ def test_silent_program_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_http_server_at_the_address_is_named_in_the_error() -> None:
-    """Users easily mistake Triton's HTTP port, 8000, for its gRPC port, 8001, so the error must explain that."""
+    """Users easily mistake Triton's HTTP port for its gRPC port, so the error must mention the wrong protocol."""
     with (
         listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address,
         pytest.raises(ServiceError, match="another protocol"),
@@ -42,14 +42,14 @@ def test_http_server_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_missing_server_is_named_in_the_error() -> None:
-    """Users most often forget to start the server, so the error must say that none listens at the address."""
+    """Users often forget to start the server, so the error must say that no server listens at the address."""
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BackendUnavailable, match=f"no gRPC server at {address}"):
         open_oip("x-oip", address, MLP, "net")
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """A gRPC server may not implement the Open Inference Protocol, so the error must explain its UNIMPLEMENTED."""
+    """If a gRPC server lacks the protocol, its status UNIMPLEMENTED does not show users that the address is wrong."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),
@@ -67,7 +67,7 @@ def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
 def test_model_that_failed_to_load_is_not_reported_as_missing_server(
     call: Callable[[OipBackend, Float32Array], object],
 ) -> None:
-    """UNAVAILABLE is the status both for a missing server and for a model that Triton could not load."""
+    """gRPC and Triton use the same status for a missing server and a failed model, but users need different errors."""
 
     def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.UNAVAILABLE, "Request for unknown model: 'net' is not found")

@@ -45,7 +45,7 @@ def test_protobuf_reads_our_response(shape: tuple[int, int], typed: bool) -> Non
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool) -> None:
-    """Foreign clients write their requests with protobuf, so our decoder must read protobuf's layout."""
+    """Foreign clients write their requests with protobuf, so our decoder must read what protobuf writes."""
     batch = batch_of(shape)
     found = codec.decode_request(infer_request(batch, "net", typed=typed).SerializeToString())
     [tensor] = found.header.tensors
@@ -55,7 +55,7 @@ def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool
 
 
 def test_numbers_of_a_raw_message_are_an_aligned_writable_copy() -> None:
-    """Many compute kernels need aligned input, but the numbers may start at any byte of a message, so copy them."""
+    """The numbers may start at any byte of a message, but many compute kernels need an aligned array."""
     batch = batch_of((3, 81))
     for length in range(4):
         message = infer_request(batch, "n" * length).SerializeToString()

@@ -70,7 +70,7 @@ def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
 
 
 def test_error_names_the_fixed_batch_size_of_a_model() -> None:
-    """The server's error would be about tensor dimensions, so the client's must name the batch size instead."""
+    """The server's error would be about tensor dimensions, so the client's own error must name the batch size."""
     methods = server_methods(model_metadata((4, 5), (4, 3)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,

@@ -92,7 +92,7 @@ def decode_batch_predict(message: bytes) -> Request:
 def _take_samples(request: BatchPredictRequest) -> Request:
     """Convert a request that protobuf parsed into a Request."""
     count = len(request.inputs)
-    # Do not loop over too many samples: 2 MiB can contain a million empty ones, which would take half a minute.
+    # Do not loop over too many samples: a message of 2 MiB can contain a million, which would take half a minute.
     if count > MAX_BATCH_SIZE:
         return Request(request.model_type, request.model_name, count, 0, _NO_BATCH)
     lengths = [len(sample.features) for sample in request.inputs]

@@ -96,7 +96,7 @@ def _read_equal_bodies(bodies: wire.BytesArray, kind: Kind) -> Float32Array | No
     start, end = wire.split_field_1(first)
     if end == start or (end - start) % 4 or not _BEST_MOVE.fullmatch(first, end):
         return None
-    # All rows must have the same header, the same tag of best_move, and best moves of equally many bytes (bit 0x80).
+    # All rows must have the same header, the same tag of best_move, and varints of the same length (bits 0x80).
     same = map(wire.is_constant, (bodies[:, :start], bodies[:, end : end + 1], bodies[:, end + 1 :] & np.uint8(0x80)))
     return wire.floats(bodies[:, start:end]) if all(same) else None
 
@@ -118,7 +118,7 @@ def _take_outputs(responses: list[PredictResponse], kind: Kind) -> Float32Array:
 
 
 def _check_fields(index: int, response: PredictResponse, kind: Kind) -> None:
-    """Raise ServiceError unless a sample's response has only probabilities (for a policy) or only a value."""
+    """Raise ServiceError unless a sample's response has the field that belongs to the kind, and not the other one."""
     has_probabilities, has_value = bool(response.probabilities), response.value != 0.0
     # proto3 omits a value of 0.0, which a tanh head can return, so a response with neither field is a legal value. If
     # the service in fact computed nothing, the comparison with the reference outputs fails.

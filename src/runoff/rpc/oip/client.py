@@ -105,7 +105,7 @@ class OipClient(ServiceClient):
         )
 
     def _encode(self, batch: Float32Array, tensors: ModelTensors) -> bytes:
-        """Return the serialized request for a batch. Raise ShapeError if the model does not accept the batch size."""
+        """Return the serialized request for a batch. Raise ShapeError if the batch is too large or has a wrong size."""
         shape = tensors.input_shape(len(batch))
         names = tensors.input_name, tensors.output_name
         request = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
