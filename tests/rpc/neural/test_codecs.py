@@ -88,7 +88,7 @@ def _packed(sample: Float32Array) -> bytes:
 )
 @pytest.mark.parametrize("features", [2, 4])
 def test_every_legal_layout_of_a_batch_request_is_read(encode: "object", features: int) -> None:
-    """Clients may order fields freely and send repeated fields in pieces, so the decoder must read all these layouts."""
+    """Clients may order fields freely and send repeated fields in pieces, so the decoder must read all such layouts."""
     # Two features take 10 bytes both packed and unpacked, so the decoder cannot tell these layouts apart by length.
     batch = batch_of((6, features))
     assert callable(encode)
