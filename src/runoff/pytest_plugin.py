@@ -1,5 +1,5 @@
 """
-The pytest plugin: saves benchmark runs safely and reports their results.
+The pytest plugin that saves benchmark runs safely and prints a report of their results.
 
 It does nothing unless the suite's ini file contains `runoff_save = true`.
 """
@@ -13,12 +13,12 @@ import pytest
 
 from runoff.errors import RecordError
 
-if TYPE_CHECKING:  # a suite that only uses the gate should not import NumPy and msgspec for records
+if TYPE_CHECKING:  # a suite that uses only the gate should not have to import NumPy and msgspec
     from runoff.records.store import AtomicStore
 
 pytest_plugins = ("runoff.gate.plugin",)
 
-# pytest-benchmark's options about its own tables: a user who gives one of them wants to see those tables.
+# Options of pytest-benchmark that affect its own tables. If the user passes one, these tables are printed too.
 _TABLE_OPTIONS = (
     "benchmark_columns", "benchmark_compare_fail", "benchmark_cprofile", "benchmark_histogram", "benchmark_verbose",
 )  # fmt: skip
@@ -32,29 +32,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin's hooks if the suite asks for them and pytest-benchmark is installed."""
+    """Register the plugin's hooks if `runoff_save` is true and pytest-benchmark is installed."""
     from runoff.gate.plugin import is_worker
 
-    # A worker of the gate measures one block of many. The gate's own pytest saves the whole run.
+    # A worker process of the gate measures only one of many blocks, so the gate's main process saves the run instead.
     if config.getini("runoff_save") and config.pluginmanager.hasplugin("benchmark") and not is_worker():
         config.pluginmanager.register(SavedRuns(config), "runoff-saved-runs")
 
 
 class SavedRuns:
-    """Hooks that save the results of a run, mark it if it is incomplete, and print runoff's report."""
+    """Hooks that save the results of a benchmark run, mark incomplete runs, and print runoff's report."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._passed: set[str] = set()
         self._failed = 0
         self._incomplete_because = ""
-        # None if the user chose a storage that is not a folder.
+        # The store stays None if the user chose a storage of pytest-benchmark that is not a folder.
         self._store: AtomicStore | None = None
-        # pytest-benchmark's default is relative to the working directory, but all runs of a suite belong together.
+        # Keep all runs of a suite in one folder. pytest-benchmark's default is relative to the working directory.
         if config.option.benchmark_storage == "file://./.benchmarks":
             config.option.benchmark_storage = f"file://{config.rootpath / '.benchmarks'}"
-        # pytest-benchmark would load these runs with its own storage, which fails on malformed files. This plugin loads
-        # them in pytest_sessionstart instead.
+        # For --benchmark-compare, pytest-benchmark would read saved runs with its own storage, which fails on malformed
+        # files. So turn the option off here, and read the runs in pytest_sessionstart.
         self._compare = config.option.benchmark_compare
         config.option.benchmark_compare = None
 
@@ -65,7 +65,7 @@ class SavedRuns:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
-        """Replace pytest-benchmark's store by the atomic one and check that it is writable before anything is timed."""
+        """Replace pytest-benchmark's storage by AtomicStore. Check that it is writable before anything is timed."""
         from pytest_benchmark.storage.file import FileStorage
 
         from runoff.records.store import AtomicStore
@@ -88,13 +88,13 @@ class SavedRuns:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Record which tests passed, because only their benchmarks are saved."""
+        """Record which tests passed, because only benchmarks of passed tests are saved."""
         report = yield
         if report.failed:
             self._failed += 1
             fixture = getattr(item, "funcargs", {}).get("benchmark")
             if fixture is not None:
-                # Otherwise pytest-benchmark warns that the failed test did not use its benchmark fixture.
+                # Prevent pytest-benchmark's warning that the failed test did not use its benchmark fixture.
                 fixture.skipped = True
         elif call.when == "call" and report.passed:
             self._passed.add(report.nodeid)
@@ -104,7 +104,7 @@ class SavedRuns:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Drop the benchmarks of tests that did not pass, then let pytest-benchmark save the others."""
         benchmarks = self._benchmarks
-        # The list is changed in place because pytest-benchmark's fixtures keep a reference to it.
+        # Change the list in place, because pytest-benchmark's fixtures keep a reference to it.
         benchmarks.benchmarks[:] = [b for b in benchmarks.benchmarks if b and b.fullname in self._passed]
         self._incomplete_because = self._why_incomplete(session, exitstatus)
         if benchmarks.benchmarks and not (benchmarks.save or benchmarks.autosave):
@@ -114,7 +114,7 @@ class SavedRuns:
         return (yield)
 
     def _why_incomplete(self, session: pytest.Session, exitstatus: int) -> str:
-        """Return why the run did not measure every case; empty if it did."""
+        """Return the reason why the run did not measure every case, or an empty string if it measured them all."""
         from runoff.gate.plugin import NO_BASELINE_BECAUSE
 
         ended: dict[int, str] = {
@@ -137,7 +137,7 @@ class SavedRuns:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print runoff's report, where the run was saved, and how to see more."""
+        """Print runoff's report, the path of the saved run, and how to see more details."""
         measured = [b for b in self._benchmarks.benchmarks if b and "runoff" in b.extra_info]
         if measured:
             terminalreporter.section("runoff", sep="=")
@@ -146,7 +146,7 @@ class SavedRuns:
             terminalreporter.line(line)
 
     def _report(self, measured: Sequence[Any]) -> tuple[list[str], list[str]]:
-        """Return the report on benchmarks of runoff's perf suite, and lines that state how to see more."""
+        """Return the report's lines for benchmarks that runoff measured, and lines that explain how to see more."""
         import msgspec
         import numpy as np
 
@@ -170,11 +170,11 @@ class SavedRuns:
                 more += command_lines(store.saved, earlier.path if earlier else None, folder)
         asks_for_tables = self._compare or any(self._config.getoption(name) for name in _TABLE_OPTIONS)
         if not detailed and not asks_for_tables and len(measured) == len(self._benchmarks.benchmarks):
-            self._benchmarks.quiet = True  # pytest-benchmark's tables would only repeat numbers of the report
+            self._benchmarks.quiet = True  # pytest-benchmark's tables would repeat the report's numbers
         return lines, more
 
     def _store_lines(self) -> list[str]:
-        """Return where the run was saved, and warnings about the store."""
+        """Return lines with the path of the saved run and with warnings about unreadable files."""
         from runoff.report.saved_files import short_path, skipped_lines
 
         store = self._store

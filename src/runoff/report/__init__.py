@@ -1,1 +1,1 @@
-"""Reports: functions that turn records into lines of text. They print nothing."""
+"""Reports: functions that turn records of runs into lines of text. They do not print the lines."""

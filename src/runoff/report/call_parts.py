@@ -1,4 +1,4 @@
-"""The parts of a call through a service: how much of its time is computing, waiting, message coding and transport."""
+"""The parts of a call to a service: computing, waiting, encoding and decoding messages, and transport."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from runoff.report.measured import MeasuredCase, other_model_suffix
 from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
-# Read from left to right, the headers state which parts add up to which sum.
+# Read from left to right, the headers form an equation that shows which parts add up to which sum.
 _HEADERS = (
     "batch", "service", "call", "= compute", "(model", "+ framework", "+ hosting)", "+ queue", "+ messages",
     "+ transport", "null's", "in process",
@@ -22,17 +22,17 @@ CALL_PARTS_LEGEND = (
     "the same engine inside the service. in process: the cases used for this. They ran at other moments than the",
     "calls, so noise of the machine can make a part negative.",
 )
-# Single calls are measured after the rounds. A note warns the reader if the two differ by more than this factor.
+# Single calls are measured after the rounds. If their durations differ by more than this factor, a note warns of it.
 _AGREEING_RATIO = 1.3
 
 
 def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
-    Split the time of calls through the services of one model into parts.
+    Return a table that splits the duration of calls to one model's services into parts.
 
     Returns:
-        A table with a row per service and batch size, explained by CALL_PARTS_LEGEND; no lines if no service reported
-        its times.
+        The table, with a row per service and batch size; CALL_PARTS_LEGEND explains it. The list is empty if no service
+        reported its times.
     """
     records = sorted((case.record for case in cases), key=lambda record: record.batch_size)
     rows, notes, batch_size = [], [], 0
@@ -48,7 +48,7 @@ def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
-    """Return a line with the backends that the user should add to see more parts of a call; none if all are there."""
+    """Return a line that lists the backends to add to see more parts of a call, or no line if none is missing."""
     measured = {case.record.backend for case in cases}
     wanted: dict[str, None] = {}
     for record in (case.record for case in cases):
@@ -59,12 +59,12 @@ def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def has_call_parts(record: CaseRecord) -> bool:
-    """Return whether both the service and the client reported their parts of a call."""
+    """Return whether the record contains the times of a call's parts, from both the service and the client."""
     return record.service_compute_s is not None and record.client_wait_s is not None
 
 
 def _cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, ...]:
-    """Return the cells of one service's row, starting with the column `call`."""
+    """Return the table cells of one service's row, starting with the column `call`."""
     model, framework, hosting, in_process = _compute_cells(record, records)
     null = next((other for other in records if _is_null_of(other, record)), None)
     return (
@@ -87,22 +87,22 @@ def _call_s(record: CaseRecord) -> float:
 
 
 def _messages_s(record: CaseRecord) -> float:
-    """Return the time for encoding and decoding on both ends."""
+    """Return the time for encoding and decoding messages in the client and in the service."""
     coding = (record.client_encode_s, record.service_decode_s, record.service_encode_s, record.client_decode_s)
     return sum(part or 0.0 for part in coding)
 
 
 def _transport_s(record: CaseRecord) -> float:
-    """Return the part of a call that neither end accounts for: gRPC, threads and sockets."""
+    """Return the time that neither the client nor the service accounts for: gRPC, threads and sockets."""
     return _call_s(record) - _messages_s(record) - (record.service_compute_s or 0.0) - (record.service_queue_s or 0.0)
 
 
 def _compute_cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, str, str, str]:
     """
-    Split the service's compute time with the help of cases that ran the model in process.
+    Split the service's compute time, using the times of cases that ran the model in process.
 
     Returns:
-        The cells of the columns `model`, `framework`, `hosting` and `in process`; empty where no case is suitable.
+        Cells of the columns `model`, `framework`, `hosting` and `in process`. They are empty if no case is suitable.
     """
     in_process = [other for other in records if _is_in_process_match(record, other)]
     if not in_process or record.answers != VERIFIED:
@@ -119,44 +119,44 @@ def _compute_cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[s
 
 
 def _is_in_process_match(record: CaseRecord, other: CaseRecord) -> bool:
-    """Return whether another case ran the same batch in process, verified, with the same device and threads."""
+    """Return whether `other` ran in process with the same batch size, device and threads, and was verified."""
     wanted = record.batch_size, record.device_type, record.device_name, record.facts.get("threads"), VERIFIED
     found = other.batch_size, other.device_type, other.device_name, other.facts.get("threads"), other.answers
     return not other.service and found == wanted
 
 
 def _is_same_engine(record: CaseRecord, other: CaseRecord) -> bool:
-    """Return whether a case in process used the same engine, version and settings as the service."""
+    """Return whether the in-process case `other` used the same engine, version and settings as the service."""
     facts = ("framework_version", "spinning")
     same = all((record.facts.get(fact) or "") == (other.facts.get(fact) or "") for fact in facts)
     return same and other.backend == _engine(record)
 
 
 def _engine(record: CaseRecord) -> str:
-    """Return the in-process backend that a service reports as its engine; empty if it reports none."""
+    """Return the in-process backend that a service reports as its engine, or an empty string if it reports none."""
     return str(record.facts.get("service_backend", ""))
 
 
 def _null_service(record: CaseRecord) -> str:
-    """Return the name of the null service that uses the same protocol as a service."""
+    """Return the name of the null service that uses the same protocol as the service in `record`."""
     return f"null-{record.backend.rpartition('-')[2]}"
 
 
 def _is_null_of(other: CaseRecord, record: CaseRecord) -> bool:
-    """Return whether a case measured the null service with the same protocol and batch size."""
+    """Return whether `other` measured the null service with the protocol and batch size of `record`."""
     same = (other.backend, other.batch_size) == (_null_service(record), record.batch_size)
     return same and other is not record and has_call_parts(other)
 
 
 def _format_part(part_s: float) -> str:
-    """Return a difference of two times; a negative one is marked as noise."""
+    """Format a difference of two times. A negative difference is marked as noise."""
     if part_s == 0.0:
         return "0"
     return format_duration(part_s) if part_s > 0.0 else f"-{format_duration(-part_s)} (noise)"
 
 
 def _disagreement(record: CaseRecord) -> list[str]:
-    """Return a warning if the single calls were much slower or faster than the rounds."""
+    """Return a warning, in a list, if the single calls were much slower or faster than the rounds."""
     call_s, round_s = _call_s(record), record.latency_s_per_batch
     if max(call_s, round_s) <= _AGREEING_RATIO * min(call_s, round_s):
         return []

@@ -1,4 +1,4 @@
-"""The tables of one model's cases: a compact one with a row per batch size, and a detailed one with a row per case."""
+"""Two tables of one model's cases: a compact one with a row per batch size, and a detailed one with a row per case."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +8,13 @@ from runoff.report.tables import table_lines
 from runoff.units import format_count, format_duration
 
 _DETAILED_HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
-# Backend name and batch size to the text of the speedup.
+# Maps (backend name, batch size) to the text that shows the speedup.
 SpeedupTexts = Mapping[tuple[str, int], str]
 
 
 def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:
     """
-    Lay out the time per call of one model's cases, a column per backend and a row per batch size.
+    Return a table of the times per call of one model, with a column per backend and a row per batch size.
 
     Returns:
         The table, the largest error of the answers, and a note if a case was not steady.
@@ -41,7 +41,7 @@ def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list
 
 
 def detailed_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:
-    """Lay out one model's cases, a row per case in the given order, with throughput and the state of the answers."""
+    """Return a table with a row for each of one model's cases, including its throughput and how it was verified."""
     rows, shown_size = [], 0
     for record in (case.record for case in cases):
         rows.append(
@@ -60,7 +60,7 @@ def detailed_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> lis
 
 
 def _answer_lines(records: Sequence[CaseRecord]) -> list[str]:
-    """Return the largest error among verified answers, and the backends whose answers were not verified."""
+    """Return the largest error of the verified outputs, and the backends whose outputs were not verified."""
     verified = [record for record in records if record.answers == VERIFIED and record.worst_error is not None]
     parts = []
     if verified:

@@ -1,4 +1,4 @@
-"""The report of a run: the result of each model in a sentence, then a table per model."""
+"""The report of a run: first a sentence with each model's result, then a table for each model."""
 
 import textwrap
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _SPEEDUP_LEGEND = (
 
 def comparison_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
     """
-    Report the result of each model of a run, the devices, then a table per model.
+    Return the report of a run: each model's result, the devices, and a table for each model.
 
     Args:
         cases: All cases of the run, in any order.
@@ -45,7 +45,7 @@ def _wrapped(sentence: str) -> list[str]:
 
 
 def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
-    """Return the tables of one model; a compact table that many backends would make too wide is not used."""
+    """Return the tables of one model. If the compact table is too wide, the detailed table replaces it."""
     ordered = sorted(cases, key=lambda case: case.record.batch_size)
     by_backend = service_speedups(ordered)
     speedups = {(name, speedup.batch_size): speedup.text for name in by_backend for speedup in by_backend[name]}
@@ -56,7 +56,7 @@ def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
 
 
 def _title_lines(cases: Sequence[MeasuredCase]) -> list[str]:
-    """Return the model with the devices that ran it, and warnings about services that cannot be trusted fully."""
+    """Return a title with the model and its devices, and a warning for each service that reports no identity."""
     record = next((case.record for case in cases if case.record.answers != OTHER_MODEL), cases[0].record)
     computing = [case.record for case in cases if case.computes]
     in_process = next((r for r in computing if r.backend == IN_PROCESS_BACKEND), None)

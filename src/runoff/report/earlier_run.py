@@ -1,4 +1,4 @@
-"""The comparison of a run with an earlier saved run: a hint for the reader, not a verdict."""
+"""The comparison of a run with an earlier saved run. It is a hint for the reader and not a pass-or-fail verdict."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 _MOST_ROWS = 10
-# Reading 100 saved runs takes a few seconds. A comparable run that is older than that is not worth a longer wait.
+# Reading 100 saved runs takes a few seconds. Users should not wait longer for a comparison with an even older run.
 _MOST_RUNS_READ = 100
 INTERVALS_NOTE = (
     "Intervals cover the rounds of one run, not differences between processes; for a verdict: pytest --gate-against REV"
@@ -21,7 +21,7 @@ INTERVALS_NOTE = (
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """A saved run to compare the current run with: its file, its date as text, and the cases that both measured."""
+    """An earlier run to compare the current run with: its file, its date as text, and the cases that both measured."""
 
     path: Path
     date: str
@@ -32,16 +32,16 @@ def closest_earlier_run(
     now: RunRecord, records: Sequence[CaseRecord], runs: Iterable[tuple[Path, SavedRun]]
 ) -> EarlierRun | None:
     """
-    Choose the saved run to compare the current run with.
+    Choose the saved run with which the current run is compared.
 
     Args:
         now: The current run.
         records: The current run's cases.
-        runs: Saved runs with their paths, newest first; only as many as needed are read.
+        runs: Saved runs with their paths, newest first. Only as many as needed are read.
 
     Returns:
-        The newest comparable run that measured at least half of these cases; if there is none, the newest comparable
-        run that measured any of them; None if no run did.
+        The newest comparable run that measured at least half of these cases. If there is none, the newest comparable
+        run that measured any of them, or None.
     """
     newest = None
     for path, run in islice(runs, _MOST_RUNS_READ):
@@ -55,7 +55,7 @@ def closest_earlier_run(
 
 
 def comparable_runs(now: RunRecord, before: RunRecord | None) -> bool:
-    """Return whether an earlier run is complete and was made on the same machine with the same Python."""
+    """Return whether an earlier run is complete and was measured on the same machine with the same Python version."""
     if before is None or not before.complete:
         return False
     return all(getattr(now, field) == getattr(before, field) for field in MACHINE_FIELDS)
@@ -63,7 +63,7 @@ def comparable_runs(now: RunRecord, before: RunRecord | None) -> bool:
 
 def earlier_run_lines(earlier: EarlierRun, case_count: int) -> list[str]:
     """
-    List the cases that changed since an earlier run, the largest changes first, ten at most.
+    Return a table of at most ten cases that changed since an earlier run, the largest changes first.
 
     A case is listed if the 95 % intervals of both runs stay apart after division by the yardstick's change. A last
     line counts the other cases of the current run, which has `case_count` cases.
@@ -89,7 +89,7 @@ def _row(change: CaseChange) -> tuple[str, ...]:
 
 
 def _remaining_cases(changed: int, compared: int, case_count: int) -> str:
-    """Return one line that counts the cases without a row in the table."""
+    """Return a line that states how many cases have no row in the table, and why."""
     parts = [f"{changed - _MOST_ROWS} more cases changed by less"] if changed > _MOST_ROWS else []
     parts.append(f"{compared - changed} of {case_count} cases did not change beyond the 95 % intervals of both runs")
     if compared < case_count:

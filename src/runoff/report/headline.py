@@ -1,4 +1,4 @@
-"""The result of a run in one sentence per model, printed before the tables."""
+"""Headlines: sentences that state the result for each model of a run. They are printed before the tables."""
 
 from collections.abc import Sequence
 from itertools import takewhile
@@ -12,7 +12,7 @@ from runoff.units import format_duration, format_ratio
 
 def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     """
-    State the result for the cases of one model.
+    Return sentences that state the result of a run for one model, given the model's cases.
 
     Returns:
         One sentence per service that was compared, or one about the fastest backends if no service was compared; one
@@ -33,7 +33,7 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[MeasuredCase]) -> str:
-    """Return the comparison of one service with the model in process, from the smallest batch size to the largest."""
+    """Return a sentence that compares one service with the model in process over all batch sizes."""
     in_process = next(case.record.framework_label for case in cases if case.record.backend == IN_PROCESS_BACKEND)
     process, service = f"{in_process} in process", _service_label(backend, cases)
     first, last = speedups[0], speedups[-1]
@@ -48,7 +48,7 @@ def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[M
 
 
 def _comparison(process: str, service: str, speedup: Speedup) -> str:
-    """Return which side is faster at one batch size and by what factor."""
+    """Return a clause that states which side is faster at one batch size, and by what factor."""
     where = f"at batch {speedup.batch_size}"
     if not speedup.faster:
         return f"no certain difference between {process} and {service}: speedup of the service {speedup.text} {where}"
@@ -57,7 +57,7 @@ def _comparison(process: str, service: str, speedup: Speedup) -> str:
 
 
 def _where_service_wins(speedups: Sequence[Speedup]) -> str:
-    """Return the batch sizes at which a service is certainly faster."""
+    """Return a clause that states at which batch sizes the service is certainly faster."""
     wins = [speedup for speedup in speedups if speedup.faster == "service"]
     if len(wins) == len(speedups):
         return "the service wins at every batch size"
@@ -76,13 +76,13 @@ def _where_service_wins(speedups: Sequence[Speedup]) -> str:
 
 
 def _format_factor(speedup: Speedup) -> str:
-    """Return how many times faster the faster side is."""
+    """Format the factor by which the faster side is faster, such as `2.00×`."""
     ratio = speedup.ratio.estimate
     return format_ratio(1.0 / ratio if speedup.faster == "process" else ratio)
 
 
 def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
-    """Return a service's name for a sentence; it contains the backend if two services would have the same name."""
+    """Return a service's name for a sentence. If two services would have the same name, it includes the backend."""
     labels = {
         record.backend: f"the {record.framework_label} service" + (" on the GPU" if record.device_type == "gpu" else "")
         for record in (case.record for case in cases)
@@ -93,7 +93,7 @@ def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
 
 
 def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> str:
-    """Return the fastest backend at one batch size, with its time per call."""
+    """Return a clause that names the fastest backend at one batch size, with its time per call."""
     at_size = [case for case in cases if case.record.batch_size == batch_size]
     ranked = sorted(at_size, key=lambda case: case.record.latency_s_per_batch)
     names = [case.record.backend for case in ranked]
@@ -109,7 +109,7 @@ def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> str:
 
 
 def _why_not_compared(cases: Sequence[MeasuredCase]) -> str:
-    """Return the reason why no service was compared with the model in process."""
+    """Return a clause that explains why no service was compared with the model in process."""
     if not any(case.record.service for case in cases):
         return "no service was timed"
     if not any(case.record.backend == IN_PROCESS_BACKEND for case in cases):

@@ -1,4 +1,4 @@
-"""The history of cases over saved runs: at which run a case became faster or slower, and by how much."""
+"""The history of cases over saved runs: in which run a case became faster or slower, and by how much."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,15 +14,15 @@ from runoff.report.case_change import MACHINE_FIELDS, comparison_key, yardstick_
 from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
-# A level is the time of a case over consecutive runs. With fewer runs, one unusual run would count as a level.
+# A level is a period of runs with about the same latency. With fewer runs, one unusual run could count as a level.
 FEWEST_RUNS_OF_A_LEVEL = 5
-# A level is the median of at least five runs. Differences below 3 % between two such medians are not reported.
+# Smallest relative difference between the median latencies of two successive levels that is reported.
 _SMALLEST_CHANGE = 0.03
 
 
 @dataclass(frozen=True)
 class Point:
-    """One case in one run: number and date of the run, median time of a call, mean duration of the yardstick."""
+    """One case in one run: the run's number and date, the median time per call, and the mean yardstick duration."""
 
     run: str
     latency_s: float
@@ -31,13 +31,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One case over all runs that measured it under the same conditions: its id and a point per run, oldest first."""
+    """The history of one case: its id, and a point for each comparable run that measured it, oldest first."""
 
     case: str
     points: list[Point]
 
     def normalised_s(self) -> Float64Array:
-        """Return the times per call in seconds, scaled to the median speed of the machine, shape (runs,)."""
+        """Return the times per call in seconds, shape (runs,), corrected for changes of the machine's speed."""
         yardstick_s = np.array([point.yardstick_s for point in self.points])
         latency_s = np.array([point.latency_s for point in self.points])
         return np.asarray(latency_s * np.median(yardstick_s) / yardstick_s, dtype=np.float64)
@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of level in a series: its first run, and the relative change of the median: 0.1 for a tenth slower."""
+    """A change in a series: the first run with the new latency, and the relative change (0.1 if 10 % slower)."""
 
     run: str
     change: float
@@ -77,14 +77,14 @@ def collect_series(runs: Iterable[tuple[Path, SavedRun]]) -> list[Series]:
 
 def change_points(series: Series) -> list[Change]:
     """
-    Find the changes of level in a series.
+    Find the runs at which the latency of a case changed.
 
     The search is PELT (Killick et al., 2012) on the logarithms of the normalised times with the penalty 3 σ² log n,
     similar to the Bayesian information criterion. σ is estimated from differences between neighbouring runs, which a
     change of level hardly affects.
 
     Returns:
-        Changes of 3 % or more, oldest first; none if there are too few runs for two levels.
+        Changes of 3 % or more, oldest first. The list is empty if there are too few runs for two levels.
     """
     values = np.log(series.normalised_s())
     if len(values) < 2 * FEWEST_RUNS_OF_A_LEVEL:
@@ -92,7 +92,7 @@ def change_points(series: Series) -> list[Change]:
     import ruptures
 
     noise = max(_neighbour_noise(values), 1e-3)
-    # The linear kernel is the squared error. KernelCPD is written in C and faster than ruptures.Pelt, which is Python.
+    # The linear kernel uses the squared error. KernelCPD is written in C and is faster than ruptures.Pelt in Python.
     search = ruptures.KernelCPD(kernel="linear", min_size=FEWEST_RUNS_OF_A_LEVEL).fit(values.reshape(-1, 1))
     ends = [0, *search.predict(pen=3 * noise**2 * math.log(len(values)))]
     levels = [float(np.median(values[start:end])) for start, end in pairwise(ends)]
@@ -104,16 +104,16 @@ def change_points(series: Series) -> list[Change]:
 
 
 def _neighbour_noise(values: Float64Array) -> float:
-    """Return a robust estimate of the standard deviation of a run, from differences between neighbouring runs."""
+    """Estimate the standard deviation of single runs robustly, from the differences between neighbouring runs."""
     differences = np.diff(values)
-    # 1.4826 converts a median absolute deviation to the σ of a normal distribution; √2 because a difference contains
-    # the noise of two runs.
+    # 1.4826 converts the median absolute deviation to the σ of a normal distribution. Divide by √2, because each
+    # difference contains the noise of two runs.
     return float(1.4826 * np.median(np.abs(differences - np.median(differences))) / math.sqrt(2))
 
 
 def history_lines(all_series: Sequence[Series], changes: dict[int, list[Change]]) -> list[str]:
-    """Show series, the largest latest change first, and their changes of level by the index of the series."""
-    # A step to half the time is as large as a step to twice the time.
+    """Return a table of series, largest latest change first. `changes` maps the index of a series to its changes."""
+    # Compare logarithms, so that a step to half the time counts as much as a step to twice the time.
     last = {index: abs(math.log1p(found[-1].change)) if found else 0.0 for index, found in changes.items()}
     order = sorted(last, key=lambda index: -last[index])
     rows = [_row(all_series[index], changes[index]) for index in order]

@@ -1,4 +1,4 @@
-"""The comparison of two saved runs: the change of each case with its interval, and reasons not to compare them."""
+"""The comparison of two saved runs: the change of each case with its interval, and reasons to doubt the comparison."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _MOST_LISTED = 5
 
 def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
     """
-    Compare the baseline `before` with the candidate `now`, each given as its path and its contents.
+    Compare two saved runs, the baseline `before` and the candidate `now`. Each is a pair of path and content.
 
     Returns:
         Lines: differences between the runs that make a comparison doubtful; a table of the cases that both measured
@@ -29,7 +29,7 @@ def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
         headers = ("case", "baseline", "candidate", "change [95 %]", "without the machine's change")
         changes.sort(key=lambda change: -abs(math.log1p(change.change)))
         lines += table_lines(headers, map(_row, changes), "lrrlr")
-    # Dictionaries instead of sets keep the order of the cases.
+    # Use dictionaries as sets, because dictionaries keep the order of the cases.
     old_ids, new_ids = (dict.fromkeys(record.case for record in records) for records in (old, new))
     paired = {change.now.case for change in changes}
     lines += _listed("only in the baseline", [case for case in old_ids if case not in new_ids])
@@ -52,13 +52,13 @@ def _row(change: CaseChange) -> tuple[str, ...]:
 
 
 def _listed(what: str, cases: Sequence[str]) -> list[str]:
-    """Return a line for each of the first five cases, and a line with the number of the others."""
+    """Return a line for each of the first five cases, and a line that counts the remaining cases."""
     lines = [f"{what}: {case}" for case in cases[:_MOST_LISTED]]
     return lines + ([f"{what}: {len(cases) - _MOST_LISTED} more"] if len(cases) > _MOST_LISTED else [])
 
 
 def _doubts(before: SavedRun, now: SavedRun) -> list[str]:
-    """Return the reasons why the times of two runs may not be comparable."""
+    """Return lines with the reasons why the times of two runs may not be comparable."""
     old, new = before.runoff, now.runoff
     if old is None or new is None:
         return ["one of the runs was not saved by runoff, so its machine is unknown and it may be incomplete"]

@@ -1,4 +1,4 @@
-"""Lines about saved runs: commands that show them, and warnings about other files in their folder."""
+"""Lines about saved runs: commands that display them, and warnings about unreadable files in their folder."""
 
 import shlex
 import shutil
@@ -13,11 +13,11 @@ _MOST_NAMED = 5
 
 def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
     """
-    Return commands that show saved runs, written so that they work where the user pastes them.
+    Return commands that display saved runs. They work if the user pastes them in the working directory.
 
     Args:
         saved: The run just saved.
-        earlier: An earlier run to compare it with; None if there is none.
+        earlier: An earlier run to compare it with, or None.
         folder: The user's working directory.
     """
     python = Path(sys.executable)
@@ -34,7 +34,7 @@ def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
 
 
 def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
-    """Return the reason for each of the first five files that are not saved runs, and their number if it is larger."""
+    """Return a line for each of the first five skipped files. If more were skipped, a last line counts all of them."""
     lines = [f"skipped, not a saved run: {reason}" for reason in list(skipped.values())[:_MOST_NAMED]]
     if len(skipped) > _MOST_NAMED:
         lines.append(f"skipped {len(skipped)} files in total that are not saved runs")
@@ -42,5 +42,5 @@ def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
 
 
 def short_path(path: Path, folder: Path) -> str:
-    """Return a path relative to a folder if it lies inside the folder, else the path itself."""
+    """Return a path relative to a folder if the path is inside the folder, otherwise the unchanged path."""
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)

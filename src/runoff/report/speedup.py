@@ -1,4 +1,4 @@
-"""The speed of services relative to the same model in this process."""
+"""The speed of services, relative to running the same model in the client's own process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from runoff.measurement.intervals import Interval, ratio_interval
 from runoff.report.measured import MeasuredCase
 from runoff.units import format_ratio
 
-# Services are compared with this backend because it is the usual way to run a small model without a service.
+# Services are compared with this backend, because it is the usual way to run a small model without a service.
 IN_PROCESS_BACKEND = "onnxruntime-cpu"
 
 
@@ -27,23 +27,23 @@ class Speedup:
 
     @property
     def faster(self) -> Literal["service", "process", ""]:
-        """The side that is faster; empty if the interval contains 1, so that neither side certainly is."""
+        """The faster side. It is empty if the interval contains 1, because then neither is certainly faster."""
         return "service" if self.ratio.low > 1.0 else "process" if self.ratio.high < 1.0 else ""
 
     @property
     def text(self) -> str:
-        """The ratio with its 95 % interval: `1.80× [1.52, 2.11]`."""
+        """The ratio with its 95 % interval as text, such as `1.80× [1.52, 2.11]`."""
         low, high = (format_ratio(limit).removesuffix("×") for limit in (self.ratio.low, self.ratio.high))
         return f"{format_ratio(self.ratio.estimate)} [{low}, {high}]"
 
 
 def service_speedups(cases: Sequence[MeasuredCase]) -> dict[str, list[Speedup]]:
     """
-    Compute the speedup of every service among the cases of one model, except the null services.
+    Compute the speedup of every service, except null services, among the cases of one model.
 
     Returns:
-        Backend name to its speedups, smallest batch size first. A batch size is left out if IN_PROCESS_BACKEND was not
-        measured at it, a backend if no batch size remains.
+        A dict from backend name to its speedups, smallest batch size first. Batch sizes at which IN_PROCESS_BACKEND was
+        not measured are left out, and so are backends without any speedup.
     """
     in_process = {case.record.batch_size: case for case in cases if case.record.backend == IN_PROCESS_BACKEND}
     speedups: dict[str, list[Speedup]] = {}
