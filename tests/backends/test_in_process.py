@@ -41,7 +41,7 @@ def onnx(mlp: Mlp) -> bytes:
 
 @pytest.fixture(params=["numpy", "onnxruntime-cpu"])
 def backend(request: pytest.FixtureRequest, mlp: Mlp, onnx: bytes) -> Iterator[Backend]:
-    """The opened backend; each test runs once with numpy and once with onnxruntime-cpu."""
+    """Open a backend. Each test that uses this fixture runs once with numpy and once with onnxruntime-cpu."""
     with open_in_process(request.param, mlp, onnx) as opened:
         yield opened
 

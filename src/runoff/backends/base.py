@@ -36,7 +36,7 @@ class Backend(ABC):
         input_size: Features of one sample.
         output_size: Outputs of one sample.
         device: The device that actually runs the model, which the backend detects after loading it.
-        facts: Facts for a record, such as framework, version, threads and spinning; plain JSON values.
+        facts: Facts that each record contains, such as framework, version, threads and spinning.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Backend(ABC):
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
 
         Returns:
-            Outputs, shape (batch_size, output_size), float32, in memory that no later call changes; probabilities for a
-            policy.
+            Outputs, shape (batch_size, output_size), float32, in memory that no later call changes. The outputs of a
+            policy are probabilities.
 
         Raises:
             ShapeError: If the batch has another shape or type.

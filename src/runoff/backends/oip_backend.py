@@ -133,7 +133,7 @@ def open_oip(
         address: `host:port` of the server.
         mlp: The model that the server should run.
         model_name: The server's name for the model.
-        model_version: Version of the model; empty lets the server choose.
+        model_version: Version of the model. If it is empty, the server chooses a version.
         timeout_s: Deadline of every call.
         allow_other_model: Accept any model of that name, in its own sizes.
         tls: Trusted authorities and the client's certificate, for a server that speaks TLS.

@@ -27,7 +27,7 @@ class InProcess:
 
     Attributes:
         module: Module in runoff.backends that has `open_backend`.
-        device_type: `cpu` or `gpu`, as requested; an opened backend's `device` is the device in use.
+        device_type: The requested type of device, `cpu` or `gpu`. An opened backend's `device` is the one in use.
         packages: Top-level packages that the module imports.
         extra: The extra of runoff that installs these packages.
         label: Name of the framework in titles.
@@ -83,7 +83,7 @@ def open_in_process(name: str, mlp: Mlp | None, onnx: bytes | None = None, setti
 
     Args:
         name: A key of IN_PROCESS.
-        mlp: The model; None for an ONNX file without known weights, which only the onnxruntime backends run.
+        mlp: The model. None for an ONNX file without known weights, which only the onnxruntime backends run.
         onnx: The model as a serialized ONNX file. The onnxruntime backends need it; the others ignore it.
         settings: Threads and spinning. None selects one thread without spinning.
 
@@ -91,9 +91,9 @@ def open_in_process(name: str, mlp: Mlp | None, onnx: bytes | None = None, setti
         The opened backend, not yet warmed up. Its device and facts describe what is actually in use.
 
     Raises:
-        UsageError: If no in-process backend has that name; the message lists the names.
+        UsageError: If no in-process backend has that name. The message lists the names.
         BackendError: If the backend needs the weights but mlp is None.
-        BackendUnavailable: If its package or its device is missing; the message contains the cure.
+        BackendUnavailable: If its package or its device is missing. The message contains the cure.
     """
     if name not in IN_PROCESS:
         raise UsageError(f"no in-process backend named {name}; known: {', '.join(IN_PROCESS)}")
@@ -122,7 +122,7 @@ def require_packages(name: str, device_type: str = "cpu") -> None:
         device_type: For a service, the type of device that its engine should run on.
 
     Raises:
-        BackendUnavailable: If a package is missing; the message contains its name and the cure.
+        BackendUnavailable: If a package is missing. The message contains its name and the cure.
     """
     if name in IN_PROCESS:
         _require(name, IN_PROCESS[name].packages, IN_PROCESS[name].extra)

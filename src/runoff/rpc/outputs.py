@@ -19,9 +19,9 @@ def check_outputs(outputs: Float32Array, kind: Kind, batch_size: int, output_siz
 
     Args:
         outputs: Outputs, shape (samples, numbers of one sample).
-        kind: Policy if each row must hold probabilities; value if finite numbers are enough.
+        kind: Policy if each row must hold probabilities. Value if the numbers only have to be finite.
         batch_size: Samples in the request.
-        output_size: Numbers of one sample that the service announced; None if unknown.
+        output_size: Outputs of one sample, as announced by the service. None if unknown.
 
     Raises:
         ServiceError: If the number of samples or outputs is wrong, a number is not finite, or the outputs of a policy

@@ -11,8 +11,8 @@ from runoff.rpc import wire
 from runoff.rpc.descriptors import parse_response
 from runoff.rpc.neural.neural_pb2 import BatchPredictResponse, PredictResponse
 
-# The field best_move consists of a tag and a varint; all bytes of a varint except the last have the bit 0x80. The field
-# is optional, because proto3 omits a best move of 0.
+# The field best_move is a tag and a varint. All bytes of a varint except the last have the bit 0x80. The field is
+# optional, because proto3 omits a best move of 0.
 _BEST_MOVE = re.compile(rb"(\x18[\x80-\xff]{0,4}[\x00-\x7f])?")
 
 

@@ -34,7 +34,7 @@ class InferMessage:
 
     Attributes:
         header: Everything except the numbers.
-        raw: The raw entries as views, at most headers.MOST_READ of them; legal messages have one.
+        raw: The raw entries as views, at most headers.MOST_READ of them. A legal message has only one.
         fp32: The first tensor's fp32_contents, shape (count,).
     """
 
