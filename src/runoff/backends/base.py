@@ -36,7 +36,7 @@ class Backend(ABC):
         input_size: Features of one sample.
         output_size: Outputs of one sample.
         device: The device that actually runs the model, which the backend detects after loading it.
-        facts: Facts that each record contains, such as framework, version, threads and spinning.
+        facts: Facts that each record contains, such as framework, version, threads and spinning, as plain JSON values.
     """
 
     name: str

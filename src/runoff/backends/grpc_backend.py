@@ -61,10 +61,10 @@ def open_grpc(
         name: The backend's name.
         address: `host:port` of the service.
         mlp: The model that the service should run.
-        model_name: The service's name for the model. A foreign service that does not name models ignores it.
+        model_name: The service's name for the model. A foreign service that does not name its models runs its only one.
         timeout_s: Deadline of every call.
-        any_name: Fall back to the service's first model of that kind if it has no model of that name; `info` and the
-            facts then name the opened model.
+        any_name: Open the service's first model of that kind if it has no model of that name. `info` and the facts
+            then name the opened model.
         allow_other_model: Accept any model of that kind, whatever its sizes and weights.
         tls: Trusted authorities and the client's certificate, for a service that speaks TLS.
 

@@ -135,15 +135,15 @@ def open_oip(
         model_name: The server's name for the model.
         model_version: Version of the model. If it is empty, the server chooses a version.
         timeout_s: Deadline of every call.
-        allow_other_model: Accept any model of that name, in its own sizes.
+        allow_other_model: Accept any model of that name, whatever its sizes and weights.
         tls: Trusted authorities and the client's certificate, for a server that speaks TLS.
 
     Returns:
-        The opened backend, on the device that runoff's service reports, or on an unknown device of any other server.
+        The opened backend. Its device is the one that runoff's service reports, or unknown for any other server.
 
     Raises:
-        OtherModelError: If the server has no such model, or its sizes, its datatype or, if the server reports a digest,
-            its weights differ.
+        OtherModelError: If the server has no such model, or if the model's sizes or datatype differ, or its weights, if
+            the server reports a digest.
         BackendUnavailable: If no server listens at the address or no response arrives in time.
         ServiceError: If the server refuses the request or breaks the protocol.
     """
