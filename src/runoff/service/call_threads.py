@@ -11,10 +11,9 @@ are in benchmarks/reports/service_speed.md). Silent calls count towards `maximum
 that limit. `grpc.max_connection_idle_ms` closes only connections without any call, and `grpc.max_concurrent_streams`
 limits the calls of each connection but not the number of connections.
 
-Memory: gRPC receives a request only when a thread has been assigned to its call, and buffers at most a receive window
-before. So all clients together occupy at most max(MAX_THREADS, workers) x max_message_bytes with requests: 2 GiB for
-messages of 32 MiB. In addition, at most `workers` threads hold a decoded batch and a response, and each queued call has
-a receive window, which gRPC enlarges on fast connections: 14 calls with 30 MiB each and 2 threads took up to 450 MiB.
+Memory: gRPC receives a request only when a thread has been assigned to its call. So all clients together occupy at most
+max(MAX_THREADS, workers) x max_message_bytes with requests: 2 GiB for messages of 32 MiB. Each queued call occupies one
+receive window (server.RECEIVE_WINDOW_BYTES), and at most `workers` threads hold a decoded batch and a response.
 """
 
 import threading
