@@ -69,7 +69,7 @@ def test_compare_reports_differences_between_the_runs(tmp_path: Path, capsys: py
     path = write_file(store_in(tmp_path), "0002_run.json", json.dumps(run).encode())
     assert main(["compare", "1", str(path), "--storage", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert "another processor" in shown
+    assert "different processor" in shown
     assert "candidate is incomplete: interrupted" in shown
     assert "versions or settings differ: onnxruntime-cpu-net-b1" in shown
 

@@ -1,4 +1,4 @@
-"""The table that divides a call into parts. Each cell matches its header or is empty, and the parts add up."""
+"""The table that splits a call's duration into parts. Parts without a measurement are empty, and the parts add up."""
 
 from typing import Any
 
@@ -149,7 +149,7 @@ def test_service_that_reports_no_times_has_no_row() -> None:
 
 
 def test_missing_backends_are_listed_for_the_option() -> None:
-    """A newcomer does not know which backends complete the table, so the line lists them ready for --backends."""
+    """Newcomers do not know which backends complete the table, so the line lists them in the format of --backends."""
     [line] = missing_cases_lines([service(), service("tensorflow-oip"), measured_case(), null()])
     assert line.endswith("--backends: tensorflow-cpu,null-oip")
     assert [] == missing_cases_lines([service(), null(), measured_case("tensorflow-cpu")])

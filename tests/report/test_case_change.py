@@ -1,4 +1,4 @@
-"""The change of a case between two runs: which records are paired, and when a change exceeds both intervals."""
+"""The change of a case's latency between two runs: which records are paired, and when intervals confirm a change."""
 
 from typing import Any
 

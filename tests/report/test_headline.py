@@ -93,7 +93,7 @@ def test_noisy_rounds_support_no_winner() -> None:
 
 
 def test_two_uncertain_ends_are_stated_with_both_intervals() -> None:
-    """An undecided batch size is also a result, so the smallest and the largest are both reported."""
+    """If the comparison at a batch size is undecided, that is also a result, so the headline reports it."""
     [line] = _race(0.9999e-3, 1.0001e-3)
     assert " at batch 1 and 1.00× [" in line
     assert "faster" not in line

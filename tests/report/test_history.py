@@ -42,7 +42,7 @@ def test_slower_machine_is_no_step() -> None:
 
 
 def test_few_runs_have_no_steps() -> None:
-    """A step needs at least five runs before it and five runs after it, so nine runs cannot show one."""
+    """A change needs at least five runs before it and five runs after it, so nine runs cannot show one."""
     times_s = np.array([1.0] * 5 + [2.0] * 4)
     assert change_points(_series(times_s)) == []
 

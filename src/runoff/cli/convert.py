@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `runoff convert`."""
     parser.add_argument("models", nargs="+", metavar="MODEL", help="model files (*.model), folders or globs")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder for .onnx files (default: next to each model)")
-    parser.add_argument("--kind", choices=[str(kind) for kind in Kind], help="fail for models of another kind")
+    parser.add_argument("--kind", choices=[str(kind) for kind in Kind], help="reject models of a different kind")
     parser.add_argument(
         "--opset", type=int, default=DEFAULT_OPSET, help=f"ONNX operator set to write (default: {DEFAULT_OPSET})"
     )

@@ -17,7 +17,7 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
     The model has a dynamic batch dimension and no external data; `sizes` are (input_size, hidden_size, output_size).
 
     Raises:
-        ConversionError: If torch or onnxscript is not installed, or if the exporter fails or writes another opset.
+        ConversionError: If torch or onnxscript is not installed, or if the exporter fails or writes a wrong opset.
     """
     try:
         import onnxscript  # noqa: F401 - without it the exporter fails with an unclear message

@@ -6,7 +6,7 @@ from runoff.conversion.onnx_model import OnnxModel
 from runoff.errors import ModelError
 from runoff.files.untrusted_file import read_bytes
 
-# Largest accepted file. The networks that runoff is made for need less than 1 MiB; protobuf's own limit is 2 GiB.
+# Larger files are rejected. The networks that runoff is made for need less than 1 MiB; protobuf's own limit is 2 GiB.
 MAX_ONNX_BYTES = 256 * 2**20
 _PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
 # First bytes of other file formats that users may pass by mistake, each with its part of the error message.

@@ -71,7 +71,7 @@ def convert_file(
         fresh: Convert again even if the cache holds the conversion, and replace the cached one.
 
     Raises:
-        ModelError: If the file does not contain a valid network, or contains one of another kind.
+        ModelError: If the file does not contain a valid network, or contains one of the wrong kind.
         RunoffError: Any error of `convert`; the message starts with the path.
     """
     source = read_bytes(path, go_json.MAX_FILE_BYTES)

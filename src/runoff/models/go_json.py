@@ -17,7 +17,7 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models.mlp import Float64Array, Kind, Mlp
 from runoff.models.strict_json import json_type, parse_object
 
-# Largest accepted file. The largest real model has 0.5 MB, and even a file of this size parses in a few seconds.
+# Larger files are rejected. The largest real model has 0.5 MB, and even a file of this size parses in a few seconds.
 MAX_FILE_BYTES = 64 * 2**20
 # 256 times the largest hidden layer of any real model (256 units). Sizes are checked before arrays are allocated.
 MAX_LAYER_SIZE = 65_536
@@ -83,7 +83,7 @@ class _NetworkReader:
         raise ModelError(f"{self.where}: {key} {found}, expected {expected}")
 
     def require(self, key: str) -> None:
-        """Raise ModelError if the key is missing. The message suggests a similarly spelled key of the file."""
+        """Raise ModelError if the key is missing. The message quotes a similar key of the file, if there is one."""
         if key in self.document:
             return
         keys = islice(self.document, _MAX_KEYS_SEARCHED)

@@ -40,7 +40,7 @@ class Mlp:
     A trained two-layer network with its head.
 
     Its methods take a batch of inputs, shape (batch_size, input_size), compute in float64 and return an array of shape
-    (batch_size, output_size). They raise ShapeError for a batch of another shape.
+    (batch_size, output_size). They raise ShapeError for a batch of a different shape.
 
     Attributes:
         kind: Policy (softmax head) or value (sigmoid head).

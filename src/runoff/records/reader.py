@@ -9,7 +9,7 @@ from runoff.errors import ModelError, RecordError
 from runoff.files.untrusted_file import read_bytes
 from runoff.records.schema import SCHEMA_VERSION, SavedRun
 
-# Largest accepted file. A run of 1,000 cases with all their rounds has less than 100 MB.
+# Larger files are rejected. A run of 1,000 cases with all their rounds has less than 100 MB.
 MAX_FILE_BYTES = 256 * 2**20
 
 _DECODER = msgspec.json.Decoder(SavedRun)

@@ -15,9 +15,9 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     Return sentences that state the result of a run for one model, given the model's cases.
 
     Returns:
-        One sentence per service that was compared, or one about the fastest backends if no service was compared; one
-        more for each service that runs another model. "Faster" and "wins" appear only where a 95 % interval supports
-        them.
+        A sentence for each service that was compared, or one about the fastest backends if none was compared, and a
+        sentence for each service that runs a different model. "Faster" and "wins" appear only where a 95 % interval
+        supports them.
     """
     model = cases[0].record.model
     other_model = dict.fromkeys(case.record.backend for case in cases if case.record.answers == OTHER_MODEL)

@@ -45,7 +45,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Change:
-    """A change in a series: the first run with the new latency, and the relative change (0.1 if 10 % slower)."""
+    """A change of a case's latency: the first run with the new latency, and the relative change (0.1: 10 % slower)."""
 
     run: str
     change: float

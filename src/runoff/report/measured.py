@@ -28,7 +28,7 @@ def device_label(record: CaseRecord) -> str:
 
 
 def other_model_suffix(record: CaseRecord) -> str:
-    """Return the suffix that marks a backend whose service runs a different model; otherwise an empty string."""
+    """Return a suffix for the backend's name if its service runs a different model, otherwise an empty string."""
     return f" ({OTHER_MODEL})" if record.answers == OTHER_MODEL else ""
 
 

@@ -70,4 +70,4 @@ def _doubts(before: SavedRun, now: SavedRun) -> list[str]:
     facts = [(field, getattr(old, field), getattr(new, field)) for field in MACHINE_FIELDS]
     packages = sorted(old.packages.keys() | new.packages.keys())
     facts += [(name, old.packages.get(name, "none"), new.packages.get(name, "none")) for name in packages]
-    return lines + [f"another {name}: {value} against {other}" for name, value, other in facts if value != other]
+    return lines + [f"different {name}: {value} against {other}" for name, value, other in facts if value != other]
