@@ -1,4 +1,4 @@
-"""Model files and services shared by the tests of this folder."""
+"""Fixtures for the tests of this folder: model files and services."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.models import random_mlp
 
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A policy model file, in a folder whose name contains a space."""
+    """A policy model file. Its folder's name contains a space, because users' folders may, too."""
     path = tmp_path_factory.mktemp("my models") / "tiny_policy.model"
     path.write_bytes(go_json_writer.encode(random_mlp()))
     return path
@@ -29,13 +29,13 @@ def value_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def running(model_path: Path) -> Iterator[RunningService]:
-    """A NumPy service of the policy, started for one test that stops, kills or suspends it."""
+    """A service that runs the policy with NumPy, started for one test that may stop, kill or suspend it."""
     with launch("numpy", [model_path], start_timeout_s=120) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def shared_service(model_path: Path) -> Iterator[RunningService]:
-    """A NumPy service of the policy, for tests that only call it."""
+    """A service that runs the policy with NumPy, shared by tests that only call it."""
     with launch("numpy", [model_path]) as service:
         yield service

@@ -1,4 +1,4 @@
-"""The service neither decodes nor computes a call whose client no longer waits."""
+"""The service neither decodes nor computes a call if the client is no longer waiting for the response."""
 
 from unittest.mock import Mock, create_autospec
 
@@ -16,13 +16,13 @@ MESSAGE = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", ""
 
 @pytest.mark.parametrize("ending", ["expired", "cancelled"])
 def test_abandoned_call_is_not_computed(ending: str) -> None:
-    """A queue of calls whose clients gave up would keep the service busy and delay other clients."""
+    """Clients give up calls that wait too long. Computing those calls would only delay other clients."""
     backend = WatchedBackend(random_mlp())
     with served({"net": backend}) as server, grpc.insecure_channel(server.address) as channel:
         method = channel.unary_unary("/neural.NeuralService/Predict", None, None)
 
         def queue_call(timeout_s: float) -> "grpc.CallFuture[bytes]":
-            """Start a second call, which waits for the first; retry with a longer deadline if it expired on the way."""
+            """Start a second call, which waits for the first. If it expires too early, retry with a longer deadline."""
             call = method.future(MESSAGE, timeout=timeout_s)
             wait_until(lambda: len(backend.contexts) == 2 or call.done())
             return call if len(backend.contexts) == 2 else queue_call(2 * timeout_s)
@@ -50,7 +50,7 @@ def test_abandoned_call_is_not_computed(ending: str) -> None:
 def test_message_of_an_abandoned_call_is_not_decoded(
     remaining_s: float | None, active: bool, status: grpc.StatusCode
 ) -> None:
-    """Decoding a large batch for a client that gave up would delay other clients' calls."""
+    """Decoding a large batch for a client that has given up would delay other clients' calls."""
     context = create_autospec(grpc.ServicerContext, instance=True)
     context.time_remaining.return_value, context.is_active.return_value = remaining_s, active
     context.abort.side_effect = RuntimeError

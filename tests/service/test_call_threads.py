@@ -1,4 +1,4 @@
-"""Limits of the call thread pool: its threads, the calls that compute at the same time, and the open calls."""
+"""The limits of the call thread pool: on its threads, on the calls that compute at once, and on open calls."""
 
 import threading
 from contextlib import ExitStack
@@ -21,12 +21,12 @@ def call_threads() -> set[threading.Thread]:
 
 
 def threads_without_slot(server: Server) -> int:
-    """Return how many threads have received a request and wait for one of the pool's compute slots."""
+    """Return the number of threads that have received a request and are waiting for a compute slot of the pool."""
     return len(cast("Any", server)._pool.compute_slots._cond._waiters)
 
 
 def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may limit the number of threads; the service must start the missing threads once it can."""
+    """A container may limit the number of threads, so the service must retry failed thread starts later."""
     start = threading.Thread.start
     before = call_threads()
 
@@ -39,7 +39,7 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
     with served({"m": WatchedBackend(random_mlp())}) as server:
         with open_silent_calls(server.address) as silent:
             silent.open(PREDICT, 5 * DEFAULT_WORKERS)
-            # Every thread that could be started waits for a request until the service cancels the oldest calls.
+            # All threads that could be started now wait for requests, until the service cancels the oldest calls.
             assert_answers(server.address)
             assert silent.ended_statuses()
         with open_silent_calls(server.address) as silent:
@@ -48,20 +48,20 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
 
 
 def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream that waits for its client gets a replacement thread, but threads must not grow without limit."""
+    """Each waiting stream gets a replacement thread, so without a limit clients could start any number of threads."""
     monkeypatch.setattr(call_threads_module, "MAX_THREADS", 3)
     before = call_threads()
     pool = call_threads_module.CallThreadPool(1)
     with ExitStack() as stack:
         stack.callback(pool.shutdown)
         for _ in range(5):
-            # Any object can stand for the call, because the pool cancels no call in this test.
+            # The pool cancels no call in this test, so a plain object can replace the call's context.
             stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
         assert 3 == len(call_threads() - before)
 
 
 def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() -> None:
-    """`--workers` limits the calls that are handled at once, however many threads have waited for requests."""
+    """`--workers` limits how many calls are handled at once, even if more threads than that have received requests."""
     backend = WatchedBackend(random_mlp())
     with served({"m": backend}) as server, open_silent_calls(server.address) as silent:
         silent.open(PREDICT, 3 * DEFAULT_WORKERS)
@@ -76,7 +76,7 @@ def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() ->
 
 
 def test_additional_threads_end_when_the_waits_are_over() -> None:
-    """More threads than workers slow down a busy service."""
+    """More threads than workers slow down a busy service, so the extra threads must end."""
     backend = WatchedBackend(random_mlp())
     before = call_threads()
     with served({"m": backend}) as server:
@@ -90,13 +90,14 @@ def test_additional_threads_end_when_the_waits_are_over() -> None:
 
 
 def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unlimited queue would take unlimited memory."""
+    """Queued calls take memory, so their number must be limited."""
     monkeypatch.setattr(server_module, "MAX_CALLS", 6)
     with served({"m": WatchedBackend(random_mlp())}) as server, open_silent_calls(server.address) as silent:
         silent.open(PREDICT, 6)
 
         def is_refused() -> bool:
-            # If a prediction arrived before a silent call, that silent call was refused and must be replaced.
+            # A prediction may take the place of a silent call, which is then refused. So open another silent call each
+            # time.
             silent.open(PREDICT, 1)
             return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
 
@@ -105,7 +106,7 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_as_many_callers_as_are_benchmarked_are_all_answered() -> None:
-    """A call that waits in the queue must not be refused."""
+    """Calls that merely wait for a free thread must not be refused, as long as the queue's limit is not reached."""
     backend = WatchedBackend(random_mlp())
     backend.may_go_on.clear()
     with served({"m": backend}) as server, ExitStack() as stack:

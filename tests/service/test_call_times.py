@@ -1,4 +1,4 @@
-"""Tests how the service and the client measure how long each part of a call takes."""
+"""The service and the client measure how long each part of a call takes."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ TIMES = ServiceTimes(decode_ns=8210, queue_ns=0, compute_ns=171020, encode_ns=93
 
 
 class Clock:
-    """A fake clock that the service and the client share. It advances by 1 ns whenever it is read."""
+    """A fake clock that the service and the client share. Each reading advances it by 1 ns."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -39,7 +39,7 @@ class SlowBackend(WatchedBackend):
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_every_prediction_reports_its_times(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The forward pass takes one second, which must be part of the compute time and of no other time."""
+    """The forward pass takes one second of fake time, all of which must be reported as compute time."""
     clock = Clock()
     monkeypatch.setattr("runoff.service.stopwatch.time", clock)
     monkeypatch.setattr("runoff.rpc.call_times.time", clock)
@@ -49,12 +49,13 @@ def test_every_prediction_reports_its_times(batch_size: int, monkeypatch: pytest
     assert 1.0 == pytest.approx(parts.service_compute_s)
     assert [1e-9] * 3 == pytest.approx([parts.service_decode_s, parts.service_queue_s, parts.service_encode_s])
     assert [1e-9] * 2 == pytest.approx([parts.client_encode_s, parts.client_decode_s])
-    # While the client waits, the service reads the clock five times. The client reads it once at the end.
+    # During the client's wait, the service reads the clock five times. At the end of the wait, the client reads it
+    # once.
     assert 1e-9 * (10**9 + 6) == pytest.approx(parts.client_wait_s, abs=1e-12)
 
 
 def test_call_to_a_service_without_times_has_no_parts() -> None:
-    """Foreign services of the original protocol send no times, so profiling must return None instead of failing."""
+    """Other projects' services of the original protocol send no times, so profiling must return None."""
     reply = PredictResponse(probabilities=[0.5, 0.25, 0.25]).SerializeToString()
     foreign = foreign_service({"Predict": reply, "GetModelInfo": foreign_info(MLP)})
     with foreign as address, open_grpc("x", address, MLP) as backend:
@@ -62,7 +63,7 @@ def test_call_to_a_service_without_times_has_no_parts() -> None:
 
 
 def test_times_survive_their_text() -> None:
-    """The client must be able to read the text format in which the service sends its times."""
+    """The service sends its times as text, so the client must be able to read this format."""
     assert TIMES == read_times(format_times(TIMES))
 
 
@@ -71,12 +72,12 @@ def test_times_survive_their_text() -> None:
     ["", "decode=1", "decode=1 queue=2 compute=3 encode=-4", "decode=1 queue=2 compute=x encode=4", "a=1 b=2 c=3 d=4"],
 )
 def test_malformed_times_are_ignored(text: str) -> None:
-    """A foreign service may send any text under this metadata key, so the client must ignore malformed times."""
+    """Another project's service may send any text under this key, so the client must ignore malformed times."""
     assert read_times(text) is None
 
 
 class Calls:
-    """Fake gRPC calls that advance a fake clock by given durations."""
+    """Fake gRPC calls, each of which advances a fake clock by a given duration."""
 
     def __init__(self, waits_ns: list[int], queues_ns: list[int]) -> None:
         self.now_ns = 0
@@ -98,13 +99,13 @@ def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parts must be means over the same calls, so that they add up, and must not be distorted by outliers."""
+    """The average of each part must cover the same calls, so that the parts add up, and must exclude outliers."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))
 
 
 def test_times_longer_than_the_call_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times that add up to more than the whole call must be wrong: the time left for transport would be negative."""
+    """Parts that exceed the whole call must be wrong, because the time left for transport would be negative."""
     assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
     assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

@@ -1,4 +1,4 @@
-"""The benchmark of concurrent callers stops the services that it has started."""
+"""The benchmark of concurrent callers stops all services that it has started."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ from runoff.errors import ServiceError
 
 
 class FakeService:
-    """A service that records whether it was stopped."""
+    """A fake service that records whether it has been stopped."""
 
     address = "127.0.0.1:1"
     stopped = False
@@ -23,7 +23,7 @@ class FakeService:
 
 
 def test_service_is_stopped_when_another_of_its_setup_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service left running would slow down the next measurement."""
+    """If a service kept running after a failed start, it would slow down the next measurement."""
     first = FakeService()
     starts = [first]
 

@@ -1,4 +1,4 @@
-"""Clients built with other gRPC libraries call the service; they share only the .proto file with runoff."""
+"""Clients built with other gRPC libraries can call the service. They use runoff's .proto file but none of its code."""
 
 import json
 import os
@@ -23,13 +23,13 @@ CONTRACT = Path(contract.__file__).parent
 
 @pytest.fixture(scope="module")
 def service(model_path: Path) -> Iterator[RunningService]:
-    """A service process that serves the model MLP."""
+    """A service process that serves the model MLP on the NumPy backend."""
     with launch("numpy", [model_path]) as service:
         yield service
 
 
 def run(*command: str) -> dict[str, Any]:
-    """Run a client script and return the responses that it prints."""
+    """Run a client script and return the responses that it prints as JSON."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=variables)
     assert done.returncode == 0, done.stderr
@@ -45,7 +45,7 @@ def call_with_grpc_js(address: str) -> dict[str, Any]:
 
 
 def call_with_grpclib(address: str) -> dict[str, Any]:
-    """Call the service with grpclib, which implements gRPC in pure Python; neither runoff nor grpcio is installed."""
+    """Call the service with grpclib, a gRPC library in pure Python, in an environment without runoff and grpcio."""
     python = foreign_python("grpclib", ["grpclib", "protobuf"], full_size_only=False)
     return run(str(python), str(SCRIPTS / "grpclib_client.py"), address, str(CONTRACT / "neural.binpb"))
 
@@ -55,35 +55,35 @@ def call_with_grpclib(address: str) -> dict[str, Any]:
     params=[pytest.param(call_with_grpc_js, id="grpc-js"), pytest.param(call_with_grpclib, id="grpclib")],
 )
 def responses(request: pytest.FixtureRequest, service: RunningService) -> dict[str, Any]:
-    """The service's responses, as decoded by a foreign client."""
+    """The service's responses, as decoded by each of the foreign clients."""
     found: dict[str, Any] = request.param(service.address)
     return found
 
 
 def test_foreign_client_gets_the_models_probabilities(responses: dict[str, Any]) -> None:
-    """Other gRPC libraries must be able to read the messages that runoff encodes with its own codec."""
+    """runoff encodes messages with its own codec, so other gRPC libraries must be able to read them."""
     expected = MLP.forward(SAMPLES[:1])[0]
     np.testing.assert_allclose(expected, responses["predict"]["probabilities"], rtol=1e-5)
     assert int(expected.argmax()) == responses["predict"]["best_move"]
 
 
 def test_foreign_client_gets_a_batch_in_order(responses: dict[str, Any]) -> None:
-    """A client assigns each output of a batch to an input by its position."""
+    """A client matches the outputs of a batch with its inputs by position, so their order must be the same."""
     found = [output["probabilities"] for output in responses["batch"]["outputs"]]
     np.testing.assert_allclose(MLP.forward(SAMPLES), found, rtol=1e-5)
 
 
 def test_foreign_client_reads_the_model_info(responses: dict[str, Any]) -> None:
-    """Clients of the original contract know only five fields of ModelInfoResponse and must skip the others."""
+    """ModelInfoResponse has more fields than the five of the original contract, so older clients must skip the rest."""
     info = responses["info"]
     assert [5, 7, 3, "cpu"] == [info[name] for name in ("input_size", "hidden_size", "output_size", "device")]
 
 
 def test_foreign_client_reads_an_error(responses: dict[str, Any]) -> None:
-    """The author of a client needs the status (here 3, INVALID_ARGUMENT) and the reason to correct the request."""
+    """To correct a request, a client's author needs the status (3 is INVALID_ARGUMENT) and the reason."""
     assert {"code": 3, "details": "sample 0 has 1 features, expected 5"} == responses["refused"]
 
 
 def test_foreign_client_reads_the_health(responses: dict[str, Any]) -> None:
-    """Load balancers and orchestrators use gRPC's standard health check."""
+    """Load balancers and orchestrators use gRPC's standard health check, with any gRPC library."""
     assert "SERVING" == responses["health"]["status"]

@@ -1,4 +1,4 @@
-"""The health that the service reports while it loads its models, serves them and shuts down."""
+"""The health status that the service reports while it loads its models, serves them and shuts down."""
 
 import grpc
 import pytest
@@ -14,14 +14,14 @@ from tests.support.services import WatchedBackend, served
 
 
 def health_of(address: str, service: str) -> int:
-    """Return the response of a health check, a ServingStatus."""
+    """Return the health status of a service or model, a value of ServingStatus."""
     with grpc.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=10).status)
 
 
 def test_health_is_serving_once_loaded() -> None:
-    """A health probe must not direct calls to a service that still refuses them."""
+    """Load balancers rely on health checks, so the status must not be SERVING while predictions are refused."""
     serving_, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
     backend = WatchedBackend(random_mlp())
     server = Server("127.0.0.1", 0)
@@ -36,7 +36,7 @@ def test_health_is_serving_once_loaded() -> None:
 
 
 def test_health_watches_report_the_shutdown() -> None:
-    """A load balancer that watches health can remove the service before calls to it fail."""
+    """A load balancer that watches the health status can stop sending calls before they fail."""
     with served({"m": WatchedBackend(random_mlp())}) as server, grpc.insecure_channel(server.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
@@ -49,7 +49,7 @@ def test_health_watches_report_the_shutdown() -> None:
 
 
 def test_predictions_are_refused_while_loading() -> None:
-    """TensorFlow loads for seconds; an early client must get an error immediately instead of waiting."""
+    """TensorFlow takes seconds to load. A client that calls meanwhile must get an error instead of waiting."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -60,7 +60,7 @@ def test_predictions_are_refused_while_loading() -> None:
 
 
 def test_health_of_an_unknown_model_is_not_found(shared_service: RunningService) -> None:
-    """A server that reports SERVING for any name would hide a wrong model name from a probe."""
+    """If the server reported SERVING for any name, a health probe with a misspelt model name would go unnoticed."""
     with pytest.raises(grpc.RpcError) as error:
         health_of(shared_service.address, "no_such_model")
     assert grpc.StatusCode.NOT_FOUND is error.value.code()

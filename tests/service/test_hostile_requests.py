@@ -24,30 +24,30 @@ from tests.support.request_decoders import (
 )
 from tests.support.test_size import scaled
 
-# The statuses that a malformed request may get. INTERNAL is for bytes that are no protobuf message.
+# The statuses that a changed or random request may get. INTERNAL is for bytes that are not a valid protobuf message.
 ALLOWED_STATUSES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL"}
 MESSAGES = scaled(5_000)
-# The service's memory after SETTLED_MESSAGES, when allocators and caches no longer grow, is compared with its memory
-# after the last message. The observed growth in 4,000 messages is 0.2 MiB.
+# Allocators and caches no longer grow after SETTLED_MESSAGES, so the memory at that point is compared with the memory
+# at the end. The observed growth in 4,000 messages is 0.2 MiB.
 SETTLED_MESSAGES, MAX_GROWTH_BYTES = MESSAGES // 5, 2 * 2**20
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RunningService]:
-    """A service process whose backend computes nothing, so that calls are fast."""
+    """A service process with the null backend, which computes nothing, so that calls are fast."""
     with launch("null", [], extra_arguments=["--untrained", "5,7,3"]) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def channel(service: RunningService) -> Iterator[grpc.Channel]:
-    """A channel to the service, without the client's own limit on messages."""
+    """A channel to the service without a limit on the size of sent messages."""
     with grpc.insecure_channel(service.address, [("grpc.max_send_message_length", -1)]) as channel:
         yield channel
 
 
 def send(channel: grpc.Channel, method: str, message: bytes) -> tuple[str, str]:
-    """Return the status of a call and its details."""
+    """Send a message to a method. Return the status and the details of the call."""
     try:
         channel.unary_unary(f"/{method}", None, None)(message, timeout=60)
     except grpc.RpcError as error:
@@ -76,11 +76,11 @@ def field(number: int, content: bytes) -> bytes:
 
 
 def infer_input(content: bytes) -> bytes:
-    """Return a ModelInferRequest with one input of the given content."""
+    """Return a ModelInferRequest that has one input tensor with the given bytes."""
     return field(5, content)
 
 
-# Functions that make messages of up to 16 MiB, so that each message is made only when it is sent.
+# Messages of up to 16 MiB. Each is made by a function, so that it exists only while it is sent.
 MANY_FIELDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "inputs": (BATCH_PREDICT, lambda: b"\x0a\x02\x0a\x00" + b"\x0a\x00" * 2**23),
     "last-differs": (BATCH_PREDICT, lambda: b"\x0a\x00" * 2**23 + b"\x0a\x02\x0a\x00"),
@@ -111,7 +111,7 @@ MANY_FIELDS: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 @pytest.mark.parametrize(("method", "make"), MANY_FIELDS.values(), ids=MANY_FIELDS)
 def test_millions_of_small_fields_are_refused(channel: grpc.Channel, method: str, make: Callable[[], bytes]) -> None:
-    """Protobuf would parse a message of millions of fields for seconds to minutes and need gigabytes of memory."""
+    """Protobuf would take minutes and gigabytes to parse millions of fields, so the service must not even try."""
     status, details = send(channel, method, make())
     assert "RESOURCE_EXHAUSTED" == status
     assert "bytes of the message are neither raw nor packed numbers, the limit is 2097152" in details
@@ -119,7 +119,7 @@ def test_millions_of_small_fields_are_refused(channel: grpc.Channel, method: str
 
 @pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
 def test_large_message_without_its_end_is_refused(channel: grpc.Channel, tail: bytes) -> None:
-    """Protobuf detects the missing end of a message, so the codec must leave such a message to protobuf."""
+    """Only protobuf detects that a message is cut off, so the codec must pass such a message on to protobuf."""
     status, details = send(channel, MODEL_INFER, field(3, b"i" * 2**20) + tail)
     assert "INTERNAL" == status
     assert "not a valid inference.ModelInferRequest" in details
@@ -144,5 +144,5 @@ TYPE_FIRST = wire.text_field(2, "policy")
     ],
 )
 def test_largest_legal_request_is_answered_in_any_layout(channel: grpc.Channel, method: str, message: bytes) -> None:
-    """A batch of legal size must not be refused because its fields have an unusual order or form."""
+    """Protobuf allows several orders and encodings of fields, so the service must accept the largest batch in each."""
     assert ("OK", "") == send(channel, method, message)

@@ -1,4 +1,4 @@
-"""Tests that a service sends its identity in GetModelInfo and as metadata, and that clients check it."""
+"""A service sends its identity in GetModelInfo responses and in metadata, and clients check it."""
 
 import os
 import platform
@@ -39,7 +39,7 @@ def model_info(address: str) -> ModelInfoResponse:
 
 
 def test_model_info_contains_the_whole_identity() -> None:
-    """Records need all of these facts about a service, so GetModelInfo must send each of them."""
+    """Records contain all of these facts about a service, so GetModelInfo must return each of them."""
     with served({"net": WatchedBackend(MLP)}) as server:
         info = model_info(server.address)
     assert (MLP.digest, "cpu", "a processor") == (info.model_digest, info.device, info.device_name)
@@ -51,7 +51,7 @@ def test_model_info_contains_the_whole_identity() -> None:
 
 @pytest.mark.parametrize("method", IDENTITY_REQUESTS)
 def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
-    """Clients of both protocols must notice a different service, so both protocols must send all facts."""
+    """Clients of both protocols must notice when a different service answers, so both must receive all facts."""
     backend = WatchedBackend(MLP)
     # The original protocol calls this framework `pytorch`.
     backend.facts["framework"] = "torch"
@@ -77,7 +77,7 @@ def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
 
 
 def test_each_start_has_a_nonce_of_its_own() -> None:
-    """Process ids can be reused and one process can start a service twice, so only a nonce identifies each start."""
+    """A process id can be reused, and one process can start a service twice, so only a nonce identifies each start."""
     nonces = set()
     for _ in range(3):
         with served({"net": WatchedBackend(MLP)}) as server:
@@ -86,7 +86,7 @@ def test_each_start_has_a_nonce_of_its_own() -> None:
 
 
 def test_device_name_outside_ascii_is_escaped() -> None:
-    """Metadata values must be ASCII, so other characters in a device name must be replaced."""
+    """gRPC accepts only ASCII in metadata, so other characters in a device name must be escaped or replaced."""
     backend = WatchedBackend(MLP)
     backend.device = Device("cpu", "Prozessor für\nalles")
     with served({"net": backend}) as server:
@@ -95,7 +95,7 @@ def test_device_name_outside_ascii_is_escaped() -> None:
 
 
 def info_of(mlp: Mlp, **changed: object) -> bytes:
-    """Return the GetModelInfo response of a runoff service, with the given values for some fields."""
+    """Return the GetModelInfo response of a runoff service, in which some fields have the given values."""
     told = ModelInfoResponse.FromString(foreign_info(mlp))
     told.MergeFrom(ModelInfoResponse(pid=7, nonce="abc", threads=1, versions={"numpy": "2.0"}))
     told.MergeFrom(ModelInfoResponse(**changed))  # type: ignore[arg-type]  # fields of any type, by name
@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """A record would contain the old service's facts, so a change of any fact must raise an error that names it."""
+    """Otherwise a record would describe the old service, so a change of any fact must raise an error that names it."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -145,7 +145,7 @@ def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> Non
 
 
 def test_record_identifies_the_start_of_the_service() -> None:
-    """With the process id and the nonce, readers can see whether two records come from the same start of a service."""
+    """The process id and the nonce show whether two records come from the same start of a service."""
     with served({"net": WatchedBackend(MLP)}) as server, open_grpc("x-grpc", server.address, MLP) as backend:
         info = model_info(server.address)
         facts = backend.facts
@@ -156,7 +156,7 @@ def test_record_identifies_the_start_of_the_service() -> None:
 
 
 def test_record_contains_the_device_that_the_service_uses() -> None:
-    """The record must contain the device that the service reports, not the one in the backend's name or an option."""
+    """The service chooses its device, so the record must contain the device that the service reports."""
     watched = WatchedBackend(MLP)
     watched.device = Device("gpu", "a GPU")
     with served({"net": watched}) as server:

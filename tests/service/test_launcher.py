@@ -1,4 +1,4 @@
-"""The launcher: how it starts and stops service processes, and how it reports their failures."""
+"""The launcher starts and stops service processes, and reports why they failed."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ MLP = random_mlp()
 
 
 def test_launched_service_answers_as_the_model(shared_service: RunningService) -> None:
-    """A service that is reported as ready must answer the first call without a retry."""
+    """A service that has been reported as ready must answer the first call without a retry."""
     batch = np.random.default_rng(0).random((4, 5), dtype=np.float32)
     with open_grpc("numpy-grpc", shared_service.address, MLP, "tiny_policy") as backend:
         np.testing.assert_allclose(MLP.forward(batch), backend.predict(batch), rtol=1e-4, atol=1e-6)
@@ -26,7 +26,7 @@ def test_launched_service_answers_as_the_model(shared_service: RunningService) -
 
 
 def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> None:
-    """The suite starts one service per engine for policies and values together."""
+    """The suite starts only one service per engine, so that service must answer for policies and for values."""
     with launch("null", [model_path, value_path]) as service:
         value_mlp = random_mlp(Kind.VALUE, seed=3)
         with open_grpc("numpy-grpc", service.address, value_mlp, "tiny_value") as backend:
@@ -34,7 +34,7 @@ def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> Non
 
 
 def test_stopped_service_ended_in_order(running: RunningService) -> None:
-    """SIGTERM ends a service with exit code 0 and a line in its log; a second stop is harmless."""
+    """SIGTERM must end a service with exit code 0 and a line in its log. Stopping it again must do no harm."""
     running.stop()
     running.stop()
     assert 0 == running.process.returncode
@@ -43,14 +43,14 @@ def test_stopped_service_ended_in_order(running: RunningService) -> None:
 
 
 def test_death_while_starting_is_reported_at_once(tmp_path: Path) -> None:
-    """The launcher must not wait for a process that has already ended, and must show that process's error message."""
+    """The launcher must not wait for a process that has already ended. Its error must show what the process printed."""
     with pytest.raises(ServiceError, match=r"did not start: it ended with exit code 1(?s:.*)no such file") as error:
         launch("numpy", [tmp_path / "absent.model"], start_timeout_s=600)
     assert "absent.model" in str(error.value)
 
 
 def test_late_service_is_ended(model_path: Path) -> None:
-    """A service that is not ready in time must not keep running."""
+    """A service that is not ready in time must be stopped, because nothing else would stop it."""
     lines: list[str] = []
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(ServiceError, match=r"not ready after 0\.01 s"):
@@ -59,8 +59,8 @@ def test_late_service_is_ended(model_path: Path) -> None:
 
 
 def test_progress_is_reported_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
-    """TensorFlow loads for many seconds, and without a message the run would seem to hang."""
-    # Python imports sitecustomize first, so this delays the start.
+    """TensorFlow takes many seconds to load, so without a progress message the run would seem to hang."""
+    # Python imports sitecustomize before everything else, so this file delays the start.
     (tmp_path / "sitecustomize.py").write_text("import time; time.sleep(1.5)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     lines: list[str] = []
@@ -69,7 +69,7 @@ def test_progress_is_reported_while_waiting(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_killed_service_is_explained(running: RunningService) -> None:
-    """The error of the running case must contain the reason why the service ended, not only a broken connection."""
+    """When a service dies, calls fail with a broken connection, so the error must add why the service ended."""
     with open_grpc("numpy-grpc", running.address, MLP) as backend:
         running.process.kill()
         killed = pytest.raises(ServiceError, match=r"was ended by SIGKILL; its log ends with:(?s:.*)serving on")
@@ -80,14 +80,14 @@ def test_killed_service_is_explained(running: RunningService) -> None:
 
 
 def test_error_of_a_living_service_is_unchanged(shared_service: RunningService) -> None:
-    """An error that occurs while the service is alive must not claim that the service has ended."""
+    """If the service is still alive, the error of a call must not claim that the service has ended."""
     shared_service.check_alive()
     with pytest.raises(ServiceError, match=r"^mine$"), shared_service.watched():
         raise ServiceError("mine")
 
 
 def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> None:
-    """A stopped process does not handle SIGTERM, so SIGKILL must follow."""
+    """A suspended process does not handle SIGTERM, so SIGKILL must follow."""
     with open_grpc("numpy-grpc", running.address, MLP, timeout_s=0.5) as backend:
         os.kill(running.process.pid, signal.SIGSTOP)
         with pytest.raises(BackendUnavailable, match=r"no response from .* within 0\.5 s"):
@@ -97,10 +97,10 @@ def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> N
 
 
 def test_service_is_a_group_of_its_own(running: RunningService) -> None:
-    """Ctrl-C in a terminal reaches the whole process group; only the run itself must stop its services."""
+    """Ctrl-C in a terminal reaches a whole process group. It must not reach services, which the run stops itself."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Kill the process directly: the fixture's signal to its process group would not reach it in another group.
+    # Kill the process directly. If the test fails, it has no group of its own, and stopping its group would not end it.
     running.process.kill()
     assert [pid, pid] == [group, session]
 
@@ -108,7 +108,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
 def test_files_in_the_working_directory_do_not_matter(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A numpy.py or a runoff folder in the user's working directory must not be imported."""
+    """The user's working directory may contain a numpy.py or a runoff folder, which the service must not import."""
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     (tmp_path / "runoff").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -117,7 +117,7 @@ def test_files_in_the_working_directory_do_not_matter(
 
 
 def test_odd_encoding_and_path_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
-    """The ready line contains an arrow, which Latin-1 lacks, and paths may contain any character."""
+    """The ready line contains an arrow, which Latin-1 cannot encode, and a path may contain any character."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
     (tmp_path / "a b\nc").mkdir()
     odd = tmp_path / "a b\nc" / ".." / "a b\nc" / "-é.model"

@@ -1,4 +1,4 @@
-"""Limits of messages and batches, checked before anything is sent or computed, and calls that clients give up."""
+"""Limits on messages and batches are checked before anything is sent or computed, and abandoned calls are skipped."""
 
 from typing import Any, cast
 
@@ -20,12 +20,12 @@ MLP = random_mlp()
 
 
 def active_calls(server: Server) -> int:
-    """Return how many calls are open on the server: neither answered nor, to its knowledge, cancelled or expired."""
+    """Return the number of calls that the server regards as open: not answered, cancelled or expired."""
     return sum(map(_server._is_rpc_state_active, list(cast("Any", server)._grpc._state.rpc_states)))
 
 
 def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> None:
-    """A service may have a smaller limit than the default; it reports the limit, and the client must respect it."""
+    """A service may have a smaller limit than the default. It reports this limit, which the client must respect."""
     backend = WatchedBackend(MLP)
     with (
         served({"m": backend}, max_batch_size=10) as server,
@@ -37,14 +37,14 @@ def test_batch_over_the_services_own_limit_is_refused_before_it_is_sent() -> Non
 
 
 def test_message_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """The error contains the message's size, the limit, and how many samples would fit."""
+    """To fix the call, users need the message's size, the limit, and the number of samples that would fit."""
     words = r"2000 samples makes a message of \d+ bytes, the limit is 33554432; about 16\d\d samples fit"
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match=words):
         client.predict(np.zeros((2000, 5000), np.float32), Kind.POLICY)
 
 
 def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:
-    """gRPC refuses messages above 4 MiB unless both sides set another limit."""
+    """By default, gRPC refuses messages above 4 MiB, so service and client must both raise the limit."""
     mlp = random_mlp(input_size=600, output_size=600)
     with (
         served({"m": WatchedBackend(mlp)}, max_message_bytes=2**23, max_batch_size=2000) as server,
@@ -69,13 +69,13 @@ def test_response_over_the_message_limit_is_refused_before_it_is_computed(method
 @pytest.mark.parametrize(
     ("ending", "most_decoded"),
     [
-        # Calls expire one by one: when one stops waiting for the model, the next may be decoded before it expires.
+        # Calls expire one after the other, so the service may decode a few that are about to expire.
         pytest.param("expired", 42, id="expired"),
         pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
     ],
 )
 def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, most_decoded: int) -> None:
-    """The service must not compute calls that clients gave up, and not decode those that still wait for a thread."""
+    """The service must not compute abandoned calls, and must not even decode those that wait for a thread."""
     backend = WatchedBackend(MLP)
     message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
     with served({"m": backend}) as server, grpc.insecure_channel(server.address) as channel:
@@ -89,11 +89,12 @@ def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, mos
             for future in given_up:
                 future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
         wait_until(lambda: all(future.done() for future in given_up))
-        # Calls without a thread have no context that would show whether the server has noticed their end.
+        # Queued calls have no context yet, so only gRPC's internal state shows whether the server has noticed their
+        # end.
         wait_until(lambda: active_calls(server) == 1)
         backend.may_go_on.set()
         first.result(60)
-        # This call is queued behind all abandoned calls.
+        # All abandoned calls precede this call in the queue, so once it is answered, they have been handled.
         call(server.address, "Predict", message)
     assert [1, 1] == backend.batch_sizes
     assert len(backend.contexts) <= most_decoded

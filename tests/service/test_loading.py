@@ -1,4 +1,4 @@
-"""The choice of a device: all models of a service run on the same one."""
+"""The choice of a device: all models of a service run on the same device."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.models import random_mlp
 
 
 class UnreliableGpu:
-    """Opens fake backends; each attempt to use the GPU succeeds or fails as given to the constructor."""
+    """Opens fake backends. The constructor's arguments decide which attempts to use the GPU succeed."""
 
     def __init__(self, *available: bool) -> None:
         self._available = list(available)
@@ -27,7 +27,7 @@ class UnreliableGpu:
 
 
 def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[str]:
-    """Return the device types on which a service with `--device auto` opens two models."""
+    """Return the type of device that each of two models is opened on with `--device auto`."""
     monkeypatch.setattr(model_loading, "open_in_process", UnreliableGpu(*gpu_available).open)
     models = {name: (random_mlp(), False) for name in ("first", "second")}
     hosted = model_loading.open_models(models, "torch", "auto", Settings())
@@ -35,7 +35,7 @@ def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[
 
 
 def test_models_run_on_the_gpu_that_the_first_one_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `--device auto`, the service prefers a GPU and opens all models on it."""
+    """With `--device auto`, the service must prefer a GPU and open all models on it."""
     assert ["gpu", "gpu"] == device_types(monkeypatch, True, True)
 
 
@@ -46,5 +46,5 @@ def test_later_model_that_does_not_fit_on_the_gpu_is_an_error(monkeypatch: pytes
 
 
 def test_models_stay_on_the_cpu_with_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU that becomes available between two models must not split the service across two devices."""
+    """If a GPU becomes available between two models, the second one must still be opened on the first one's device."""
     assert ["cpu", "cpu"] == device_types(monkeypatch, False, True)

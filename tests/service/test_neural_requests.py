@@ -46,7 +46,7 @@ def batch_request(samples: list[list[float]], model_type: str = "policy") -> byt
 
 
 def test_request_without_a_name_is_answered_by_the_first_model(server: Server, backend: WatchedBackend) -> None:
-    """Clients of the original contract send no model name."""
+    """Clients of the original contract send no model name, so the first model must answer them."""
     response = PredictResponse.FromString(call(server.address, "Predict", predict_request(SAMPLE)))
     expected = backend.mlp.forward([SAMPLE])[0]
     np.testing.assert_allclose(expected, response.probabilities, rtol=1e-6)
@@ -54,13 +54,13 @@ def test_request_without_a_name_is_answered_by_the_first_model(server: Server, b
 
 
 def test_named_model_answers(server: Server) -> None:
-    """A service can host several models of one kind."""
+    """A service can host several models of one kind, so the name must select the model."""
     response = PredictResponse.FromString(call(server.address, "Predict", predict_request(SAMPLE, model_name="second")))
     np.testing.assert_allclose(random_mlp(seed=1).forward([SAMPLE])[0], response.probabilities, rtol=1e-6)
 
 
 def test_value_network_returns_a_value_and_no_probabilities() -> None:
-    """Clients of the original contract read the field `value` for a value network."""
+    """For a value network, clients of the original contract read the field `value`."""
     mlp = random_mlp(Kind.VALUE)
     with served({"v": WatchedBackend(mlp)}) as server:
         response = BatchPredictResponse.FromString(
@@ -73,7 +73,7 @@ def test_value_network_returns_a_value_and_no_probabilities() -> None:
 
 
 def test_model_info_describes_model_and_backend(server: Server, backend: WatchedBackend) -> None:
-    """A timing can only be interpreted if device, sizes and identity of the model are known."""
+    """To interpret a timing, readers need to know the device and the model's sizes and identity."""
     request = ModelInfoRequest(model_type="policy").SerializeToString()
     info = ModelInfoResponse.FromString(call(server.address, "GetModelInfo", request))
     assert (5, 7, 3, "cpu", "watched") == (
@@ -193,7 +193,7 @@ def test_invalid_request_is_refused_with_the_reason(
 def test_unexpected_error_shows_only_the_id_of_a_log_entry(
     server: Server, backend: WatchedBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The exception's text can contain private paths and data. Operators find it in the log by the error's id."""
+    """An exception's text can contain private paths and data, so clients get only an id, and the log gets the text."""
     backend.failure = RuntimeError("secret of /home/somebody")
     with caplog.at_level(logging.ERROR):
         status, details = refusal(server.address, "Predict", predict_request(SAMPLE))
@@ -205,7 +205,7 @@ def test_unexpected_error_shows_only_the_id_of_a_log_entry(
 
 
 def test_outputs_that_are_not_finite_are_refused(server: Server, backend: WatchedBackend) -> None:
-    """Finite inputs can overflow inside the network, and a client would read a NaN's position as the best move."""
+    """Finite inputs can overflow inside the network, and a client could mistake a NaN for the best move."""
     backend.answer = np.float32("nan")
     status, details = refusal(server.address, "Predict", predict_request(SAMPLE))
     assert status == "INVALID_ARGUMENT"

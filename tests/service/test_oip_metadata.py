@@ -30,7 +30,7 @@ def server() -> Iterator[Server]:
 
 
 def test_metadata_describes_the_tensors_of_a_request(server: Server) -> None:
-    """Clients derive the names and shapes of their requests from the metadata."""
+    """Clients use the metadata to give the tensors of their requests the right names and shapes."""
     request = ModelMetadataRequest(name="second").SerializeToString()
     metadata = ModelMetadataResponse.FromString(call(server.address, "ModelMetadata", request))
     assert ("second", ["1"], "watched") == (metadata.name, list(metadata.versions), metadata.platform)
@@ -41,13 +41,13 @@ def test_metadata_describes_the_tensors_of_a_request(server: Server) -> None:
 
 @pytest.mark.parametrize(("name", "version"), [("third", ""), ("first", "2")])
 def test_metadata_of_a_missing_model_is_not_found(server: Server, name: str, version: str) -> None:
-    """A client must learn about a wrong name or version before its first request."""
+    """A client that asks for metadata with a wrong model name or version must get an error."""
     request = ModelMetadataRequest(name=name, version=version).SerializeToString()
     assert "NOT_FOUND" == refusal(server.address, "ModelMetadata", request)[0]
 
 
 def test_server_is_named_and_live(server: Server) -> None:
-    """Monitoring tools first request a server's name and whether it is live."""
+    """Monitoring tools first ask a server for its name and whether it is live."""
     assert "runoff" == ServerMetadataResponse.FromString(call(server.address, "ServerMetadata", b"")).name
     assert ServerLiveResponse.FromString(call(server.address, "ServerLive", b"")).live
 
@@ -57,13 +57,13 @@ def test_server_is_named_and_live(server: Server) -> None:
     [("first", "", True), ("second", "1", True), ("first", "2", False), ("third", "", False), ("", "", False)],
 )
 def test_only_a_loaded_model_is_ready(server: Server, name: str, version: str, ready: bool) -> None:
-    """Triton, too, reports a missing model as not ready instead of refusing the request."""
+    """For a missing model, Triton answers "not ready" instead of an error, so runoff must do the same."""
     request = ModelReadyRequest(name=name, version=version).SerializeToString()
     assert ready == ModelReadyResponse.FromString(call(server.address, "ModelReady", request)).ready
 
 
 def test_nothing_is_ready_while_models_load() -> None:
-    """A load balancer sends no requests to a server that is not ready."""
+    """Load balancers send no requests to a server that is not ready, so no request fails while models are loading."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -77,5 +77,5 @@ def test_nothing_is_ready_while_models_load() -> None:
 
 
 def test_server_is_ready_once_models_are_loaded(server: Server) -> None:
-    """A load balancer starts to send requests to a server when it is ready."""
+    """Load balancers send requests only to a server that reports that it is ready."""
     assert ServerReadyResponse.FromString(call(server.address, "ServerReady", b"")).ready

@@ -117,7 +117,7 @@ INVALID = [
         "has 2 entries, expected 1",
         id="raw-two",
     ),
-    # The fast path must not skip a numeric field as if its value were a length: that would hide an entry.
+    # If the codec's fast path mistook the number in such a field for a length, it would skip the first of two entries.
     pytest.param(b"\x78\x02\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-a-number"),
     pytest.param(b"\x82\x03\x00\x3a\x00" + VALID, "INVALID_ARGUMENT", "has 2 entries", id="raw-two-behind-field-48"),
     pytest.param(
@@ -192,7 +192,7 @@ def test_invalid_request_is_refused_with_the_reason(
 
 
 def test_batch_whose_response_exceeds_the_limit_is_not_computed() -> None:
-    """gRPC would compute all outputs and then fail to send them."""
+    """Without this check, the service would compute all outputs and gRPC would then fail to send them."""
     backend = WatchedBackend(random_mlp(input_size=1, output_size=2000))
     with served({"first": backend}, max_message_bytes=50_000) as server:
         message = infer_request(np.zeros((7, 1), np.float32)).SerializeToString()
@@ -203,11 +203,11 @@ def test_batch_whose_response_exceeds_the_limit_is_not_computed() -> None:
 
 
 def test_method_that_is_not_served_is_unimplemented(server: Server) -> None:
-    """Triton extends the protocol; a client that calls one of its extensions must learn that the service lacks it."""
+    """Triton adds methods to the protocol. A client that calls one must learn that runoff's service lacks it."""
     assert "UNIMPLEMENTED" == refusal(server.address, "RepositoryIndex", b"")[0]
 
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady", "ServerMetadata"])
 def test_bytes_that_are_no_message_are_refused_by_every_method(server: Server, method: str) -> None:
-    """The service reads no field of these requests, so only an explicit check notices malformed ones."""
+    """The service reads no field of these requests, so malformed ones are noticed only because it checks explicitly."""
     assert refusal(server.address, method, b"\xff\xff\xff")[0] == "INTERNAL"

@@ -31,7 +31,7 @@ def server(backend: WatchedBackend) -> Iterator[Server]:
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_response_has_the_form_of_the_request(server: Server, backend: WatchedBackend, typed: bool) -> None:
-    """A client that sends raw tensors can also read them, and likewise for typed tensors."""
+    """A client may be able to read only the form that it sends, so the response must have the same form."""
     response = call(server.address, "ModelInfer", infer_request(BATCH, typed=typed).SerializeToString())
     np.testing.assert_allclose(backend.mlp.forward(BATCH), numbers(response), rtol=1e-6)
     parsed = ModelInferResponse.FromString(response)
@@ -40,13 +40,13 @@ def test_response_has_the_form_of_the_request(server: Server, backend: WatchedBa
 
 
 def test_every_model_is_found_by_its_name(server: Server) -> None:
-    """The protocol does not distinguish policies from value networks."""
+    """The protocol does not distinguish policies from value networks, so the name alone must select the model."""
     response = call(server.address, "ModelInfer", infer_request(BATCH, "second").SerializeToString())
     np.testing.assert_allclose(random_mlp(Kind.VALUE, seed=1).forward(BATCH), numbers(response), rtol=1e-6)
 
 
 def test_response_contains_model_name_version_and_request_id(server: Server) -> None:
-    """A client with several calls in flight assigns responses to requests by their ids."""
+    """A client with several calls in flight matches responses with requests by id, so the id must be repeated."""
     request = infer_request(BATCH)
     request.id = "call 7"
     response = ModelInferResponse.FromString(call(server.address, "ModelInfer", request.SerializeToString()))
@@ -55,7 +55,7 @@ def test_response_contains_model_name_version_and_request_id(server: Server) -> 
 
 @pytest.mark.parametrize("size", [600, 200_000], ids=["too-long-for-the-cache", "huge"])
 def test_id_of_any_length_is_repeated(server: Server, size: int) -> None:
-    """Only short headers are cached; long headers take another path through the codec."""
+    """The codec caches only short headers, so an id that makes the header long takes a different code path."""
     request = infer_request(BATCH)
     request.id = "i" * size
     response = ModelInferResponse.FromString(call(server.address, "ModelInfer", request.SerializeToString()))
@@ -76,7 +76,7 @@ def test_id_of_any_length_is_repeated(server: Server, size: int) -> None:
     ],
 )
 def test_every_layout_of_a_valid_request_is_answered(server: Server, backend: WatchedBackend, message: bytes) -> None:
-    """The codec's fast path reads only one layout, and protobuf allows many."""
+    """Protobuf allows many layouts of a message. The codec's fast path reads only one, so others need a fallback."""
     np.testing.assert_allclose(
         backend.mlp.forward(BATCH), numbers(call(server.address, "ModelInfer", message)), rtol=1e-6
     )

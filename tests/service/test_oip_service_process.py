@@ -1,4 +1,4 @@
-"""A service process answers over the Open Inference Protocol."""
+"""A service process started by the launcher answers over the Open Inference Protocol."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from runoff.service.launcher import RunningService
 
 
 def test_service_process_answers_over_the_open_inference_protocol(running: RunningService, model_path: Path) -> None:
-    """The backends `<engine>-grpc` and `<engine>-oip` share one service process."""
+    """The backends `<engine>-grpc` and `<engine>-oip` share a service process, so it must support both protocols."""
     mlp = go_json.read(model_path)
     batch = np.random.default_rng(0).normal(size=(8, mlp.input_size)).astype(np.float32)
     with open_oip("numpy-oip", running.address, mlp, model_path.stem) as backend:

@@ -1,4 +1,4 @@
-"""A service process ends when its launcher's process ends, even if the launcher is killed or the service stopped."""
+"""A service process ends when its parent ends, even if the parent is killed or the service is suspended."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ linux_only = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs L
 
 
 def assert_ends(pid: int) -> None:
-    """Wait until a process has ended; unlike os.wait(), this accepts a process that is not a child of this process."""
+    """Wait until a process has ended. Unlike os.waitpid(), this works for processes other than children, too."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
@@ -34,7 +34,7 @@ def wait_until_stopped(pid: int) -> None:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let SIGINT raise KeyboardInterrupt even if pytest was started with SIGINT ignored, as background jobs are."""
+    """Make SIGINT raise KeyboardInterrupt, even if pytest runs as a background job, for which shells ignore SIGINT."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, previous)
@@ -44,7 +44,7 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
-# Replaces signal.signal so that every signal handler creates a file when it returns.
+# Replaces signal.signal, so that every signal handler set later creates a file when it has run.
 RECORD_HANDLED_SIGNALS = """
 import signal
 set_handler = signal.signal
@@ -55,13 +55,13 @@ def set_recording_handler(number, handler):
     set_handler(number, handle)
 signal.signal = set_recording_handler
 """
-# A service is stopped while it imports one of these modules: Python imports the first one at its start, and runoff
-# imports the second one early and the third one late.
+# The tests suspend or block a service while it imports one of these modules. Python imports the first one at its start;
+# runoff imports the second one early and the third one late.
 IMPORTED = ["sitecustomize", "numpy", "threadpoolctl"]
 
 
 def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
-    """A run that is killed with SIGKILL cannot clean up, and an orphaned service would occupy a GPU for days."""
+    """A run that is killed with SIGKILL cannot stop its service, which would then occupy a GPU for days."""
     with parent_of_service(model_path) as (parent, pid):
         assert parent.stdout is not None
         assert "ready\n" == parent.stdout.readline()
@@ -73,7 +73,7 @@ def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """A service that looked for its parent only at the end of its start would never get there."""
+    """The start itself may hang, so the service must begin to watch its parent before it imports anything large."""
     (tmp_path / f"{module}.py").write_text(f"import time; open({str(tmp_path / 'hangs')!r}, 'w'); time.sleep(600)")
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
         wait_until((tmp_path / "hangs").exists)
@@ -83,7 +83,7 @@ def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
 
 @linux_only
 def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
-    """A stopped process neither notices a closed pipe nor handles SIGTERM, so the kernel must wake it."""
+    """A suspended process neither notices a closed pipe nor handles SIGTERM, so the kernel must wake it."""
     with parent_of_service(model_path) as (parent, pid):
         assert parent.stdout is not None
         assert "ready\n" == parent.stdout.readline()
@@ -98,7 +98,7 @@ def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_stopped_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """A service can be stopped at any moment, also while it imports modules."""
+    """A service can be suspended at any moment, even while it imports modules."""
     code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP)"
     (tmp_path / f"{module}.py").write_text(code + ("" if module == "sitecustomize" else "; time.sleep(600)"))
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
@@ -112,9 +112,10 @@ def test_service_stopped_while_starting_ends_with_its_killed_parent(
 def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
     model_path: Path, tmp_path: Path, moment: str
 ) -> None:
-    """A forked child of the launcher inherits the pipe and keeps the service's standard input open."""
+    """A forked child of the launcher keeps the service's standard input open, so the service gets no end of file."""
     if moment == "starting":
-        # The service stops itself before it imports runoff. Its parent's death wakes it, and no second signal follows.
+        # The service suspends itself before it imports runoff. Its parent's death wakes it once, and no second signal
+        # comes.
         (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     with parent_of_service(model_path, "with-fork", python_path=tmp_path) as (parent, pid):
         assert parent.stdout is not None
@@ -132,7 +133,7 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 
 @linux_only
 def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path: Path) -> None:
-    """Linux sends the parent-death signal when the forking thread ends, although the process still uses the service."""
+    """Linux sends the parent-death signal even if only the launching thread ends. The service must ignore it then."""
     handled = tmp_path / "handled"
     (tmp_path / "sitecustomize.py").write_text(RECORD_HANDLED_SIGNALS.format(path=str(handled)))
     with parent_of_service(model_path, "in-thread", python_path=tmp_path) as (parent, pid):
@@ -140,7 +141,7 @@ def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path
         assert "ready\n" == parent.stdout.readline()
         address = parent.stdout.readline().strip()
         wait_until(handled.exists)
-        # A service that had begun to shut down would refuse one of these calls.
+        # If the signal had made the service shut down, it would refuse one of these calls.
         for _ in range(20):
             call(address, "Check", b"", service="grpc.health.v1.Health")
         parent.kill()
@@ -150,7 +151,7 @@ def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path
 def test_service_that_hangs_while_starting_is_ended(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stopped process does not handle SIGTERM, so SIGKILL must follow."""
+    """A suspended process does not handle SIGTERM, so SIGKILL must follow."""
     (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()
@@ -161,7 +162,7 @@ def test_service_that_hangs_while_starting_is_ended(
 
 @pytest.mark.usefixtures("interruptible")
 def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Users often press Ctrl-C while TensorFlow loads, which takes long."""
+    """TensorFlow takes long to load, so users often press Ctrl-C during the start. No service may be left running."""
     (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()
@@ -171,7 +172,7 @@ def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, m
 
 
 def test_interrupted_stop_leaves_no_service(running: RunningService) -> None:
-    """A second Ctrl-C may arrive while the clean-up after the first one waits for a hung service."""
+    """A second Ctrl-C may arrive while the launcher waits for a hung service, which must still be killed."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

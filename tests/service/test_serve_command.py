@@ -1,4 +1,4 @@
-"""The `runoff serve` command: its arguments, ready line, signals, port, exit codes and reflection."""
+"""The `runoff serve` command: arguments, ready line, signals, port, exit codes and reflection."""
 
 import os
 import re
@@ -30,7 +30,7 @@ from tests.support.services import WatchedBackend, listener, served
 
 
 def test_ready_line_contains_address_engine_device_and_models() -> None:
-    """Users copy the address from the ready line and read there which device is used and which model is untrained."""
+    """The ready line shows users the address, the device, and whether a model is untrained."""
     with serving("--engine", "numpy", "--untrained", "64,128,8") as (process, line):
         found = re.fullmatch(r"serving on (127\.0\.0\.1:\d+): numpy on CPU .*: (.*)\n", line)
         assert found is not None
@@ -46,7 +46,7 @@ def test_ready_line_contains_address_engine_device_and_models() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_service_with_exit_code_0(number: signal.Signals) -> None:
-    """Ctrl-C and an init system's SIGTERM are the usual ways to stop a service, not failures."""
+    """Users stop a service with Ctrl-C, and init systems stop it with SIGTERM, so neither must count as a failure."""
     with serving("--engine", "null", "--untrained", "2,2,2", "--kind", "policy") as (process, _):
         process.send_signal(number)
         assert 0 == process.wait(30)
@@ -79,7 +79,7 @@ def test_signal_ends_the_service_with_exit_code_0(number: signal.Signals) -> Non
 def test_bad_arguments_end_with_one_line(
     arguments: list[str], exit_code: int, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The exit code is 2 for invalid arguments and 1 for files that cannot be used, with a message and no traceback."""
+    """Users need a message, not a traceback. Invalid arguments give exit code 2; files that cannot be used give 1."""
     with pytest.raises(SystemExit) as ended:
         sys.exit(cli.main(["serve", *arguments]))
     assert exit_code == ended.value.code
@@ -87,7 +87,7 @@ def test_bad_arguments_end_with_one_line(
 
 
 def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
-    """The descriptor is used only after all models are loaded, and a mistake should be reported before that."""
+    """The service writes to this descriptor only after all models are loaded, but must report a mistake before that."""
     reading, writing = os.pipe()
     with os.fdopen(reading), os.fdopen(writing, "w"):
         assert writing == serve._descriptor("--ready-fd", str(writing))
@@ -96,19 +96,19 @@ def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
 
 
 def test_error_names_a_port_in_use() -> None:
-    """By default, gRPC lets two servers share a port, and each would receive some of the calls."""
+    """By default, gRPC lets two servers share a port, so that each gets some of the calls. This must be an error."""
     with listener(None) as address:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)
     assert 1 == result.returncode
-    # gRPC's own error message, which contains the path of a gRPC source file, must not appear.
+    # There must be no second line, because gRPC's own error message contains only the path of a source file.
     start, *others = result.stderr.splitlines()
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in start
     assert [] == others
 
 
 def test_error_names_a_port_taken_just_before_binding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process may take the port between the check and gRPC's binding."""
+    """Another process may take the port after it was checked and before gRPC binds it."""
     monkeypatch.setattr(server_module, "_check_bindable", lambda *_: None)
     with listener(None) as address:
         host, port = parse_address(address)
@@ -117,7 +117,7 @@ def test_error_names_a_port_taken_just_before_binding(monkeypatch: pytest.Monkey
 
 
 def test_port_of_a_service_that_has_just_ended_is_free() -> None:
-    """The kernel keeps closed connections for a minute, and a restart must not wait for that."""
+    """The kernel keeps closed connections for a minute, but a restarted service must get its port immediately."""
     with socket.create_server(("127.0.0.1", 0)) as ended, socket.create_connection(ended.getsockname()) as client:
         port = ended.getsockname()[1]
         ended.accept()[0].close()
@@ -127,7 +127,7 @@ def test_port_of_a_service_that_has_just_ended_is_free() -> None:
 
 
 def test_port_of_a_service_is_not_shared() -> None:
-    """With SO_REUSEPORT, gRPC's default, another server could bind the port and receive half of the clients."""
+    """With SO_REUSEPORT, gRPC's default, another server could bind the same port and get half of the calls."""
     other = grpc.server(ThreadPoolExecutor(1))
     with served({"m": WatchedBackend(random_mlp())}) as server:
         with pytest.raises(ServiceError, match=f"cannot listen on port {server.port} "):
@@ -137,7 +137,7 @@ def test_port_of_a_service_is_not_shared() -> None:
 
 
 def test_reflection_lists_the_services_when_asked_for() -> None:
-    """With reflection, tools such as grpcurl need no .proto file."""
+    """With reflection, tools such as grpcurl can call the service without a .proto file."""
     with (
         serving("--engine", "null", "--untrained", "2,2,2", "--reflection") as (_, line),
         grpc.insecure_channel(line.split(": ")[0].removeprefix("serving on ")) as channel,
@@ -145,19 +145,19 @@ def test_reflection_lists_the_services_when_asked_for() -> None:
         database = ProtoReflectionDescriptorDatabase(channel)
         names = ("neural.NeuralService", "inference.GRPCInferenceService", "grpc.health.v1.Health")
         assert set(names) <= set(database.get_services())
-        # To call a method, a client needs the definitions of its messages as well as its name.
+        # To call a method, clients need the definitions of its messages, not only its name.
         assert all(database.FindFileContainingSymbol(name).message_type for name in names)
 
 
 def test_reflection_is_off_by_default(shared_service: RunningService) -> None:
-    """A service should not describe itself to every client unless its operator wants that."""
+    """Reflection describes the service to every client, so operators must enable it explicitly."""
     with grpc.insecure_channel(shared_service.address) as channel, pytest.raises(grpc.RpcError) as error:
         ProtoReflectionDescriptorDatabase(channel).get_services()
     assert grpc.StatusCode.UNIMPLEMENTED is error.value.code()
 
 
 def test_calls_in_flight_finish_and_new_ones_are_refused() -> None:
-    """A restart of the service must not cost its clients their answers."""
+    """When a service is restarted, calls in flight must still get their responses."""
     backend = WatchedBackend(random_mlp())
     with served({"m": backend}) as server, NeuralClient(server.address) as client:
         backend.may_go_on.clear()

@@ -1,4 +1,4 @@
-"""The shutdown of a service process while calls are in flight."""
+"""How a service process shuts down while calls are in flight."""
 
 import os
 import signal
@@ -19,7 +19,8 @@ from tests.support.idle_callers import PREDICT, WATCH, open_silent_calls
 from tests.support.services import call, refusal, wait_until
 
 # `runoff serve` with a slow backend: a batch of 3 samples takes until a line arrives on standard input, and a batch of
-# 5 samples takes forever. Arguments: the grace period in seconds and, optionally, the process id of a parent to watch.
+# 5 samples takes forever. Arguments: the grace period in seconds and, optionally, the process id of the parent to
+# watch.
 SLOW_SERVE = """
 import sys, time
 from runoff.service import parent_watch
@@ -39,10 +40,10 @@ NullBackend.predict = slow
 sys.exit(cli.main(["serve", "--engine", "null", "--untrained", "5,7,3", "--port", "0"]))
 """
 
-# Starts 24 child processes that wait for shutdown. The n-th child sends itself SIGTERM just before it runs the n-th
-# line of the wait. If the wait has fewer lines, a timer thread sends the signal to itself after 0.2 s, which interrupts
-# no system call of the main thread, as if the signal had arrived just before the main thread blocked. The exit code is
-# the number of children whose wait did not end.
+# Starts 24 child processes, each of which waits for a request to shut down. In the n-th child, SIGTERM arrives just
+# before the n-th line of `ShutdownRequest.wait` runs. If the method runs fewer than n lines, a timer thread sends the
+# signal to itself after 0.2 s. Then the signal interrupts no system call of the main thread, as if it had arrived just
+# before that thread blocked. The exit code is the number of children whose wait did not end.
 SIGNAL_AT_EVERY_LINE = """
 import os, signal, sys, threading
 from runoff.service.lifecycle import ShutdownRequest
@@ -80,7 +81,7 @@ sys.exit(sum(os.waitpid(pid, 0)[1] != 0 for pid in children))
 
 class SlowService:
     """
-    A slow service process with a call in flight.
+    A service process with a slow backend, and a call that it is computing.
 
     Attributes:
         process: The service process.
@@ -120,7 +121,7 @@ class SlowService:
 
 @contextmanager
 def slow_service(grace_s: float, batch_size: int, *parent_pid: str) -> Iterator[SlowService]:
-    """Start a slow service and a call; the process is killed at the end of the context."""
+    """Start a slow service and a call to it. The process is killed at the end of the context."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", SLOW_SERVE, str(grace_s), *parent_pid]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
@@ -134,7 +135,7 @@ def slow_service(grace_s: float, batch_size: int, *parent_pid: str) -> Iterator[
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_call_in_flight_is_answered_before_the_process_ends(number: signal.Signals) -> None:
-    """A restart of the service must not cost its clients their answers."""
+    """When a service is restarted, calls in flight must still get their responses."""
     with slow_service(600, 3) as service:
         service.begin_shutdown(number)
         service.finish_call()
@@ -143,13 +144,13 @@ def test_call_in_flight_is_answered_before_the_process_ends(number: signal.Signa
 
 
 def test_new_call_is_refused_while_draining() -> None:
-    """A service that accepted calls during its shutdown would never end."""
+    """If a service accepted new calls during its shutdown, it might never end."""
     message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
     with slow_service(600, 3) as service:
         service.begin_shutdown()
 
         def is_refused() -> bool:
-            # gRPC closes its port a moment after the shutdown has begun.
+            # Retry, because gRPC closes its port a moment after the shutdown has begun.
             return refusal(service.address, "Predict", message)[0] == "UNAVAILABLE"
 
         wait_until(is_refused)
@@ -160,7 +161,7 @@ def test_new_call_is_refused_while_draining() -> None:
 
 
 def test_call_that_never_ends_is_cut_off_after_the_grace_period() -> None:
-    """A hung call must not keep the process, and with it the GPU, forever."""
+    """A hung call must not keep the process alive forever, because the process may occupy a GPU."""
     with slow_service(0.2, 5) as service:
         service.process.send_signal(signal.SIGTERM)
         assert 0 == service.process.wait(60)
@@ -168,16 +169,17 @@ def test_call_that_never_ends_is_cut_off_after_the_grace_period() -> None:
 
 
 def test_second_signal_ends_the_process_immediately() -> None:
-    """A user who presses Ctrl-C twice does not want to wait for calls in flight."""
+    """A user who presses Ctrl-C twice wants the service to end without waiting for calls in flight."""
     with slow_service(600, 5) as service:
-        # The kernel merges two signals of the same number if the process has not handled the first yet.
+        # Wait until the first signal has been handled, because the kernel merges two pending signals of the same
+        # number.
         service.begin_shutdown()
         service.process.send_signal(signal.SIGTERM)
         assert 128 + signal.SIGTERM == service.process.wait(60)
 
 
 def test_silent_calls_do_not_make_the_shutdown_last_the_grace_period() -> None:
-    """The grace period is for computations; a load balancer that watches health must not extend every restart."""
+    """The grace period is for computations. A load balancer that watches the health must not delay every restart."""
     with slow_service(600, 3) as service, open_silent_calls(service.address) as silent:
         for method in (PREDICT, WATCH):
             silent.open(method, 1)
@@ -190,13 +192,13 @@ def test_silent_calls_do_not_make_the_shutdown_last_the_grace_period() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_signal_at_any_line_of_the_wait_ends_it() -> None:
-    """Python runs signal handlers in the waiting thread, which must wake up and must not deadlock on its own locks."""
+    """Python runs signal handlers in the waiting main thread. A signal must wake it and must not cause a deadlock."""
     result = subprocess.run([sys.executable, "-c", SIGNAL_AT_EVERY_LINE], timeout=400, check=False)
     assert 0 == result.returncode
 
 
 def test_closed_standard_input_ends_a_hung_service() -> None:
-    """Standard input closes when the launcher was killed; a hung call must not keep the orphaned service alive."""
+    """If the launcher dies, standard input closes. The service must then end in spite of a hung call."""
     with slow_service(0.2, 5, str(os.getpid())) as service:
         assert service.process.stdin is not None
         service.process.stdin.close()

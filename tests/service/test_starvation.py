@@ -1,4 +1,4 @@
-"""Clients that open calls and then send or read nothing: other clients are still answered, and memory is bounded."""
+"""While some clients open calls and send or read nothing, other clients are answered, and memory is bounded."""
 
 import signal
 import subprocess
@@ -27,8 +27,8 @@ from tests.support.idle_callers import (
 )
 from tests.support.services import call, wait_until
 
-# `runoff serve` with a grace period of 0.2 s. An optional argument sets the maximum number of call threads; the service
-# then cancels silent calls after 0.1 s instead of 1 s.
+# `runoff serve` with a grace period of 0.2 s. An optional argument sets the maximum number of call threads. With it,
+# the service cancels silent calls after 0.1 s instead of 1 s.
 SERVE_WITH_SHORT_GRACE = """
 import sys
 from runoff.cli import main as cli
@@ -45,14 +45,14 @@ LIST_SERVICES = b"\x3a\x00"
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RunningService]:
-    """A service process with reflection, shared by the tests of this module."""
+    """A service process with reflection enabled, shared by the tests of this module."""
     with launch("null", [], extra_arguments=["--untrained", "5,7,3", "--reflection"]) as service:
         yield service
 
 
 @contextmanager
 def serve_with_short_grace(*max_threads: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Start a service with a short grace period and an optional limit of threads; yield its process and address."""
+    """Start a service with a short grace period and, if given, a thread limit. Yield its process and address."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", SERVE_WITH_SHORT_GRACE, *max_threads]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
@@ -68,7 +68,7 @@ def serve_with_short_grace(*max_threads: str) -> Iterator[tuple["subprocess.Pope
     [pytest.param(WATCH, b"", id="Watch"), pytest.param(REFLECTION, LIST_SERVICES, id="ServerReflectionInfo")],
 )
 def test_clients_that_read_nothing_block_nobody_else(method: str, message: bytes) -> None:
-    """A single health watch without a reader once blocked all health checks and the shutdown of the service."""
+    """One client that did not read its health updates once blocked all health checks and the service's shutdown."""
     with serve_with_short_grace() as (process, address), unread_calls(address, method, message, DEFAULT_WORKERS + 4):
         assert_answers(address)
         process.send_signal(signal.SIGTERM)
@@ -77,7 +77,7 @@ def test_clients_that_read_nothing_block_nobody_else(method: str, message: bytes
 
 @pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
 def test_others_are_answered_while_calls_stay_silent(service: RunningService, method: str) -> None:
-    """A few idle clients, which may be harmless, must not make the service look dead."""
+    """A few idle clients may be harmless, so their calls must stay open, and other clients must still be answered."""
     with open_silent_calls(service.address) as silent:
         silent.open(method, DEFAULT_WORKERS + 4)
         assert_answers(service.address)
@@ -86,7 +86,7 @@ def test_others_are_answered_while_calls_stay_silent(service: RunningService, me
 
 
 def test_others_are_answered_while_silent_calls_come_and_go(service: RunningService) -> None:
-    """When a silent call ends, its thread takes the next call from the queue, and that one is usually silent, too."""
+    """When a silent call ends, its thread often takes another silent call, so the service must add threads."""
     with open_silent_calls(service.address) as silent, ExitStack() as stack:
         is_over = threading.Event()
 
@@ -108,7 +108,7 @@ def test_others_are_answered_while_silent_calls_come_and_go(service: RunningServ
 
 
 def test_longest_waits_are_cancelled_when_all_threads_wait(service: RunningService) -> None:
-    """No number of threads is enough for every attack, so calls with a request take precedence over silent calls."""
+    """The number of threads is limited, so calls that have sent a request must take precedence over silent calls."""
     with open_silent_calls(service.address) as silent:
         silent.open(PREDICT, call_threads_module.MAX_THREADS + 50)
         assert_answers(service.address)
@@ -118,7 +118,7 @@ def test_longest_waits_are_cancelled_when_all_threads_wait(service: RunningServi
 
 
 def test_late_request_is_answered(service: RunningService) -> None:
-    """A slow connection is no attack: waits are not cancelled while more threads can be started."""
+    """A slow connection is not an attack, so its call must not be cancelled while more threads can be started."""
     with open_silent_calls(service.address) as silent:
         silent.open(PREDICT, DEFAULT_WORKERS + 4)
         assert_answers(service.address)
@@ -129,7 +129,7 @@ def test_late_request_is_answered(service: RunningService) -> None:
 
 
 def test_requests_of_all_callers_together_occupy_bounded_memory() -> None:
-    """Clients that wait until the pool has grown and then all send large requests must not exhaust the memory."""
+    """Many clients may first open calls and then all send large requests, which must not exhaust the memory."""
     max_threads, callers, request_bytes = 4, 24, 8 * MIB
     with serve_with_short_grace(str(max_threads)) as (process, address):
         assert_answers(address)
@@ -137,12 +137,13 @@ def test_requests_of_all_callers_together_occupy_bounded_memory() -> None:
         idle_bytes = peak_bytes = service.memory_info().rss
         with open_silent_calls(address, bytes(request_bytes)) as silent:
             silent.open(PREDICT, callers)
-            # Calls for which no thread can be started cause the cancellation of older calls, until each has a thread.
+            # When no more threads can be started, new calls make the service cancel older ones until each open call has
+            # a thread.
             wait_until(lambda: len(silent.ended_statuses()) >= callers - max_threads)
             silent.may_send.set()
             while len(silent.ended_statuses()) < callers:
                 peak_bytes = max(peak_bytes, service.memory_info().rss)
-    # gRPC holds a request twice while it copies the received pieces into one Python object.
+    # gRPC briefly holds each request twice, because it copies the received pieces into one Python object.
     assert peak_bytes - idle_bytes < 2 * max_threads * request_bytes + 32 * MIB
 
 
@@ -184,7 +185,7 @@ def test_streams_over_the_limit_are_refused_until_one_ends(service: RunningServi
 def test_call_without_a_valid_request_is_refused(
     service: RunningService, method: str, messages: list[bytes], status: grpc.StatusCode
 ) -> None:
-    """The interceptor replaces gRPC's own code that receives requests, so it must return the same statuses."""
+    """runoff's interceptor receives requests in place of gRPC, so it must return the same statuses as gRPC does."""
     with grpc.insecure_channel(service.address) as channel:
         with pytest.raises(grpc.RpcError) as error:
             channel.stream_unary(f"/{method}", None, None)(iter(messages), timeout=30)
@@ -193,7 +194,7 @@ def test_call_without_a_valid_request_is_refused(
 
 
 def test_silent_calls_do_not_delay_the_shutdown() -> None:
-    """A restart must not wait for clients that send nothing."""
+    """Clients that send nothing must not delay a restart of the service."""
     with serve_with_short_grace() as (process, address), open_silent_calls(address) as silent:
         for method in (PREDICT, CHECK, WATCH):
             silent.open(method, DEFAULT_WORKERS + 4)

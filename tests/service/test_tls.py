@@ -1,4 +1,4 @@
-"""TLS of service and client, and the addresses that a service may listen on."""
+"""TLS between service and client, and the addresses on which a service may listen."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ BATCH = np.ones((2, 5), np.float32)
 
 @pytest.fixture(scope="session")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with certificates and keys of a service, a client and a third party, and with invalid files."""
+    """A folder with the certificates and keys of a service, a client and a third party, and with invalid files."""
     folder = make_certificates(tmp_path_factory.mktemp("pem files"))
     (folder / "empty.pem").write_bytes(b"")
     locked = (folder / "service.key").read_text().replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
@@ -28,7 +28,7 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_service_answers_over_tls(pem: Path) -> None:
-    """`runoff serve` with a certificate must accept a client that trusts this certificate."""
+    """`runoff serve` with a certificate must answer a client that trusts this certificate."""
     words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "service.key")]
     with serving("--engine", "null", "--untrained", "5,7,3", *words) as (_, line):
         address = line.split(": ")[0].removeprefix("serving on ")
@@ -60,7 +60,7 @@ def test_untrusted_peer_is_refused(pem: Path, trusted: str | None, shown: str | 
 
 
 def test_client_with_a_trusted_certificate_is_accepted(pem: Path) -> None:
-    """Without this test, a service that refuses every certificate would pass."""
+    """The tests of refused connections would pass even if the service refused every certificate."""
     server_tls = read_server_tls(str(pem / "service.pem"), str(pem / "service.key"), str(pem / "client.pem"))
     tls = read_client_tls(*(str(pem / name) for name in ("service.pem", "client.pem", "client.key")))
     with (
@@ -71,7 +71,7 @@ def test_client_with_a_trusted_certificate_is_accepted(pem: Path) -> None:
 
 
 def test_tls_to_a_service_without_tls_is_an_error(pem: Path) -> None:
-    """gRPC's own message about the failed handshake is obscure, so runoff's error must mention TLS."""
+    """gRPC's message about the failed handshake is obscure, so runoff's error must mention TLS."""
     tls = read_client_tls(str(pem / "service.pem"), None, None)
     with served({"m": WatchedBackend(MLP)}) as server, pytest.raises(ServiceError, match="no TLS connection"):
         open_grpc("x-grpc", server.address, MLP, timeout_s=60, tls=tls)
@@ -95,7 +95,7 @@ BAD_FILES = [
 def test_bad_tls_files_are_usage_errors(
     pem: Path, certificate: str | None, key: str | None, ca: str | None, words: str
 ) -> None:
-    """gRPC accepts almost any file as a certificate or key, and then every connection fails."""
+    """With a wrong certificate or key, gRPC starts but fails at every connection, so runoff must check the files."""
     paths = [None if name is None else str(pem / name) for name in (certificate, key, ca)]
     with pytest.raises(UsageError, match=f"^--tls.*{words}"):
         read_server_tls(*paths)
@@ -104,7 +104,7 @@ def test_bad_tls_files_are_usage_errors(
 
 
 def test_incomplete_tls_options_are_usage_errors(pem: Path) -> None:
-    """Without this check, --tls-client-ca alone would have no effect, and every client would be accepted."""
+    """Otherwise --tls-client-ca without --tls-cert would have no effect, and the service would accept every client."""
     with pytest.raises(UsageError, match="--tls-client-ca needs --tls-cert"):
         read_server_tls(None, None, str(pem / "client.pem"))
     with pytest.raises(UsageError, match="--grpc-tls-cert needs --grpc-tls-ca"):
@@ -112,7 +112,7 @@ def test_incomplete_tls_options_are_usage_errors(pem: Path) -> None:
 
 
 def test_tls_files_are_checked_before_anything_is_loaded(pem: Path) -> None:
-    """A later check would report a wrong certificate only after TensorFlow has loaded for seconds."""
+    """TensorFlow takes seconds to load, so a wrong certificate must be reported before any engine is loaded."""
     words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "other.key")]
     result = run_serve("--engine", "null", "--model", "/absent.model", *words)
     assert 2 == result.returncode
@@ -121,7 +121,7 @@ def test_tls_files_are_checked_before_anything_is_loaded(pem: Path) -> None:
 
 @pytest.mark.parametrize("protection", ["--insecure-bind", "tls"])
 def test_service_listens_on_all_addresses_when_requested(pem: Path, protection: str) -> None:
-    """Without TLS, the log must warn that anyone can use the service."""
+    """If the service listens without TLS, its log must warn that anyone can use it."""
     words = ["--tls-cert", str(pem / "service.pem"), "--tls-key", str(pem / "service.key")]
     words = words if protection == "tls" else [protection]
     with serving("--engine", "null", "--untrained", "5,7,3", "--host", "0.0.0.0", *words) as (process, line):  # noqa: S104

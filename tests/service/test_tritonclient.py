@@ -1,4 +1,4 @@
-"""NVIDIA's own client of the Open Inference Protocol, tritonclient, calls the service."""
+"""NVIDIA's client for the Open Inference Protocol, tritonclient, can call the service."""
 
 import json
 import os
@@ -22,7 +22,7 @@ BATCH = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
 
 @pytest.fixture(scope="module")
 def tritonclient_python() -> Path:
-    """An interpreter with tritonclient, which needs an older protobuf than runoff."""
+    """A separate environment's interpreter with tritonclient, which needs an older protobuf than runoff."""
     return foreign_python("tritonclient", ["tritonclient[grpc]"])
 
 
@@ -41,7 +41,7 @@ def found(tritonclient_python: Path, server: Server) -> dict[str, Any]:
 
 
 def _run(python: Path, script: str, *arguments: str) -> str:
-    """Run a client script, which can also import runoff, and return its output."""
+    """Run a client script, which can also import runoff. Return its output."""
     source = str(Path(__file__).parents[2] / "src")
     environment = {**os.environ, "PYTHONPATH": source, "PYTHONWARNINGS": "default"}
     command = [str(python), str(SCRIPTS / script), *arguments]
@@ -65,24 +65,24 @@ def _run(python: Path, script: str, *arguments: str) -> str:
     ],
 )
 def test_tritonclient_reads_the_response(found: dict[str, Any], call: str, expected: object) -> None:
-    """Users of Triton can keep their client when they call runoff's service."""
+    """Users of Triton should be able to call runoff's service with the client that they already have."""
     assert expected == found[call]
 
 
 def test_tritonclient_reads_raw_outputs(found: dict[str, Any]) -> None:
-    """tritonclient sends and reads tensors only as raw bytes."""
+    """tritonclient supports only raw tensors, so the service must answer its requests with raw outputs."""
     np.testing.assert_allclose(MLP.forward(BATCH), found["raw"], rtol=1e-6)
 
 
 def test_typed_request_of_foreign_stubs_gets_a_typed_response(found: dict[str, Any]) -> None:
-    """Clients in other languages often send numbers in typed fields, and expect outputs in typed fields."""
+    """Clients in other languages often send numbers in typed fields and expect outputs in typed fields, too."""
     raw_entries, outputs = found["typed"]
     assert 0 == raw_entries
     np.testing.assert_allclose(MLP.forward(BATCH), outputs, rtol=1e-6)
 
 
 def test_tritonclient_shows_the_reason_for_an_error(found: dict[str, Any]) -> None:
-    """The author of a client must learn from tritonclient's exception what to change."""
+    """tritonclient's exception must show the author of a client what to change in the request."""
     status, message = found["refused"]
     assert "StatusCode.INVALID_ARGUMENT" == status
     assert "is [2, 3], expected [batch size of at least 1, 5]" in message
@@ -92,7 +92,7 @@ def test_tritonclient_shows_the_reason_for_an_error(found: dict[str, Any]) -> No
 def test_foreign_stubs_and_ours_work_in_one_process(
     tritonclient_python: Path, server: Server, ours_first: bool
 ) -> None:
-    """Protobuf refuses a second definition of the package `inference` in its default descriptor pool."""
+    """Protobuf's default pool refuses a second definition of the package `inference`, so runoff needs its own pool."""
     modules = ["runoff.rpc.oip.inference_pb2", "tritonclient.grpc"]
     ordered = modules if ours_first else modules[::-1]
     assert "True" == _run(tritonclient_python, "both_stubs.py", server.address, "m", *ordered)

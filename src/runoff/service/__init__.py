@@ -1,1 +1,1 @@
-"""The gRPC service around any in-process backend: server, request handlers and launcher."""
+"""A gRPC service that runs models on in-process backends: its server, request handlers and launcher."""

@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def create_handlers(service_name: str, methods: Mapping[str, Handler]) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """Return gRPC handlers for the methods of a service; gRPC passes serialized requests and responses on unchanged."""
+    """Return the gRPC handlers of a service's methods, which receive and return serialized messages."""
     return grpc.method_handlers_generic_handler(
         service_name,
         {name: grpc.unary_unary_rpc_method_handler(_with_error_statuses(method)) for name, method in methods.items()},
@@ -28,7 +28,7 @@ def create_handlers(service_name: str, methods: Mapping[str, Handler]) -> "grpc.
 
 
 def decode_request(name: str, decode: Callable[[bytes], _Decoded], message: bytes) -> _Decoded:
-    """Decode a request; raise Refusal if it is not a valid message of the type called `name`."""
+    """Decode a request of the message type `name`. Raise Refusal if the bytes are not a valid message of this type."""
     try:
         return decode(message)
     except DecodeError:
@@ -38,7 +38,7 @@ def decode_request(name: str, decode: Callable[[bytes], _Decoded], message: byte
 
 
 def parse_request(message_type: type[_Message], message: bytes) -> _Message:
-    """Parse a request with protobuf; raise Refusal if it is not a valid message of its type."""
+    """Parse a request with protobuf. Raise Refusal if the bytes are not a valid message of this type."""
 
     def parse(message: bytes) -> _Message:
         check_parsed_size(len(message))
@@ -48,7 +48,7 @@ def parse_request(message_type: type[_Message], message: bytes) -> _Message:
 
 
 def check_finite(batch: Float32Array) -> None:
-    """Raise Refusal if a feature is infinite or NaN."""
+    """Raise Refusal if a number in the batch is infinite or NaN."""
     finite = np.isfinite(batch)
     if not finite.all():
         sample, feature = np.unravel_index(int(finite.argmin()), finite.shape)
@@ -57,7 +57,7 @@ def check_finite(batch: Float32Array) -> None:
 
 
 def _with_error_statuses(method: Handler) -> Handler:
-    """Wrap a method: a Refusal aborts the call with its status, any other exception with INTERNAL and a log id."""
+    """Wrap a handler so that a Refusal aborts the call with its status, and any other exception with INTERNAL."""
 
     def handle(message: bytes, context: grpc.ServicerContext) -> bytes:
         try:
@@ -66,7 +66,7 @@ def _with_error_statuses(method: Handler) -> Handler:
         except Refusal as refusal:
             context.abort(refusal.status, str(refusal))
         except Exception:
-            # The exception's text may contain paths or data, so it is logged and not sent to the client.
+            # The exception's text may contain paths or data, so log it instead of sending it to the client.
             log_id = secrets.token_hex(4)
             _logger.exception("log id %s: a call failed", log_id)
             context.abort(grpc.StatusCode.INTERNAL, f"internal error; search the service's log for id {log_id}")

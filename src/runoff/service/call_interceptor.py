@@ -1,4 +1,4 @@
-"""The gRPC server interceptor that reports waiting threads to the call thread pool and limits open streams."""
+"""A gRPC server interceptor that reports waiting threads to the call thread pool and limits open streams."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -8,19 +8,19 @@ import grpc
 
 from runoff.service.call_threads import CallThreadPool
 
-# Open streams per method; each occupies a thread. A client with client-side health checking opens one Watch stream per
-# connection. Health has one streaming method and reflection another: together 48 of the pool's 64 threads.
+# Maximum number of open streams per method. A stream occupies a thread; health and reflection have one streaming method
+# each, so streams use at most 48 of the pool's 64 threads. Health-checking clients open one stream per connection.
 MAX_STREAMS = 24
-# Limit for the requests of health and reflection, which contain one name. gRPC's own packages parse them with protobuf,
-# and a hostile message of the largest size would keep the parser busy for a second while it holds the interpreter lock.
+# Maximum size of health and reflection requests, which contain only one name. gRPC's packages parse them with protobuf,
+# and parsing a hostile request of the largest size that gRPC accepts would hold the interpreter lock for a second.
 _MAX_PARSED_BYTES = 65_536
-# grpc-stubs declare neither that a handler's functions may be None nor what a method handler is called with.
+# Any, because grpc-stubs declare neither that a handler's functions may be None nor which arguments they take.
 _Handler: TypeAlias = Any
 
 
 class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc's own class takes no arguments
     """
-    Wraps every method so that the thread pool can see which threads wait for a client.
+    Wraps every gRPC method so that the thread pool is notified while a thread waits for a client.
 
     gRPC receives the request of a unary method before it calls the handler, and the wait for it would be invisible. So
     this class registers unary methods as streaming ones, which look the same on the wire, and receives the request
@@ -73,9 +73,9 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc'
                 message = f"{MAX_STREAMS} streams of this method are open, which is the limit"
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
             try:
-                # gRPC's health servicer offers to send updates from the thread that changes the status, while it holds
-                # its lock: a client that reads nothing would then block everybody's health checks. On a pool thread
-                # that is marked as waiting, such a client blocks only its own stream.
+                # Send health updates from this pool thread, which is marked as waiting. gRPC's servicer can also send
+                # them from the thread that changes the status, but that thread holds the servicer's lock, so a single
+                # client that reads nothing would block all clients' health checks.
                 with self._pool.waiting(context):
                     yield from respond(receive(handler, requests, context), context)
             finally:
@@ -91,7 +91,7 @@ def _receive_requests(handler: _Handler, requests: Iterator[bytes], context: grp
 
 
 def _receive_request(handler: _Handler, requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-    """Return the single request of a unary call; abort the call with gRPC's usual status if there is none."""
+    """Return the only request of a unary call. Abort the call with gRPC's usual status if the client sent none."""
     message = next(requests, None)
     if message is None:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "the call ended without a request, expected one")
@@ -99,7 +99,7 @@ def _receive_request(handler: _Handler, requests: Iterator[bytes], context: grpc
 
 
 def _parse(handler: _Handler, message: bytes, context: grpc.ServicerContext) -> Any:
-    """Return a request as its handler expects it; abort the call if it is too long or malformed."""
+    """Deserialize a request for its handler. Abort the call if the request is too long or malformed."""
     if handler.request_deserializer is None:
         return message
     if len(message) > _MAX_PARSED_BYTES:
@@ -108,5 +108,5 @@ def _parse(handler: _Handler, message: bytes, context: grpc.ServicerContext) -> 
     try:
         return handler.request_deserializer(message)
     except Exception:
-        # Parsers raise different exceptions, all of which mean that the request is malformed.
+        # Catch every exception, because each parser raises its own for malformed requests.
         context.abort(grpc.StatusCode.INTERNAL, f"the request of {len(message)} bytes is malformed")

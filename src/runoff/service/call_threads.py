@@ -1,5 +1,5 @@
 """
-The thread pool that handles gRPC calls, and its protection against clients that open calls and send nothing.
+A thread pool for gRPC calls that keeps answering even if some clients open calls and then send nothing.
 
 gRPC's Python server waits for a call's request on the thread that will handle the call. With a fixed pool, as many
 clients as the pool has threads could stop the service, health checks included, by opening one call each. In this pool,
@@ -28,17 +28,17 @@ from typing import ParamSpec, TypeVar
 
 import grpc
 
-# A request arrives with its call or a few milliseconds later. If a call has been queued for this long, the threads may
-# be waiting for requests that never arrive. Health checks commonly time out after 1 s, so several checks fit in.
+# Requests normally arrive within milliseconds of their calls. If a call has been queued for longer than this, all
+# threads may be waiting for requests that never arrive. Well below 1 s, after which health checks commonly time out.
 _MAX_QUEUE_S = 0.2
 _CHECK_INTERVAL_S = 0.05
-# Each check starts three threads per waiting thread: from 2 threads to 8 and to 32, so two checks reach MAX_THREADS.
+# Each check starts three threads per waiting thread, so 2 threads grow to 8, to 32 and to MAX_THREADS in three checks.
 _STARTED_PER_WAIT = 3
-# Bounds the memory of requests, see above. Streams occupy at most three quarters of these threads
-# (call_interceptor.MAX_STREAMS).
+# Limits the memory that requests occupy, as the module's docstring explains. Streams use at most three quarters of
+# these threads (call_interceptor.MAX_STREAMS).
 MAX_THREADS = 64
-# When MAX_THREADS threads wait, or the service shuts down, calls whose request has not arrived for this long are
-# cancelled. A shorter time would cancel large requests on slow connections; a longer one would delay other calls.
+# Calls that have waited for their request longer than this are cancelled at shutdown, or when no more threads can
+# start. A shorter limit would cancel large requests on slow connections; a longer one would delay other calls.
 _MAX_WAIT_S = 1.0
 
 _Arguments = ParamSpec("_Arguments")
@@ -47,7 +47,7 @@ _Result = TypeVar("_Result")
 
 class CallThreadPool(Executor):
     """
-    The executor of a gRPC server: `workers` threads, and one more for each thread that waits for a request.
+    The executor of a gRPC server. It has `workers` threads, plus one more for each thread that waits for a request.
 
     A thread that finishes a call takes the next one from the queue. A monitor thread starts further threads when calls
     stay in the queue because the existing threads wait for requests.
@@ -61,13 +61,13 @@ class CallThreadPool(Executor):
         self._workers = workers
         self._max_threads = max(MAX_THREADS, workers)
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        # When each task in `_tasks` was queued, oldest first.
+        # The time at which each task in `_tasks` was queued, oldest first.
         self._queue_times: deque[float] = deque()
-        # Guards `_threads` and `_open_calls`, the number of calls that are queued or assigned to a thread.
+        # Protects `_threads` and `_open_calls`. A call is open while it is queued or assigned to a thread.
         self._lock = threading.Lock()
         self._threads = 0
         self._open_calls = 0
-        # When each waiting call began to wait, oldest first.
+        # The time at which each waiting call began to wait, oldest first.
         self._wait_starts: dict[grpc.ServicerContext, float] = {}
         self._has_queue = threading.Event()
         self._is_shut_down = threading.Event()
@@ -87,7 +87,7 @@ class CallThreadPool(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - Executor's signature
-        """Let the threads end after all queued calls; returns immediately."""
+        """Make the threads end once all queued calls have been handled. Return immediately."""
         self._is_shut_down.set()
         self._has_queue.set()
         self._tasks.put(None)
@@ -112,20 +112,20 @@ class CallThreadPool(Executor):
             del self._wait_starts[context]
 
     def cancel_longest_waits(self) -> None:
-        """Cancel the calls whose clients have kept a thread waiting for more than _MAX_WAIT_S."""
+        """Cancel every call whose client has kept a thread waiting for longer than _MAX_WAIT_S."""
         latest_start = time.monotonic() - _MAX_WAIT_S
-        # Other threads add and remove waits meanwhile; list() copies the items in one step.
+        # Iterate over a copy, because other threads add and remove entries. list() makes the copy in one step.
         for context, start in list(self._wait_starts.items()):
             if start < latest_start:
-                # The status is CANCELLED because gRPC lets only the handling thread set another one.
+                # The client gets the status CANCELLED: only the thread that handles a call can set a different status.
                 context.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
 
     def _start_thread(self) -> bool:
-        """Start a thread while holding the lock; return whether the operating system allowed it."""
+        """Start a thread and return whether the operating system allowed it. The caller must hold the lock."""
         try:
             threading.Thread(target=self._handle_calls, name="call").start()
         except RuntimeError:
-            # A container may limit threads. The monitor tries again while calls are queued.
+            # A container may limit the number of threads. The monitor tries again as long as calls are queued.
             return False
         self._threads += 1
         return True
@@ -140,21 +140,21 @@ class CallThreadPool(Executor):
                 if self._threads - len(self._wait_starts) > self._workers:
                     self._threads -= 1
                     return
-        # Pass the end marker on to the next thread.
+        # Put the end marker back into the queue, so that the next thread ends, too.
         self._tasks.put(None)
 
     def _monitor(self) -> None:
-        """Add threads or cancel waits while calls are queued; sleep otherwise."""
+        """Sleep until calls are queued, then start threads or cancel waiting calls until the queue is empty."""
         while self._has_queue.wait() and not self._is_shut_down.is_set():
             self._has_queue.clear()
             while self._queue_times and not self._is_shut_down.wait(_CHECK_INTERVAL_S):
-                with suppress(IndexError):  # a thread may have taken the last queued call just now
-                    # A moving queue is no proof of health: clients that open and drop calls move it a little.
+                with suppress(IndexError):  # a thread may just have emptied the queue
+                    # A queue may move only because clients drop their calls, so check the age of the oldest call.
                     if time.monotonic() - self._queue_times[0] > _MAX_QUEUE_S:
                         self._shorten_queue()
 
     def _shorten_queue(self) -> None:
-        """Start threads to replace the waiting ones; if no more can be started, cancel the calls that wait longest."""
+        """Start threads to replace waiting ones. If a limit prevents this, cancel the calls with the longest waits."""
         with self._lock:
             available = max(0, self._max_threads - self._threads)
             missing = max(self._workers - self._threads, _STARTED_PER_WAIT * len(self._wait_starts))

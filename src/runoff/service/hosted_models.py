@@ -1,4 +1,4 @@
-"""The models of a service, each opened on a backend of its own, and the limits of its calls."""
+"""The models that a service runs, each on its own backend, and the service's limits on batches and messages."""
 
 import secrets
 import threading
@@ -12,13 +12,13 @@ from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Mlp
 from runoff.service.stopwatch import Stopwatch
 
-# Most runtimes treat a single sample differently from a batch, and kernels are vectorised well below 64 samples.
+# Most runtimes use different code for one sample and for several. 64 samples are enough to use vectorised kernels.
 _WARM_UP_SIZES = (1, 2, 64)
 _WARM_UP_CALLS = 20
 
 
 class Refusal(ServiceError):
-    """A call that the service rejects with a gRPC status."""
+    """Raised to reject a call; contains the gRPC status that the client gets."""
 
     def __init__(self, status: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -54,7 +54,7 @@ class HostedModel:
 
     def predict(self, batch: Float32Array, context: grpc.ServicerContext, stopwatch: Stopwatch) -> Float32Array:
         """
-        Wait for the backend and run one forward pass, unless the client has given up the call.
+        Wait until the backend is free and run one forward pass, unless the client gives up the call first.
 
         Args:
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
@@ -79,7 +79,7 @@ class HostedModel:
         finally:
             self.lock.release()
         if not np.isfinite(outputs).all():
-            # Finite features can overflow float32 inside the model, and a client would take a NaN for the best move.
+            # Finite inputs can overflow float32 inside the model, and a client could mistake the NaN for the best move.
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the model's outputs for these features are not finite")
         return outputs
 
@@ -102,7 +102,7 @@ class ServiceState:
     models: list[HostedModel] | None = None
 
     def loaded_models(self) -> list[HostedModel]:
-        """Return the models; raise Refusal while they are still being loaded."""
+        """Return the models. Raise Refusal if they are still being loaded."""
         if self.models is None:
             raise Refusal(grpc.StatusCode.UNAVAILABLE, "the service is still loading its models")
         return self.models
@@ -114,7 +114,7 @@ class ServiceState:
             raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
 
     def check_response_size(self, batch_size: int, response_bytes: int) -> None:
-        """Raise Refusal if a response would be too large; called before anything is computed."""
+        """Raise Refusal if the response would be too large. This check precedes the forward pass."""
         if response_bytes > self.max_message_bytes:
             message = f"the response to {batch_size} samples would have {response_bytes} bytes"
             raise Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{message}, the limit is {self.max_message_bytes}")

@@ -1,4 +1,4 @@
-"""Starts a service in its own process, waits until it is ready, and makes sure that it ends."""
+"""Starts a service process, waits until it is ready, and makes sure that it ends when it is no longer needed."""
 
 import json
 import os
@@ -19,11 +19,11 @@ from runoff.errors import BackendUnavailable, ServiceError
 from runoff.rpc.address import format_address
 from runoff.service.parent_watch import with_parent_death_signal
 
-# Importing TensorFlow takes 6 s on an idle core and has been seen to take 40 on a busy machine.
+# Importing TensorFlow took 6 s on an idle machine and 40 s on a busy one, so the limit is generous.
 START_TIMEOUT_S = 120.0
-# The service's grace period (lifecycle.GRACE_S) plus its exit timeout and a margin.
+# The service's grace period (lifecycle.GRACE_S) and its exit timeout are 7 s together; one more second is a margin.
 STOP_TIMEOUT_S = 8.0
-# SIGKILL takes effect immediately unless the process is blocked in a device driver, where waiting does not help.
+# SIGKILL takes effect immediately, unless the process is blocked in a device driver; then a longer wait does not help.
 _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.2
 _TAIL_BYTES = 4096
@@ -33,7 +33,7 @@ _READY_LIMIT_BYTES = 4096
 @dataclass
 class RunningService(AbstractContextManager["RunningService"]):
     """
-    A service process that `launch` has started; a context manager that stops it.
+    A service process started by `launch`. It can be used in a `with` statement, which stops the process at its end.
 
     Attributes:
         process: The service process, which leads a process group of its own.
@@ -49,26 +49,26 @@ class RunningService(AbstractContextManager["RunningService"]):
     _final_log_tail: str = ""
 
     def log_tail(self) -> str:
-        """Return the last lines of the service's log, also after the service has ended."""
+        """Return the last lines of the service's log. This works even after the service has ended."""
         if self.log.closed:
             return self._final_log_tail
         size = os.fstat(self.log.fileno()).st_size
-        # pread, because the service shares the file offset and writes at it.
+        # Read with pread, because a seek would move the file offset, at which the service writes its log.
         tail = os.pread(self.log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         return tail.decode(errors="replace").strip()
 
     def check_alive(self) -> None:
-        """Raise ServiceError with the exit code and the log's tail if the service has ended."""
+        """If the service has ended, raise ServiceError with its exit code and the last lines of its log."""
         if self.process.poll() is not None:
             raise ServiceError(f"the service at {self.address} {self.describe_end()}")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Return a context that adds the exit code and the log's tail to an error if the service has ended."""
+        """Add the exit code and the log's last lines to an error in the `with` block if the service has ended."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
-            # A broken connection is often noticed before the operating system reports the end of the process.
+            # Wait briefly, because a connection often breaks before the operating system reports the process's end.
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=0.5)
             if self.process.poll() is None:
@@ -76,13 +76,13 @@ class RunningService(AbstractContextManager["RunningService"]):
             raise ServiceError(f"{error}; the service {self.describe_end()}") from error
 
     def describe_end(self) -> str:
-        """Return the exit code or signal that ended the service, and the last lines of its log."""
+        """Describe how the service ended: its exit code or signal, and the last lines of its log."""
         code = self.process.returncode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return f"{how}; its log ends with:\n{self.log_tail() or '(nothing)'}"
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """End the service with SIGTERM, or with SIGKILL after `timeout_s` seconds; a second call does nothing."""
+        """Send SIGTERM, and then SIGKILL if the service is still running after `timeout_s` seconds."""
         if self.log.closed:
             return
         try:
@@ -90,7 +90,7 @@ class RunningService(AbstractContextManager["RunningService"]):
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
         finally:
-            # SIGKILL is sent even after Ctrl-C in the wait above. A stopped process reacts to no other signal.
+            # Runs even if Ctrl-C interrupts the wait above. SIGKILL is the only signal that ends a suspended process.
             self._signal(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_KILL_TIMEOUT_S)
@@ -100,7 +100,7 @@ class RunningService(AbstractContextManager["RunningService"]):
             self.log.close()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process group, unless its leader has been reaped: the kernel may reuse the number."""
+        """Send a signal to the service's process group, unless the service has ended: its id may then be reused."""
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
@@ -121,7 +121,7 @@ def launch(
     extra_arguments: Sequence[str] = (),
 ) -> RunningService:
     """
-    Start a service on a free port and wait until it answers.
+    Start a service on a free port and wait until it is ready to answer calls.
 
     Args:
         engine: A key of registry.ENGINES.
@@ -158,10 +158,10 @@ def launch(
 
 
 def _start(arguments: list[str], ready_fd: int) -> RunningService:
-    # A file without a name disappears even if this process is killed.
+    # The temporary file has no name, so it disappears even if this process is killed.
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the running service holds it
-    # -P keeps files such as numpy.py in the working directory from being imported. The folder of this package comes
-    # first on the path, so that the service runs the same version of runoff.
+    # -P prevents the import of files such as numpy.py from the working directory. This package's folder comes first on
+    # the path, so that the service runs the same version of runoff.
     command = [sys.executable, "-P", "-m", "runoff.service.launched_main", str(os.getpid())]
     command += ["serve", *arguments, "--ready-fd", str(ready_fd)]
     own_folder = str(Path(runoff.__file__).parent.parent)
@@ -185,7 +185,7 @@ def _start(arguments: list[str], ready_fd: int) -> RunningService:
 def _wait_until_ready(
     service: RunningService, ready: IO[bytes], timeout_s: float, on_progress: Callable[[str], None] | None
 ) -> dict[str, str | int]:
-    """Return the parsed ready line; raise ServiceError if the service ends or the timeout passes."""
+    """Wait for the service's ready line and return it parsed. Raise ServiceError if the service ends or is too slow."""
     started = reported = time.monotonic()
     line = b""
     while (waited_s := time.monotonic() - started) < timeout_s:
@@ -196,7 +196,7 @@ def _wait_until_ready(
                 parsed: dict[str, str | int] = json.loads(line)
                 return parsed
             if not chunk:
-                # The pipe is closed, and only the service had its other end, so the service has ended or is about to.
+                # The service has closed the pipe without a ready line, so it has ended or is about to end.
                 with suppress(subprocess.TimeoutExpired):
                     service.process.wait(timeout=1.0)
         if service.process.poll() is not None:

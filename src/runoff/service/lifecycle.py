@@ -1,4 +1,4 @@
-"""The life of a service process: bind the port, load the models, answer calls, drain, exit."""
+"""Runs a service from start to end: binds the port, loads the models, answers calls, and shuts down."""
 
 import json
 import logging
@@ -17,9 +17,9 @@ from runoff.service import model_loading, parent_watch
 from runoff.service.hosted_models import HostedModel
 from runoff.service.server import Server
 
-# A forward pass of the largest batch takes well under 1 s. The launcher waits a little longer than this.
+# Time for calls in flight to finish at shutdown. A forward pass of the largest batch takes well under 1 s.
 GRACE_S = 5.0
-# How long the process waits after the grace period for handlers that do not return.
+# Time after the grace period for handlers that do not return; then the process exits without them.
 _EXIT_TIMEOUT_S = 2.0
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Options:
     """
-    The validated options of `runoff serve`, whose help explains them.
+    The validated options of `runoff serve`. Its --help explains the options that are not listed here.
 
     Attributes:
         port: The port to listen on, or 0 for any free one.
@@ -49,7 +49,7 @@ class Options:
 
 class ShutdownRequest:
     """
-    Waits for SIGTERM, SIGINT or the end of the parent process. A second signal ends the process immediately.
+    Waits for a request to shut down: SIGTERM, SIGINT or the parent's end. A second signal ends the process immediately.
 
     Attributes:
         is_serving: Set when the service is ready. Before that, a request ends the process immediately.
@@ -59,9 +59,9 @@ class ShutdownRequest:
         self.is_serving = False
         self._is_requested = False
         self._signals = 0
-        # Python runs signal handlers between two bytecodes of the main thread. A signal that arrives just before that
-        # thread blocks on a lock would not wake it. Reading a pipe is safe, because the interpreter writes a byte into
-        # it as soon as the signal arrives. Handlers take no lock, because the interrupted thread may hold it.
+        # Wait on a pipe, not on a lock. Python runs signal handlers between two bytecodes of the main thread, so a
+        # signal that arrives just before the thread blocks on a lock would not wake it. The interpreter writes a byte
+        # into the pipe immediately. Handlers take no lock, because the interrupted thread may hold it.
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_write, False)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
@@ -82,16 +82,16 @@ class ShutdownRequest:
 
     def _request(self) -> None:
         if not self.is_serving:
-            # No call is in flight while models are loaded, and an import cannot be interrupted cleanly.
+            # Exit immediately: no call is in flight during loading, and an import cannot be interrupted cleanly.
             exit_now(0)
         self._is_requested = True
-        with suppress(BlockingIOError):  # a full pipe wakes the waiting thread as well
+        with suppress(BlockingIOError):  # a full pipe also wakes the waiting thread
             os.write(self._wakeup_write, b"\0")
 
 
 def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     """
-    Serve models until shutdown is requested; return the exit code 0.
+    Serve models until shutdown is requested, then return the exit code 0.
 
     Args:
         options: The options of `runoff serve`.
@@ -105,7 +105,7 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     server.start(models)
     try:
         hosted = model_loading.open_models(models, options.engine, options.device, options.settings)
-        # Set before calls are answered, so that a signal between the two lines cannot cut off the first calls.
+        # Set this before calls are answered, so that a signal between the two lines cannot cut off the first calls.
         shutdown.is_serving = True
         server.serve(hosted)
         _announce(options, server, hosted)
@@ -113,10 +113,10 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
         _logger.info("shutting down: calls in flight have %g s to finish", GRACE_S)
     finally:
         drained = server.stop(GRACE_S if shutdown.is_serving else 0.0)
-    # Short waits, because the handler of a second signal runs between them.
+    # Wait in short steps, because the handler of a second signal can only run between two waits.
     while not drained.wait(0.1):
         pass
-    # The interpreter joins the call threads at exit, and a thread that hangs in a backend would keep the process alive.
+    # At exit, the interpreter joins the call threads. The timer ends the process even if one hangs in a backend.
     timer = threading.Timer(_EXIT_TIMEOUT_S, exit_now, (0,))
     timer.daemon = True
     timer.start()
@@ -129,17 +129,17 @@ def exit_now(exit_code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        # Flushing raises in a signal handler that has interrupted a write.
+        # Exit even if flushing raises, as it does in a signal handler that has interrupted a write.
         os._exit(exit_code)
 
 
 def _announce(options: Options, server: Server, hosted: list[HostedModel]) -> None:
-    """Report on standard output, and to the launcher, that the service is ready."""
+    """Announce that the service is ready: print a line for users, and send a line of JSON to the launcher."""
     backend = hosted[0].backend
     models = ", ".join(
         f"{model.name} ({model.mlp.description}{', untrained' if model.untrained else ''})" for model in hosted
     )
-    # The description contains →, which some locales cannot encode.
+    # The model's description contains →, which some locales cannot encode and which is escaped there.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     device = f"{backend.device.type.upper()} {backend.device.name}".strip()

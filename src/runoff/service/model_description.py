@@ -1,4 +1,4 @@
-"""The identity of a model and its service, as sent by GetModelInfo and in the metadata of ModelMetadata calls."""
+"""Sends clients the identity of a model and its service, in GetModelInfo responses and in the metadata of calls."""
 
 import os
 import platform
@@ -11,13 +11,13 @@ from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from runoff.service.hosted_models import HostedModel, ServiceState
 
-# Framework names that differ between the original protocol and runoff.
+# Maps runoff's name of a framework to the original protocol's name, where the two differ.
 _FRAMEWORK_NAMES = {"torch": "pytorch"}
-# Facts of a backend that have fields of their own in ModelInfoResponse.
+# Facts about a backend that are left out of the field `facts`, because ModelInfoResponse has a field for each of them.
 _FACTS_WITH_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
-# Packages that take part in every call; the framework has fields of its own.
+# Packages that every call uses. The framework is not listed, because ModelInfoResponse has separate fields for it.
 _REPORTED_PACKAGES = ("runoff", "numpy", "grpcio", "protobuf")
-# Fields of ModelInfoResponse that are sent as text, too, for clients without runoff's protobuf messages.
+# Fields of ModelInfoResponse that are also sent as text, for clients that lack runoff's protobuf messages.
 _TEXT_FIELDS = ("model_digest", "device", "device_name", "framework", "framework_version", "threads", "pid", "nonce")
 
 
@@ -55,7 +55,7 @@ def send_identity(context: grpc.ServicerContext, model: HostedModel, state: Serv
     serialized = info.SerializeToString()
     texts = {f"runoff-{field.replace('_', '-')}": str(getattr(info, field)) for field in _TEXT_FIELDS}
     texts["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
-    # gRPC fails the whole call if a metadata value is not printable ASCII.
+    # Convert the texts, because gRPC fails the whole call if a metadata value is not printable ASCII.
     entries = tuple((key, _to_printable_ascii(text)) for key, text in texts.items())
     context.set_trailing_metadata((*entries, (MODEL_INFO_KEY, serialized)))
     return serialized
@@ -63,7 +63,7 @@ def send_identity(context: grpc.ServicerContext, model: HostedModel, state: Serv
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that take part in every call."""
+    """Return the versions of Python and of the installed packages that every call uses."""
     installed = machine.package_versions()
     reported = {name: installed[name] for name in _REPORTED_PACKAGES if name in installed}
     return {"python": platform.python_version()} | reported

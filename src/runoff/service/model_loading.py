@@ -1,4 +1,4 @@
-"""Reads model files, opens each model on a backend, and warms it up."""
+"""Reads model files, opens each model on a backend, and warms up the backend."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ MAX_UNTRAINED_WEIGHTS = 2**26
 
 
 def untrained_mlp(kind: Kind, sizes: tuple[int, int, int]) -> Mlp:
-    """Return a network with random weights, scaled so that its outputs clearly differ from each other."""
+    """Return a network with random weights, which are scaled so that the outputs clearly differ from each other."""
     input_size, hidden_size, output_size = sizes
     random = np.random.default_rng(0)
     return Mlp(
@@ -32,7 +32,7 @@ def untrained_mlp(kind: Kind, sizes: tuple[int, int, int]) -> Mlp:
 
 
 def parse_sizes(text: str) -> tuple[int, int, int]:
-    """Parse `64,128,8` into (input_size, hidden_size, output_size); raise UsageError for any other format."""
+    """Parse a text such as `64,128,8` into (input_size, hidden_size, output_size), or raise UsageError."""
     parts = text.split(",")
     if len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) <= 5 for part in parts):
         sizes = int(parts[0]), int(parts[1]), int(parts[2])
@@ -46,14 +46,14 @@ def parse_sizes(text: str) -> tuple[int, int, int]:
 
 
 def read_models(paths: dict[str, Path], untrained: dict[str, Mlp]) -> dict[str, tuple[Mlp, bool]]:
-    """Return models by name, each with whether it is untrained; the models read from files come first."""
+    """Return a pair (model, whether it is untrained) for each name. Models that are read from files come first."""
     trained = {name: (go_json.read(path), False) for name, path in paths.items()}
     return trained | {name: (mlp, True) for name, mlp in untrained.items()}
 
 
 def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, settings: Settings) -> list[HostedModel]:
     """
-    Open every model on a backend and warm it up; return the opened models in the same order.
+    Open every model on a backend, warm it up, and return the opened models in the same order.
 
     Args:
         models: The models by name, each with whether it is untrained.
@@ -75,7 +75,7 @@ def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, s
     hosted = []
     for name, (mlp, untrained) in models.items():
         backend = _open_on_first_available(device_types, engine, mlp, settings)
-        # All models of a service run on the device that the first one was opened on.
+        # Open all further models on the first model's device, because a service uses only one device.
         device_types = [backend.device.type]
         model = HostedModel(name, mlp, backend, untrained)
         model.warm_up()
@@ -84,10 +84,10 @@ def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, s
 
 
 def _open_on_first_available(device_types: list[str], engine: str, mlp: Mlp, settings: Settings) -> Backend:
-    """Open a model on the first device type that works; log the reason for each that does not."""
+    """Open a model on the first device type that works, and log why each earlier device type failed."""
     onnx = None
     if engine == "onnxruntime":
-        # Imported here because conversion imports PyTorch, which takes seconds and which no other engine needs.
+        # Imported only for this engine, because conversion imports PyTorch, which takes seconds.
         from runoff.conversion import ConversionCache, convert
 
         onnx = convert(mlp, cache=ConversionCache()).onnx

@@ -1,4 +1,4 @@
-"""The request handlers of the original protocol, `neural.NeuralService`, which decode requests and encode responses."""
+"""Request handlers of the original protocol, whose gRPC service is called `neural.NeuralService`."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ from runoff.service.hosted_models import HostedModel, Refusal, ServiceState
 from runoff.service.model_description import send_identity
 from runoff.service.stopwatch import Stopwatch
 
-# Largest size of one sample's response without its outputs: three tags of 1 byte and four varints of at most 5 bytes.
+# Maximum bytes per sample in a response, apart from outputs: three tags of 1 byte and four varints of at most 5 bytes.
 _SAMPLE_BYTES = 23
 
 
 class NeuralService:
-    """The methods of `neural.NeuralService`, for the models of one service."""
+    """Implements the methods of the gRPC service `neural.NeuralService` for a set of models."""
 
     def __init__(self, state: ServiceState) -> None:
         self._state = state
@@ -41,7 +41,7 @@ class NeuralService:
         return self._respond(message, context, name, request_codec.decode_batch_predict, encode)
 
     def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle GetModelInfo: the model's sizes and the service's identity."""
+        """Handle GetModelInfo: return the model's sizes and the identity of the model and the service."""
         request = call_handling.parse_request(ModelInfoRequest, message)
         model = self._find(request.model_type, request.model_name)
         return send_identity(context, model, self._state)
@@ -54,7 +54,7 @@ class NeuralService:
         decode: Callable[[bytes], Request],
         encode: Callable[[Float32Array, Kind], bytes],
     ) -> bytes:
-        """Return the serialized response to a request whose message type is called `name`."""
+        """Decode a request of the message type `name`, run the model, and return the encoded response."""
         stopwatch = Stopwatch()
         request = call_handling.decode_request(name, decode, message)
         model = self._find(request.model_type, request.model_name)
@@ -67,7 +67,7 @@ class NeuralService:
         return response
 
     def _find(self, model_type: str, model_name: str) -> HostedModel:
-        """Return the model with this name, or the first model of the type if the name is empty."""
+        """Return the model of this type and name. If the name is empty, return the first model of the type."""
         models = self._state.loaded_models()
         if model_type not in list(Kind):
             message = f"model_type is {quote(model_type)}, expected {' or '.join(Kind)}"
@@ -81,7 +81,7 @@ class NeuralService:
 
 
 def _check_samples(request: Request, input_size: int) -> None:
-    """Raise Refusal if the batch is empty, or if a sample does not have `input_size` finite features."""
+    """Raise Refusal if the batch is empty, or if a sample does not consist of `input_size` finite numbers."""
     if not request.count:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the batch is empty, expected at least one sample")
     if request.lengths != input_size:

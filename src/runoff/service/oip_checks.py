@@ -1,4 +1,4 @@
-"""Checks of ModelInfer requests; each error message contains the value that was found and the one expected."""
+"""Validates ModelInfer requests. Each error message contains the invalid value and the expected one."""
 
 from typing import NoReturn
 
@@ -16,12 +16,12 @@ _FP32 = "fp32_contents"
 
 
 def check_header(header: Header, input_size: int) -> int:
-    """Check names, types, shapes and parameters of a request's tensors; return the batch size, or raise Refusal."""
+    """Return the batch size. Raise Refusal if a tensor's name, datatype, shape or parameters are invalid."""
     if len(header.tensors) != 1 or header.tensors[0].name != INPUT_NAME:
         _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
     if len(header.requested) > 1 or any(output.name != OUTPUT_NAME for output in header.requested):
         _refuse(f"the outputs asked for are {_names(header.requested)}, expected {OUTPUT_NAME!r} once or none")
-    # These parameters change where or in which form outputs are returned. All others are hints and may be ignored.
+    # Only these parameters change where or in which form outputs are returned. Others are hints and may be ignored.
     for tensor in (*header.tensors, *header.requested):
         for name in tensor.parameters:
             if name == "classification" or name.startswith("shared_memory_"):
@@ -38,7 +38,7 @@ def check_header(header: Header, input_size: int) -> int:
 
 def extract_batch(request: InferMessage, shape: tuple[int, int]) -> Float32Array:
     """
-    Return the contents of the input tensor as a new C-contiguous array; raise Refusal if they do not fit the header.
+    Return the input tensor as a new C-contiguous array. Raise Refusal if its contents do not match the header.
 
     Args:
         request: A request that has passed `check_header`.

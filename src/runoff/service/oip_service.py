@@ -1,4 +1,4 @@
-"""The request handlers of the Open Inference Protocol, `inference.GRPCInferenceService`."""
+"""Request handlers of the Open Inference Protocol, whose gRPC service is called `inference.GRPCInferenceService`."""
 
 import grpc
 
@@ -13,12 +13,12 @@ from runoff.service.model_description import package_versions, send_identity
 from runoff.service.oip_checks import check_header, extract_batch
 from runoff.service.stopwatch import Stopwatch
 
-# Upper limit for the names, shape and tags of a response, without model name, request id and outputs.
+# Upper bound on the bytes of a response, apart from the model's name, the request id and the outputs.
 _HEADER_BYTES = 256
 
 
 class OipService:
-    """The methods of the Open Inference Protocol, for the models of one service."""
+    """Implements the methods of the Open Inference Protocol for a set of models."""
 
     def __init__(self, state: ServiceState) -> None:
         self._state = state
@@ -36,7 +36,7 @@ class OipService:
         return call_handling.create_handlers(SERVICE_NAME, methods)
 
     def model_infer(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle ModelInfer: outputs are returned raw or typed, as the inputs were sent."""
+        """Handle ModelInfer: return the outputs as raw or typed contents, whichever form the inputs have."""
         stopwatch = Stopwatch()
         request = call_handling.decode_request("inference.ModelInferRequest", codec.decode_request, message)
         header = request.header
@@ -49,17 +49,17 @@ class OipService:
         return response
 
     def server_live(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Handle ServerLive: true whenever the server answers."""
+        """Handle ServerLive: return true whenever the server answers."""
         call_handling.parse_request(inference_pb2.ServerLiveRequest, message)
         return inference_pb2.ServerLiveResponse(live=True).SerializeToString()
 
     def server_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Handle ServerReady: true when all models are loaded and warmed up."""
+        """Handle ServerReady: return true once all models are loaded and warmed up."""
         call_handling.parse_request(inference_pb2.ServerReadyRequest, message)
         return inference_pb2.ServerReadyResponse(ready=self._state.models is not None).SerializeToString()
 
     def model_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Handle ModelReady: false, and no error, for a model that does not exist."""
+        """Handle ModelReady: return false, not an error, if the model does not exist."""
         request = call_handling.parse_request(inference_pb2.ModelReadyRequest, message)
         try:
             self._find(request.name, request.version)
@@ -68,14 +68,14 @@ class OipService:
         return inference_pb2.ModelReadyResponse(ready=True).SerializeToString()
 
     def server_metadata(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Handle ServerMetadata: name and version of the server."""
+        """Handle ServerMetadata: return the name and the version of the server."""
         call_handling.parse_request(inference_pb2.ServerMetadataRequest, message)
         return inference_pb2.ServerMetadataResponse(
             name=SERVER_NAME, version=package_versions().get("runoff", "")
         ).SerializeToString()
 
     def model_metadata(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle ModelMetadata: inputs and outputs of a model, and the service's identity in the metadata."""
+        """Handle ModelMetadata: return the model's inputs and outputs, and its identity in the call's metadata."""
         request = call_handling.parse_request(inference_pb2.ModelMetadataRequest, message)
         model = self._find(request.name, request.version)
         send_identity(context, model, self._state)
@@ -87,7 +87,7 @@ class OipService:
         return response.SerializeToString()
 
     def _find(self, name: str, version: str) -> HostedModel:
-        """Return the model with this name; raise Refusal if the name or the version does not exist."""
+        """Return the model with this name. Raise Refusal if the name or the version does not exist."""
         models = self._state.loaded_models()
         model = next((model for model in models if model.name == name), None)
         if model is None:
@@ -99,7 +99,7 @@ class OipService:
         return model
 
     def _batch(self, request: InferMessage, model: HostedModel) -> Float32Array:
-        """Return the batch of a request, shape (batch_size, input_size); raise Refusal if the request is invalid."""
+        """Return the batch of a request, shape (batch_size, input_size). Raise Refusal if the request is invalid."""
         batch_size = check_header(request.header, model.mlp.input_size)
         self._state.check_batch_size(batch_size)
         header_bytes = _HEADER_BYTES + len(request.header.model_name) + len(request.header.id.encode())

@@ -1,4 +1,4 @@
-"""Ends a service process when the process that launched it ends, even if either was killed, stopped or hangs."""
+"""Ends a service process when its parent process ends, even if the parent is killed or the service hangs."""
 
 import os
 import signal
@@ -7,26 +7,26 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-# Runs in front of the service's command and asks Linux to send SIGCONT to the process when its parent dies. The
-# setting, PR_SET_PDEATHSIG (1) of prctl(2), survives exec. SIGCONT wakes a stopped process. The kernel also sends it
-# when only the thread that started the process ends: SIGCONT is harmless then, while SIGKILL would end a used service.
-# With -I and -S Python skips user customisation such as sitecustomize, so the setting is made within milliseconds.
+# This code asks Linux to send SIGCONT to the process when its parent dies, and then executes the service's command. The
+# setting, PR_SET_PDEATHSIG (1) of prctl(2), survives exec. SIGCONT wakes a suspended process. Linux also sends the
+# signal when only the thread that started the process ends; then SIGCONT is harmless, but SIGKILL would end a service
+# in use. Python's options -I and -S skip modules such as sitecustomize, so the setting is made within milliseconds.
 _REQUEST_PARENT_DEATH_SIGNAL = (
     "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGCONT); os.execv(sys.argv[1], sys.argv[1:])"
 )
 
 
 def _exit_immediately() -> None:
-    # Standard output is not flushed, because the main thread may be blocked in a write.
+    # Exit without flushing standard output, because the main thread may be blocked in a write to it.
     os._exit(0)
 
 
-# Called when the parent has ended, in any thread or in a signal handler. `lifecycle` replaces it by a shutdown.
+# Called when the parent has ended, in any thread or in a signal handler. `lifecycle` replaces it with a clean shutdown.
 orphan_handler: Callable[[], None] = _exit_immediately
 
 
 def with_parent_death_signal(command: list[str]) -> list[str]:
-    """Return a command that runs `command`, a program given by its path, and on Linux signals its parent's death."""
+    """Wrap a command, which starts with a path, so that on Linux its process gets SIGCONT when its parent dies."""
     if sys.platform != "linux":
         return command
     return [sys.executable, "-I", "-S", "-c", _REQUEST_PARENT_DEATH_SIGNAL, *command]
@@ -34,7 +34,7 @@ def with_parent_death_signal(command: list[str]) -> list[str]:
 
 def watch(parent_pid: int) -> None:
     """
-    Start to watch the parent process, and call the orphan handler when it has ended.
+    Start to watch the parent process. When the parent has ended, the orphan handler is called.
 
     The parent has ended when standard input closes, or when SIGCONT arrives and this process has a different parent.
     Either alone misses a case: another child of the parent may hold the pipe open, and a stopped process reads nothing.
@@ -55,7 +55,7 @@ def watch(parent_pid: int) -> None:
 
 
 def _read_stdin() -> None:
-    # sys.stdin is not used, because this thread would hold its lock when the interpreter exits.
+    # Read with os.read: in sys.stdin.read, this thread would hold a lock that the interpreter needs to exit.
     while os.read(0, 4096):
         pass
     orphan_handler()

@@ -23,12 +23,12 @@ from runoff.service.hosted_models import HostedModel, ServiceState
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# One thread runs a forward pass while another decodes and encodes. On 2 idle cores, 2 threads handled the most calls
-# per second of all counts from 1 to 16, at 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
+# Two workers, so that one can decode and encode while the other runs a forward pass. Of 1 to 16 workers, 2 handled the
+# most calls per second on 2 idle cores, with 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 2
 _DRAIN_CHECK_INTERVAL_S = 0.25
-# Limit of calls that are queued or assigned to a thread; gRPC rejects further ones with RESOURCE_EXHAUSTED. It is
-# larger than the thread pool's limit, because calls queue when all threads wait. `call_threads` describes their memory.
+# Maximum number of calls that are queued or assigned to a thread; gRPC rejects more with RESOURCE_EXHAUSTED. Larger
+# than the thread pool's limit, because calls queue while all threads wait. `call_threads` describes their memory.
 MAX_CALLS = 1024
 # What gRPC buffers of the request of a queued call: 512 MiB for all calls. A request of 1,024 samples of 81 features
 # (330 KB) arrives in one window. Without these settings, gRPC enlarges the windows until they hold whole requests.
@@ -77,7 +77,7 @@ class Server:
         self._grpc = grpc.server(
             self._pool,  # type: ignore[arg-type] # grpc-stubs require a ThreadPoolExecutor
             interceptors=[CallInterceptor(self._pool)],
-            # By default gRPC sets SO_REUSEPORT, and two services on one port would take turns.
+            # By default, gRPC sets SO_REUSEPORT, so two services on one port would each get some of the calls.
             options=[*message_options(max_message_bytes), *_WINDOW_OPTIONS, ("grpc.so_reuseport", 0)],
             maximum_concurrent_rpcs=MAX_CALLS,
         )
@@ -88,7 +88,7 @@ class Server:
         self._grpc.add_generic_rpc_handlers([NeuralService(self._state).handlers(), OipService(self._state).handlers()])
         if reflection_enabled:
             names = (SERVICE_NAME, OIP_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            # Protobuf's default pool lacks the messages of runoff.
+            # Protobuf's default pool does not contain runoff's messages, so reflection needs a separate pool.
             pool = DescriptorPool()
             for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
                 pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
@@ -105,18 +105,18 @@ class Server:
         self.address = format_address(host, self.port)
 
     def start(self, model_names: Iterable[str] = ()) -> None:
-        """Accept calls. Until `serve`, predictions are refused and the health of services and models is NOT_SERVING."""
+        """Accept calls. Until `serve` is called, predictions are refused and every health status is NOT_SERVING."""
         self._set_health(model_names, health_pb2.HealthCheckResponse.NOT_SERVING)
         self._grpc.start()
 
     def serve(self, models: list[HostedModel]) -> None:
-        """Answer predictions with these models, which must be warmed up, and report their health as SERVING."""
+        """Answer predictions with these models, which must be warmed up, and report every health status as SERVING."""
         self._state.models = models
         self._set_health((model.name for model in models), health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_s: float) -> threading.Event:
         """
-        Refuse new calls, let those in flight finish, and cancel the ones that remain after `grace_s` seconds.
+        Refuse new calls, let calls in flight finish, and cancel those that are still running after `grace_s` seconds.
 
         Returns:
             An event that is set when no call is in flight any more.
@@ -127,23 +127,23 @@ class Server:
         return drained
 
     def _drain(self, drained: threading.Event) -> None:
-        """Keep the call threads until the last call has ended: gRPC may still start calls that it had accepted."""
+        """Shut down the thread pool only after the last call, because gRPC may still start calls that it accepted."""
         while not drained.wait(_DRAIN_CHECK_INTERVAL_S):
             # Shutdown does not wait for open health watches or for requests that do not arrive.
             self._pool.cancel_longest_waits()
         self._pool.shutdown()
 
     def _set_health(self, model_names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        """Set the health of the server, whose name is empty, of both protocols' services, and of models."""
+        """Set the health status of the server (whose name is empty), of both protocols' services, and of models."""
         for name in ("", SERVICE_NAME, OIP_SERVICE_NAME, *model_names):
             self._health.set(name, status)
 
 
 def _check_bindable(host: str, port: int) -> None:
-    """Raise ServiceError if a plain socket cannot be bound to the port; gRPC's own errors contain no reason."""
+    """Raise ServiceError with the reason if the port cannot be bound. gRPC's own errors contain no reason."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # gRPC sets this option, too. Without it, closed connections of an earlier service would block the port.
+        # Set the same option as gRPC, because otherwise closed connections of an earlier service block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -9,7 +9,7 @@ from runoff.rpc.call_times import CALL_TIMES_KEY, ServiceTimes, format_times
 
 class Stopwatch:
     """
-    The times of one call's parts: decode, queue, compute, encode, in this order.
+    Measures how long the four parts of one call take: decode, queue, compute and encode, in this order.
 
     Measuring and sending them costs about 15 µs per call at both ends together, nearly all of it in gRPC's handling of
     metadata.
@@ -27,5 +27,5 @@ class Stopwatch:
         self.lap()
         start, decoded, turn, computed, encoded = self._marks
         times = ServiceTimes(decoded - start, turn - decoded, computed - turn, encoded - computed)
-        # All times share one key, because each further key would cost gRPC's Python layer the same time again.
+        # Send all times under one metadata key, because every key costs time in gRPC's Python layer.
         context.set_trailing_metadata(((CALL_TIMES_KEY, format_times(times)),))

@@ -16,7 +16,7 @@ from grpclib.exceptions import GRPCError  # type: ignore[import-not-found]
 
 
 class HealthMessage:
-    """Holds the bytes of a health request or response, and has the two methods that grpclib calls on messages."""
+    """A health request or response as bytes, with the two methods that grpclib calls on a message."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -30,13 +30,13 @@ class HealthMessage:
 
 
 async def call(channel: Channel, method: str, request: Any, response_type: Any) -> Any:
-    """Return a response as plain values, or the status and message of an error."""
+    """Call a method. Return the response as plain Python values, or the status and message of the error."""
     try:
         response = await UnaryUnaryMethod(channel, method, type(request), response_type)(request, timeout=60)
     except GRPCError as error:
         return {"code": error.status.value, "details": error.message}
     if isinstance(response, HealthMessage):
-        # The status is the message's only field, so its number is the second byte.
+        # The message consists of the field `status` alone: its tag is the first byte, and its value the second.
         return {"status": ["UNKNOWN", "SERVING"][response.content[1]]}
     return json_format.MessageToDict(
         response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -44,7 +44,7 @@ async def call(channel: Channel, method: str, request: Any, response_type: Any) 
 
 
 async def call_all(address: str, descriptors: bytes) -> dict[str, Any]:
-    """Call every method of the service once, and one with a sample of the wrong length."""
+    """Call every method of the service, and Predict a second time with a sample of the wrong length."""
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors).file
     types = message_factory.GetMessages(list(files))
     host, _, port = address.rpartition(":")

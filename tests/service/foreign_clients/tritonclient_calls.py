@@ -26,7 +26,7 @@ def infer(data, **options):
 
 
 def typed():
-    """Send typed contents through the generated stubs, because the client itself sends raw tensors only."""
+    """Send typed contents through the generated stubs, because tritonclient's own API sends only raw tensors."""
     import grpc
 
     request = service_pb2.ModelInferRequest(model_name=model)
@@ -38,7 +38,7 @@ def typed():
 
 
 def refused():
-    """Return the status and message of the error for samples of the wrong length."""
+    """Send samples of the wrong length. Return the status and message of the resulting error."""
     try:
         infer(batch[:, :3].copy())
     except InferenceServerException as error:
