@@ -1,4 +1,4 @@
-"""The memory of calls that wait in the queue of a service."""
+"""How much memory the queued calls of a service occupy."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ MIB = 2**20
 
 
 def steady_memory_bytes(process: psutil.Process) -> int:
-    """Return the memory of a process once it has not grown for 2 s."""
+    """Return the memory of a process as soon as it has not grown for 2 s."""
     largest, last_growth = 0, time.monotonic()
     while time.monotonic() < last_growth + 2:
         memory_bytes = process.memory_info().rss
@@ -32,7 +32,7 @@ def steady_memory_bytes(process: psutil.Process) -> int:
 
 
 def test_queued_calls_occupy_one_receive_window_each() -> None:
-    """The requests of queued calls must stay with their clients, because clients can queue 1,024 calls of 32 MiB."""
+    """Clients can queue 1,024 calls of 32 MiB, so the service must not receive the requests of queued calls."""
     mlp = random_mlp()
     request = encode_batch_predict(
         np.zeros((2 * MIB // (4 * mlp.input_size + 4), mlp.input_size), np.float32), "policy", "m"
@@ -53,6 +53,6 @@ def test_queued_calls_occupy_one_receive_window_each() -> None:
                 channel.unary_unary(f"/{PREDICT}".replace("Predict", "BatchPredict"), None, None).future(request).cancel
             )
         growth_bytes = steady_memory_bytes(service) - idle_bytes
-    # Each thread may already have received the whole request of its call.
+    # Besides the windows, each thread may have received one whole request, so this memory is allowed, too.
     allowed_bytes = MAX_THREADS * len(request) + calls * RECEIVE_WINDOW_BYTES + 32 * MIB
     assert growth_bytes < allowed_bytes < calls * len(request)

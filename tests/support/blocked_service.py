@@ -1,4 +1,4 @@
-"""A service process whose forward pass never returns, so that all further calls queue: `python -m` this module."""
+"""Run with `python -m`, this module is a service whose forward pass never returns, so that all further calls queue."""
 
 import sys
 

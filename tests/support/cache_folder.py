@@ -1,4 +1,4 @@
-"""A fixture for the conftest of each folder whose tests convert models."""
+"""A fixture that each conftest imports whose tests convert models."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 
 @pytest.fixture(autouse=True)
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder for cached conversions, so that no test reads or writes the user's cache."""
+    """An empty folder for cached conversions, so that tests neither read nor write the user's cache."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv(CACHE_DIR_VARIABLE, str(folder))
     return folder

@@ -1,4 +1,4 @@
-"""Self-signed TLS certificates for tests, created by the openssl command."""
+"""Creates self-signed TLS certificates for tests with the openssl command."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 
 def make_certificates(folder: Path) -> Path:
-    """Create NAME.pem and NAME.key for `service`, `client` and `other` in a folder, each signed by itself."""
+    """Create self-signed certificates NAME.pem and keys NAME.key in a folder, for `service`, `client` and `other`."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs the openssl command to make certificates")

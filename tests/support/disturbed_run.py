@@ -1,5 +1,5 @@
 """
-A pytest plugin for a perf run in a process of its own: sends a signal when the rounds of batch size 2 begin.
+A pytest plugin for perf runs in a separate process. It sends a signal just before the rounds with batch size 2 begin.
 
 The environment variable DISTURBANCE holds JSON: `target` is `service` or `run`, `signal` the signal's name, and
 `pid_file` the file into which the plugin writes the pid of the service.
@@ -23,10 +23,10 @@ _DISTURBANCE = json.loads(os.environ["DISTURBANCE"])
 
 
 def pytest_configure() -> None:
-    """Shorten the deadlines to keep tests with a stopped service short, and restore the default reaction to SIGINT."""
+    """Shorten the deadlines, because calls to a suspended service time out, and restore Python's SIGINT handler."""
     grpc_backend.open_grpc = partial(grpc_backend.open_grpc, timeout_s=4.0)
     RunningService.stop = partialmethod(RunningService.stop, timeout_s=0.5)  # type: ignore[assignment, method-assign]
-    # A shell starts background processes with SIGINT ignored.
+    # Shells start background processes with SIGINT ignored, so restore the default.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

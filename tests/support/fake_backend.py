@@ -1,4 +1,4 @@
-"""A backend for tests of code that uses backends: returns the reference's outputs, or wrong outputs on demand."""
+"""A backend without a framework, for tests: it returns correct outputs, or wrong ones if a test asks for an error."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from runoff.models.mlp import Float32Array, Mlp
 
 class FakeBackend(Backend):
     """
-    Returns the outputs of the float64 reference, rounded to float32, with an error that the test chooses.
+    Returns the float64 reference's outputs as float32. A test can add an error to the last output.
 
     Attributes:
         calls: Number of calls of `predict`.

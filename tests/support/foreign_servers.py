@@ -1,4 +1,4 @@
-"""Runs Open Inference Protocol servers of other projects in separate processes."""
+"""Runs other projects' servers of the Open Inference Protocol in separate processes."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ FOREIGN_MODELS = Path(__file__).parents[1] / "backends" / "foreign_models"
 @contextmanager
 def running_server(command: Sequence[str], address: str, log: Path, **variables: str) -> Iterator[str]:
     """
-    Run a server until the context ends; skip the test, with the reason, if the server does not start.
+    Run a server until the context ends. If the server does not start, skip the test with the reason.
 
     Args:
         command: The server's command line.
@@ -48,13 +48,13 @@ def running_server(command: Sequence[str], address: str, log: Path, **variables:
 
 
 def save_weights(mlp: Mlp, path: Path) -> None:
-    """Write a network's weights as an .npz file, which the models in FOREIGN_MODELS read."""
+    """Write a network's weights to an .npz file, from which the models in FOREIGN_MODELS load them."""
     arrays = ("weights_hidden", "biases_hidden", "weights_output", "biases_output")
     np.savez(path, **{array: getattr(mlp, array) for array in arrays})
 
 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    """Wait until the server reports that it is ready; skip the test if it exits or needs longer than the timeout."""
+    """Wait until the server is ready. Skip the test if the server exits or is not ready before the timeout."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:

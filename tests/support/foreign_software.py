@@ -1,5 +1,5 @@
 """
-Installs clients and servers that other projects wrote, outside the environment of the tests.
+Installs other projects' clients and servers in their own folders, outside the environment of the tests.
 
 They may need other versions of libraries that runoff uses, so each gets a folder of its own. The folders are kept
 between runs.
@@ -18,14 +18,14 @@ import pytest
 from runoff.files.file_lock import hold_lock
 from tests.support.test_size import FULL_SIZE
 
-# The environment variable RUNOFF_TEST_ENVS can name another folder, such as one that a CI service keeps between runs.
+# The folder of all installations. A CI service can set RUNOFF_TEST_ENVS to a folder that it keeps between runs.
 CACHE = Path(os.environ.get("RUNOFF_TEST_ENVS") or Path(__file__).parents[2] / ".tox" / "foreign")
 _COMMAND_TIMEOUT_S = 240
 
 
 def foreign_python(name: str, *installs: Sequence[str], full_size_only: bool = True) -> Path:
     """
-    Return the interpreter of a virtual environment with some packages; skip the test if they cannot be installed.
+    Return the interpreter of a virtual environment with some packages. Skip the test if they cannot be installed.
 
     Args:
         name: Name of the environment, for its folder and for messages.
@@ -36,7 +36,7 @@ def foreign_python(name: str, *installs: Sequence[str], full_size_only: bool = T
         skip_unless_full_size(name)
     folder = _folder(name, (sys.version, installs))
     python = folder / "bin" / "python"
-    # The tests' own pip installs into the new environment, so that pip need not be installed there first.
+    # The pip of the current environment can install into the new one, so the new one needs no pip of its own.
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
     options = ["--retries", "2", "--only-binary", ":all:"]
     create = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
@@ -45,7 +45,7 @@ def foreign_python(name: str, *installs: Sequence[str], full_size_only: bool = T
 
 
 def node_modules(*packages: str) -> Path:
-    """Return a `node_modules` folder with some npm packages; skip the test if they cannot be installed."""
+    """Return a `node_modules` folder with some npm packages. Skip the test if they cannot be installed."""
     skip_unless_full_size(" and ".join(packages))
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
@@ -63,15 +63,15 @@ def skip_unless_full_size(name: str) -> None:
 
 
 def _folder(name: str, recipe: object) -> Path:
-    """Return the cache folder of an installation; a changed recipe changes the folder's name."""
+    """Return an installation's cache folder. Its name depends on the recipe, so a changed recipe gets a new folder."""
     return CACHE / f"{name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}"
 
 
 def _install_once(name: str, folder: Path, commands: Sequence[Sequence[str]]) -> None:
-    """Fill a folder by running some commands, unless an earlier run completed them."""
+    """Run the commands that fill a folder, unless an earlier test run has already completed them."""
     done = folder / "done"
     CACHE.mkdir(parents=True, exist_ok=True)
-    # Several test processes may need the same installation; the first one installs, and the others wait for it.
+    # Several test processes may need the same installation, so the first one installs while the others wait.
     with hold_lock(CACHE / f"{folder.name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -81,7 +81,7 @@ def _install_once(name: str, folder: Path, commands: Sequence[Sequence[str]]) ->
 
 
 def _run_or_skip(name: str, command: Sequence[str]) -> None:
-    """Run a command; if it fails, skip the test with the last line of the command's output."""
+    """Run a command. If it fails, skip the test with the last line of the command's output."""
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_COMMAND_TIMEOUT_S, check=False

@@ -1,4 +1,4 @@
-"""Generates malformed messages: random bytes, and valid messages that are cut, repeated, joined or overwritten."""
+"""Generates malformed messages: random bytes, and valid messages that have been changed at random."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ _SPECIAL_BYTES = (
 
 
 def hostile_messages(valid: Sequence[bytes], count: int, seed: int = 0) -> Iterator[bytes]:
-    """Yield `count` messages: one in eight is random bytes, the others are valid messages with one to four changes."""
+    """Yield `count` messages: one in eight is random bytes, and the others are valid messages with 1 to 4 changes."""
     rng = random.Random(seed)  # noqa: S311 - a failure must be repeatable
     for index in range(count):
         if index % 8 == 0:
@@ -31,7 +31,7 @@ def hostile_messages(valid: Sequence[bytes], count: int, seed: int = 0) -> Itera
 
 
 def _change(message: bytearray, rng: random.Random, valid: Sequence[bytes]) -> None:
-    """Make one random change to a message in place."""
+    """Apply one random change to a message, in place."""
     start = rng.randrange(len(message) + 1)
     end = min(len(message), start + rng.randrange(1, 9))
     kind = rng.randrange(7)

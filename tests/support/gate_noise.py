@@ -1,5 +1,5 @@
 """
-Simulate whole gate runs on synthetic noise, or on noise recorded on a shared machine. All randomness is seeded.
+Simulates whole gate runs with seeded random noise, which is either synthetic or drawn from recordings.
 
 A block source is a function `source(rng, cases, blocks)`. It returns two arrays of shape (cases, blocks): the
 log-ratios candidate / baseline and null / baseline, as the gate would measure them if both sides ran the same code.
@@ -26,10 +26,10 @@ RECORDINGS_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "noise"
 
 CASES, TOLERANCE = 24, 0.03
 ROUNDS_PER_SIDE = 48
-# The side that runs in each turn of a block.
+# The side (candidate, baseline or null) whose round is measured in each turn of a block.
 _SIDES_BY_TURN = np.tile(np.ravel(TURNS), ROUNDS_PER_SIDE // 6)
-# For each turn, the number of other sides' rounds since this side's previous round. The first turns are treated as if
-# the sequence had been running before, so that their waits are ordinary too.
+# For each turn, the number of rounds that other sides ran since this side's previous round. Each side's first turn
+# counts from its last one, as if the sequence of turns was repeated.
 _WAITS_BY_TURN = np.empty(len(_SIDES_BY_TURN))
 for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, BASELINE, NULL)):
     _WAITS_BY_TURN[_turns] = np.diff(_turns, prepend=_turns[-1] - len(_SIDES_BY_TURN)) - 1
@@ -38,7 +38,7 @@ for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, 
 @dataclass(frozen=True)
 class SyntheticMachine:
     """
-    A machine whose timing noise is generated; usable as a block source.
+    A simulated machine with synthetic timing noise, which can be called as a block source.
 
     Spreads are standard deviations of log-durations, so 0.01 is about 1 %. Probabilities are per round.
 
@@ -65,7 +65,7 @@ class SyntheticMachine:
     cold_cache_cost: float = 0.0
 
     def draw_rounds(self, rng: np.random.Generator, rows: int) -> Float64Array:
-        """Return log-durations of every side's rounds, shape (rows, 3, ROUNDS_PER_SIDE); a row is one case's block."""
+        """Return the log-durations of all rounds, shape (rows, 3, ROUNDS_PER_SIDE). A row is one block of one case."""
         turns = len(_SIDES_BY_TURN)
         noise = rng.normal(0.0, self.round_spread, (turns, rows))
         for turn in range(1, turns):
@@ -82,7 +82,7 @@ class SyntheticMachine:
         return by_side + by_process[:, :, None]
 
     def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw rounds, and reduce each block's rounds to one log-ratio with the gate's own `typical_log_ratio`."""
+        """Draw the rounds of each block, and reduce them to log-ratios with the gate's own `typical_log_ratio`."""
         rounds = self.draw_rounds(rng, cases * blocks)
         log_ratio = typical_log_ratio(rounds[:, CANDIDATE], rounds[:, BASELINE])
         null_log_ratio = typical_log_ratio(rounds[:, NULL], rounds[:, BASELINE])
@@ -105,10 +105,10 @@ MACHINES = {
 
 @cache
 def _recorded_log_ratios(file: str, batch: str) -> Float64Array:
-    """Return the log-ratio of each recorded pair of processes, shape (pairs,); both processes ran the same code."""
+    """Return the log-ratio of each recorded pair of processes, shape (pairs,). Both processes ran the same code."""
     with np.load(RECORDINGS_FOLDER / f"{file}.npz") as arrays:
-        # The recorded pairs alternated in the order ABBA without a third process, so `typical_log_ratio`, which expects
-        # three sides, does not apply; the median over rounds is unbiased in this order.
+        # Use the median of the rounds: `typical_log_ratio` expects three sides, but only two processes were recorded.
+        # They alternated in the order ABBA, for which the median is unbiased.
         log_ratios = np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"])
         return np.asarray(np.median(log_ratios, axis=1), dtype=np.float64)
 
@@ -116,7 +116,7 @@ def _recorded_log_ratios(file: str, batch: str) -> Float64Array:
 @dataclass(frozen=True)
 class Recording:
     """
-    A block source that draws from recorded pairs of processes.
+    A block source that draws its noise from recorded pairs of processes, which ran on a shared machine.
 
     Attributes:
         files: Names of recordings in RECORDINGS_FOLDER, without their suffix.
@@ -127,7 +127,7 @@ class Recording:
     batches: tuple[str, ...] = ("b1", "b64", "b1024")
 
     def __call__(self, rng: np.random.Generator, cases: int, blocks: int) -> tuple[Float64Array, Float64Array]:
-        """Draw blocks from the recording; signs are random, because either process of a pair could be the candidate."""
+        """Draw log-ratios with random signs, because either process of a recorded pair could be the candidate."""
         tables = [_recorded_log_ratios(file, batch) for file in self.files for batch in self.batches]
         drawn = np.empty((2, cases, blocks))
         for index, table in enumerate(tables):
@@ -139,7 +139,7 @@ class Recording:
 @dataclass(frozen=True)
 class SimulationCounts:
     """
-    Counts over many simulated gate runs; "unchanged" and "slowed" cases are those without and with a slowdown.
+    Counts over many simulated gate runs. A "slowed" case has a simulated slowdown, and an "unchanged" case has none.
 
     Attributes:
         runs: Simulated gate runs.
@@ -191,13 +191,13 @@ def simulate_gates(
 def _simulate_gate(
     rng: np.random.Generator, source: BlockSource, plan: Plan, effect: Float64Array
 ) -> tuple[NDArray[np.intp], list[Verdict]]:
-    """Simulate one gate run; return the indices and the verdicts of the cases that needed the second stage."""
+    """Simulate one gate run. Return the indices and verdicts of the cases that needed the second stage."""
     tolerance = np.full(CASES, TOLERANCE)
     first, first_null = source(rng, CASES, plan.first_blocks)
     chosen = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))
     if not len(chosen):
         return chosen, []
-    # Draw blocks for all cases and select afterwards: a Recording assigns its batch sizes by the index of the case.
+    # Draw blocks for all cases before selecting any, because a Recording assigns batch sizes by the index of the case.
     blocks, null_blocks = source(rng, CASES, plan.blocks_for(len(chosen)))
     findings = decision.decide(
         list((blocks + effect[:, None])[chosen]), list(null_blocks[chosen]), tolerance[chosen].tolist(), plan.alpha
@@ -206,18 +206,19 @@ def _simulate_gate(
 
 
 def upper_confidence(count: int, total: int, level: float = 0.95) -> float:
-    """Return the one-sided upper confidence bound of the rate count / total (Clopper and Pearson, 1934)."""
+    """Return the one-sided upper confidence bound of the proportion count / total (Clopper and Pearson, 1934)."""
     return 1.0 if count == total else float(stats.beta.ppf(level, count + 1, total - count))
 
 
 def lower_confidence(count: int, total: int, level: float = 0.95) -> float:
-    """Return the one-sided lower confidence bound of the rate count / total (Clopper and Pearson, 1934)."""
+    """Return the one-sided lower confidence bound of the proportion count / total (Clopper and Pearson, 1934)."""
     return 1.0 - upper_confidence(total - count, total, level)
 
 
 def count_naive_alarms(machine: SyntheticMachine, runs: int, seed: int = 1) -> int:
     """
-    Count the false alarms of a naive comparison: each side measured at another time, rounds treated as independent.
+    Count the false alarms of a naive comparison, which measures one side after the other and treats rounds as
+    independent.
 
     Args:
         machine: Source of the rounds; baseline and candidate run the same code.

@@ -1,5 +1,5 @@
 """
-Small benchmark suites in git repositories of their own, and gated pytest runs of them.
+Small benchmark suites, each in its own git repository, and pytest runs of them with the gate.
 
 The runs are real: processes, sockets and git worktrees. Only the clock that measures rounds is made up. It advances by
 the amount of work that a benchmark asks for, so a candidate with 10 % more work is exactly 10 % slower on any machine.
@@ -16,14 +16,15 @@ from typing import Any
 
 from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 
-# As few blocks as the statistics allow, of one cycle of rounds each: the made-up clock has no noise to average out.
+# The fake clock has no noise to average out, so use as few blocks as the statistics allow, with one cycle of rounds
+# each.
 FIVE_AND_THREE_BLOCKS = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 0, "warm_ns": 2e5}
 # Enough blocks to find a slowdown, but too few to prove that there is none.
 ONE_AND_ONE_BLOCK = {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1, "second_blocks": 1}
 _OPTIONS = (
     "-p", "no:cacheprovider", "--gate-tolerance=10%", "--gate-alpha=0.5", "--benchmark-timer=suite_clock.now",
 )  # fmt: skip
-# Loading only the plugins that a gated run needs halves the start time of each of its many processes.
+# A gated run starts many processes. Loading only the plugins that they need halves their start time.
 _PLUGINS = ("-p", "benchmark", "-p", "runoff")
 
 _CLOCK = '''
@@ -71,20 +72,20 @@ class GatedRun:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """Each test's verdict, in the order of the printed table."""
+        """The verdict of each test, in the order of the printed table."""
         lines = [line.split() for line in self.output.splitlines() if line.startswith("test_suite.py::")]
         return {cells[0].partition("::")[2]: cells[-1] for cells in lines if not cells[0].endswith(":")}
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git with a fixed author, independent of the user's configuration."""
+    """Run git with a fixed author, so that the user's configuration has no effect."""
     author = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
     command = ["git", *author, *arguments]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env=environment(folder))
 
 
 def environment(folder: Path, tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCKS) -> dict[str, str]:
-    """Return the environment variables of a gated run; its caches and git configuration are the test's own."""
+    """Return the environment of a gated run, in which caches and git settings are independent of the user's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_", "GITHUB_"))}
     return kept | {
         CACHE_DIR_VARIABLE: str(folder.parent / "cache"),
@@ -97,7 +98,7 @@ def environment(folder: Path, tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCK
 
 
 def make_suite(folder: Path, tests: str) -> Path:
-    """Create a repository with one commit that holds a suite, and the suite's clock beside it."""
+    """Create a git repository with a suite and one commit. The suite's fake clock is stored next to the repository."""
     folder.mkdir(parents=True)
     clock = folder.parent / "clock"
     clock.mkdir(exist_ok=True)
@@ -115,12 +116,12 @@ def commit(folder: Path) -> None:
 
 
 def write_tests(folder: Path, tests: str) -> None:
-    """Replace the tests in the working tree, without a commit."""
+    """Replace the tests in the working tree without committing the change."""
     (folder / "test_suite.py").write_text(_WORK + tests)
 
 
 def gate_command(*arguments: str) -> list[str]:
-    """Return the command line of a gated run."""
+    """Return the command that runs pytest with the gate's options."""
     return [sys.executable, "-m", "pytest", *_PLUGINS, *_OPTIONS, *arguments]
 
 
@@ -130,7 +131,7 @@ def run_gate(
     tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCKS,
     variables: Mapping[str, str] | None = None,
 ) -> GatedRun:
-    """Run pytest in a suite's folder with the gate's options, and wait for its end."""
+    """Run pytest with the gate's options in a suite's folder, and wait until it ends."""
     done = subprocess.run(
         gate_command(*arguments),
         cwd=folder,

@@ -1,4 +1,4 @@
-"""ONNX models for tests: wrong conversions, and models like those that users provide."""
+"""ONNX models for tests: some are wrong conversions, and others are like models that users may provide."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def linear_model(
     weights: np.ndarray | None = None,
     domain: str = "",
 ) -> onnx.ModelProto:
-    """Make a model of one MatMul without validating it; by default, shape [batch, 3] becomes [batch, 2]."""
+    """Make a model of one MatMul without validating it. By default, it turns shape [batch, 3] into [batch, 2]."""
     matrix = np.ones((3, 2), np.float32) if weights is None else weights
     node = helper.make_node("MatMul", ["x", "w"], ["y"], domain=domain)
     graph = helper.make_graph(
@@ -33,14 +33,14 @@ def linear_model(
 
 
 def edited(model_bytes: bytes, edit: Callable[[onnx.ModelProto], None]) -> bytes:
-    """Apply an edit to a serialised model and serialise it again."""
+    """Parse a serialized model, apply an edit to it, and serialize it again."""
     model = onnx.ModelProto.FromString(model_bytes)
     edit(model)
     return bytes(model.SerializeToString())
 
 
 def with_operator(old: str, new: str) -> Callable[[onnx.ModelProto], None]:
-    """Return an edit that replaces an operator with another."""
+    """Return a function that edits a model by replacing one operator with another."""
 
     def edit(model: onnx.ModelProto) -> None:
         (node,) = [node for node in model.graph.node if node.op_type == old]
@@ -50,7 +50,7 @@ def with_operator(old: str, new: str) -> Callable[[onnx.ModelProto], None]:
 
 
 def with_tensor(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[onnx.ModelProto], None]:
-    """Return an edit that changes the weight tensor of the given name."""
+    """Return a function that edits a model by changing the weight tensor of the given name."""
 
     def edit(model: onnx.ModelProto) -> None:
         (tensor,) = [tensor for tensor in model.graph.initializer if tensor.name == name]

@@ -1,4 +1,4 @@
-"""gRPC clients that open calls and then send no request, or read no response."""
+"""gRPC clients that open calls and then send no request or read no response."""
 
 import socket
 import struct
@@ -19,7 +19,7 @@ REFLECTION = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 class SilentCalls:
     """
-    Open calls on one connection whose requests are held back.
+    Opens calls on one connection and holds back their requests.
 
     Attributes:
         may_send: Set to send the requests.
@@ -33,12 +33,12 @@ class SilentCalls:
         self.calls: list[grpc.Call] = []
 
     def open(self, method: str, count: int) -> None:
-        """Open calls without sending requests, except for health's Watch, whose clients send nothing further anyway."""
+        """Open calls without sending requests. Watch calls do send theirs, because their clients send nothing else."""
         if method == WATCH:
             watch = self._channel.unary_stream(f"/{method}", None, None)
             self.calls += [watch(b"", timeout=60) for _ in range(count)]
             return
-        # On the wire a unary call looks like a stream, and a streaming client can hold the request back.
+        # A unary call and a stream look the same on the wire, but only a stream lets the client hold back the request.
         stream = self._channel.stream_stream(f"/{method}", None, None)
         self.calls += [stream(self._requests(), timeout=60) for _ in range(count)]
 
@@ -53,7 +53,7 @@ class SilentCalls:
 
 @contextmanager
 def open_silent_calls(address: str, message: bytes = MESSAGE) -> Iterator[SilentCalls]:
-    """Connect to a service; all calls are cancelled at the end of the context."""
+    """Connect to a service and yield its SilentCalls, all of which are cancelled when the context ends."""
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
         silent = SilentCalls(channel, message)
         try:
@@ -65,7 +65,7 @@ def open_silent_calls(address: str, message: bytes = MESSAGE) -> Iterator[Silent
 
 
 def assert_answers(address: str) -> None:
-    """Assert that a health check and a prediction are answered."""
+    """Make a health check and a prediction, which fail the test unless the service answers them."""
     call(address, "Check", b"", timeout_s=30, service="grpc.health.v1.Health")
     call(address, "Predict", MESSAGE, timeout_s=30)
 
@@ -75,13 +75,13 @@ def http2_frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
 
 
 def literal_header(name: bytes, value: bytes) -> bytes:
-    """Return a header in HPACK's literal form, which needs no tables."""
+    """Return an HTTP/2 header as an HPACK literal, which needs no compression tables."""
     return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
 @contextmanager
 def unread_calls(address: str, method: str, message: bytes, count: int) -> Iterator[None]:
-    """Open calls on an HTTP/2 connection whose flow-control window of 0 prevents the server from sending responses."""
+    """Open calls on an HTTP/2 connection whose flow-control window of 0 stops the server from sending responses."""
     host, port = address.rsplit(":", 1)
     headers = {":method": "POST", ":scheme": "http", ":path": f"/{method}", ":authority": "x"}
     headers |= {"te": "trailers", "content-type": "application/grpc"}
@@ -89,7 +89,7 @@ def unread_calls(address: str, method: str, message: bytes, count: int) -> Itera
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         initial_window_0 = struct.pack(">HI", 4, 0)
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, initial_window_0))
-        # The server's first frame, its settings, proves that it has accepted the connection.
+        # The server's first frame, which contains its settings, shows that it has accepted the connection.
         assert connection.recv(9)
         connection.sendall(http2_frame(4, 1, 0, b""))
         data = struct.pack(">BI", 0, len(message)) + message

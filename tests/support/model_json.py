@@ -15,7 +15,7 @@ VALUE: dict[str, Any] = json.loads(go_json_writer.encode(random_mlp(Kind.VALUE))
 
 
 def error_message(content: bytes) -> str:
-    """Return the error for a model file with this content; check that it names the file and is one short line."""
+    """Return the error message for this file content. Assert that the message names the file and is one short line."""
     with pytest.raises(ModelError) as caught:
         go_json.parse(content, "net.model")
     message = str(caught.value)
@@ -31,7 +31,7 @@ def encoded(document: dict[str, Any]) -> bytes:
 
 
 def with_literal(document: dict[str, Any], key: str, literal: str) -> bytes:
-    """Encode an object in which a key's value, or the first entry of its array, is a literal unknown to json.dumps."""
+    """Encode a JSON object. One value, or the first entry of one array, is a literal that json.dumps cannot write."""
     placeholder = 123456.75
     value = [placeholder, *document[key][1:]] if isinstance(document[key], list) else placeholder
     return encoded(document | {key: value}).replace(b"123456.75", literal.encode())

@@ -9,7 +9,7 @@ def random_mlp(
     kind: Kind = Kind.POLICY, input_size: int = 5, hidden_size: int = 7, output_size: int = 3, seed: int = 0
 ) -> Mlp:
     """
-    Make a network of the given sizes with normally distributed weights of standard deviation 1.
+    Make a network of the given sizes, whose weights are drawn from the standard normal distribution.
 
     Args:
         kind: Kind of the network; a value network has one output, whatever output_size is.

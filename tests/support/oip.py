@@ -1,4 +1,4 @@
-"""Messages of the Open Inference Protocol, made with protobuf alone, and calls that bypass runoff's client."""
+"""Messages of the Open Inference Protocol that are made with protobuf alone, and calls that bypass runoff's client."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,13 +15,13 @@ from runoff.rpc.oip.inference_pb2 import (
 )
 from tests.support import services
 
-# A foreign server's method: fixed response bytes, or a function that makes them from a request.
+# A method of another project's server: either a fixed response, or a function that makes the response to a request.
 Method = bytes | Callable[[bytes, grpc.ServicerContext], bytes]
 SERVICE_NAME = "inference.GRPCInferenceService"
 
 
 def infer_request(batch: Float32Array, model_name: str = "first", *, typed: bool = False) -> ModelInferRequest:
-    """Return a valid request, raw or typed, which a test can then make invalid."""
+    """Return a valid request with a raw or typed tensor. Tests can change the request before they serialize it."""
     request = ModelInferRequest(model_name=model_name)
     tensor = request.inputs.add(name="input", datatype="FP32", shape=batch.shape)
     if typed:
@@ -32,7 +32,7 @@ def infer_request(batch: Float32Array, model_name: str = "first", *, typed: bool
 
 
 def infer_response(outputs: Float32Array, model_name: str = "net", *, typed: bool = False) -> ModelInferResponse:
-    """Return a valid response, raw or typed, which a test can then make invalid."""
+    """Return a valid response with a raw or typed tensor. Tests can change the response before they serialize it."""
     response = ModelInferResponse(model_name=model_name, model_version="1")
     tensor = response.outputs.add(name="output", datatype="FP32", shape=outputs.shape)
     if typed:
@@ -43,7 +43,7 @@ def infer_response(outputs: Float32Array, model_name: str = "net", *, typed: boo
 
 
 def numbers(message: bytes) -> Float32Array:
-    """Return the outputs of a serialized response, raw or typed."""
+    """Return the outputs that a serialized response contains in raw or typed form."""
     response = ModelInferResponse.FromString(message)
     [tensor] = response.outputs
     raw = response.raw_output_contents
@@ -54,7 +54,7 @@ def numbers(message: bytes) -> Float32Array:
 def model_metadata(
     input_shape: tuple[int, ...] = (-1, 5), output_shape: tuple[int, ...] = (-1, 3), datatype: str = "FP32"
 ) -> ModelMetadataResponse:
-    """Return a server's description of a model with one input and one output."""
+    """Return the metadata of a model with one input and one output, as a server sends them."""
     metadata = ModelMetadataResponse(name="net", versions=["1"], platform="some_format")
     metadata.inputs.add(name="x", datatype=datatype, shape=input_shape)
     metadata.outputs.add(name="y", datatype=datatype, shape=output_shape)
@@ -62,7 +62,7 @@ def model_metadata(
 
 
 def server_methods(metadata: ModelMetadataResponse, response: ModelInferResponse | Method = b"") -> dict[str, Method]:
-    """Return the methods of a foreign server, for `foreign_service`."""
+    """Return the methods of another project's server, in the form that `foreign_service` takes."""
     return {
         "ServerMetadata": ServerMetadataResponse(name="other", version="7").SerializeToString(),
         "ModelMetadata": metadata.SerializeToString(),

@@ -1,4 +1,4 @@
-"""Valid and changed ModelInfer requests for the tests of the service."""
+"""Valid ModelInfer requests, and requests that a test has changed, for tests of the service."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Processes that launch a service, for tests that kill the launching process."""
+"""Processes that launch a service, for tests in which the launching process is killed."""
 
 import os
 import subprocess
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import runoff
 
-# Launches a service and prints its process id, and `ready` when the service is ready. `with-fork` also forks a child
-# and prints its process id. `in-thread` launches in a thread, and prints the service's address when the thread ends.
+# Launches a service, prints the service's process id, and prints `ready` when the service is ready. With `with-fork`,
+# it also forks a child and prints the child's process id. With `in-thread`, it launches the service in a thread and
+# prints the service's address when the thread has ended.
 PARENT = """
 import os, subprocess, sys, threading, time
 from runoff.service import launcher
@@ -45,7 +46,7 @@ def parent_of_service(
     model_path: Path, *options: str, python_path: Path | None = None
 ) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     """
-    Start a process that launches a NumPy service; the process is killed at the end of the context.
+    Start a process that launches a service with the NumPy engine. The process is killed when the context ends.
 
     Args:
         model_path: The model file that the service serves.

@@ -1,4 +1,4 @@
-"""Runs of the perf suite in a separate pytest process, as a user starts them."""
+"""Runs the perf suite in a separate pytest process, as a user would."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from runoff.models.mlp import Kind
 from tests.support.models import random_mlp
 
 ROOT = Path(__file__).parents[2]
-# Without the plugins that a benchmark does not need, as in tox.ini, a run starts in little more than half the time.
+# As in tox.ini, plugins that a benchmark does not need are disabled, which almost halves the time to start.
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:timeout",
           "-p", "no:xdist"]  # fmt: skip
 
 
 class PerfRun:
-    """Starts perf runs of a small model in separate processes; the runs are saved in a folder of the test."""
+    """Runs the perf suite with a small model in separate processes, and saves the runs in a folder of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.store = folder / "results"
@@ -38,7 +38,7 @@ class PerfRun:
         )
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Return the records of the only saved run by case id."""
+        """Return the records of the saved run by case id. There must be exactly one saved run."""
         found = (benchmark["extra_info"]["runoff"] for benchmark in self.saved()["benchmarks"])
         return {record["case"]: record for record in found}
 

@@ -11,6 +11,6 @@ import pytest
 
 
 def run_protoc(*arguments: str) -> None:
-    """Run protoc, or skip the test if grpcio-tools is not installed."""
+    """Run protoc. Skip the test if grpcio-tools, which contains protoc, is not installed."""
     pytest.importorskip("grpc_tools", reason="needs grpcio-tools")
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *arguments], check=True, timeout=60)

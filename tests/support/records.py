@@ -1,4 +1,4 @@
-"""Records and measured cases with made-up numbers, for tests of reports and saved runs."""
+"""Case records and measured cases with made-up numbers, for tests of reports and saved runs."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from runoff.report.measured import MeasuredCase
 def case_record(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> CaseRecord:
-    """Make a record of a case with the given latency per batch, and with some fields replaced."""
+    """Make the record of a case with the given latency per batch. Keyword arguments replace further fields."""
     service = backend.endswith(("-grpc", "-oip"))
     fields: dict[str, Any] = {
         "case": f"{backend}-net-b{batch_size}",
@@ -51,6 +51,6 @@ def case_record(
 def measured_case(
     backend: str = "onnxruntime-cpu", batch_size: int = 1, latency_s: float = 1e-3, **more: Any
 ) -> MeasuredCase:
-    """Make a measured case with twenty rounds that differ from `latency_s` by at most 1 %."""
+    """Make a measured case with twenty rounds whose times differ from `latency_s` by at most 1 %."""
     rounds = latency_s * np.linspace(0.99, 1.01, 20)
     return MeasuredCase(case_record(backend, batch_size, latency_s, **more), rounds)

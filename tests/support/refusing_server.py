@@ -1,20 +1,20 @@
-"""An HTTP/2 server that refuses every call unprocessed, like a gRPC server that shuts down."""
+"""An HTTP/2 server that refuses every call before processing it, as a gRPC server does when it shuts down."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# Frame types are defined in section 6 of https://www.rfc-editor.org/rfc/rfc9113.
+# The codes of the frame types are defined in section 6 of https://www.rfc-editor.org/rfc/rfc9113.
 _PREFACE_BYTES, _FRAME_HEADER_BYTES = 24, 9
 _HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
-# The content of a GOAWAY frame: no stream was processed, and there was no error.
+# The content of a GOAWAY frame that reports that no stream was processed and that there was no error.
 _NONE_PROCESSED = bytes(8)
 
 
 @contextmanager
 def refusing_server() -> Iterator[tuple[str, list[int]]]:
-    """Yield the address of a server that refuses each connection's first call, and the refused stream numbers."""
+    """Start a server that refuses the first call of each connection. Yield its address and the refused stream ids."""
     refused: list[int] = []
 
     def serve() -> None:
@@ -34,7 +34,7 @@ def refusing_server() -> Iterator[tuple[str, list[int]]]:
 
 
 def _refuse(connection: socket.socket) -> int:
-    """Read a connection up to its first call, refuse that call as unprocessed, and return its stream number."""
+    """Read from a connection up to its first call, refuse this call as unprocessed, and return its stream id."""
     connection.settimeout(60)
     connection.sendall(_frame(_SETTINGS))
     with connection.makefile("rb") as received:
@@ -48,5 +48,5 @@ def _refuse(connection: socket.socket) -> int:
 
 
 def _frame(frame_type: int, content: bytes = b"") -> bytes:
-    """Return an HTTP/2 frame without flags on stream 0, which stands for the whole connection."""
+    """Return an HTTP/2 frame without flags. Its stream id is 0, which stands for the whole connection."""
     return len(content).to_bytes(3) + bytes((frame_type, 0)) + bytes(4) + content

@@ -1,5 +1,5 @@
 """
-A pytest plugin for a perf run in a process of its own: starts a service, and later replaces it by a new process.
+A pytest plugin for perf runs in a separate process. It starts a service and later replaces it with a new process.
 
 The environment variable REPLACED_SERVICE holds a JSON object with the service's `model` and `port`, and the `moment` of
 the replacement: `before` the case of batch size 2, or `within` it, after the check of its outputs and before its
@@ -40,13 +40,13 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Replace the service before the case if REPLACED_SERVICE contains `before`."""
+    """Replace the service before the case with batch size 2 if the configured moment is `before`."""
     if _CONFIG["moment"] == "before" and "b2]" in item.name:
         _replace()
 
 
 def pytest_runtest_call(item: pytest.Function) -> None:
-    """Replace the service when the rounds begin; if it was replaced before the case, the rounds must not begin."""
+    """Replace the service when the rounds begin. If it was replaced before, fail, because no round may begin then."""
     if "b2]" in item.name:
         benchmark: Any = item.funcargs["benchmark"]
         is_replaced = _CONFIG["moment"] == "before"

@@ -1,4 +1,4 @@
-"""runoff's request decoders, each with a reference decoder that uses only protobuf, and valid messages for fuzzing."""
+"""runoff's request decoders, each with a reference decoder that uses only protobuf and with valid messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from tests.support.oip import infer_request
 PREDICT = "neural.NeuralService/Predict"
 BATCH_PREDICT = "neural.NeuralService/BatchPredict"
 MODEL_INFER = "inference.GRPCInferenceService/ModelInfer"
-# The name of the model that `runoff serve --untrained 5,7,3` serves.
+# The model name that `runoff serve --untrained 5,7,3` uses by default.
 MODEL_NAME = "untrained_5_7_3_policy"
 _BATCH = np.random.default_rng(0).random((3, 5), dtype=np.float32)
 
-# The content of a request, in a form in which the results of two decoders can be compared.
+# The content of a request as plain values, so that the results of two decoders can be compared.
 Content = tuple[object, ...]
 
 
@@ -43,13 +43,13 @@ class Decoder:
 
 
 def unpacked(sample: Float32Array) -> bytes:
-    """Return a sample as unpacked floats of field 1, which a decoder has to accept beside packed ones."""
+    """Encode a sample as unpacked floats of field 1, which decoders must accept as well as packed floats."""
     return b"".join(b"\x0d" + number.tobytes() for number in sample)
 
 
 def _neural_content(request: request_codec.Request) -> Content:
     lengths = request.lengths if isinstance(request.lengths, list) else [request.lengths] * request.count
-    # The numbers are only compared if all samples have the same length; the service refuses other requests.
+    # Compare the values only if all samples have the same length, because the service refuses other requests.
     samples = request.batch.tolist() if request.count and len(set(lengths)) == 1 else []
     return request.model_type, request.model_name, lengths, samples
 
@@ -68,7 +68,7 @@ def _batch_predict_reference(message: bytes) -> Content:
 
 def _infer_content(request: codec.InferMessage) -> Content:
     raw = [entry.tobytes() for entry in request.raw]
-    # The service refuses a request with raw and typed contents, so its typed numbers are not compared.
+    # Ignore typed values beside raw ones, because the service refuses requests that contain both.
     return request.header, raw, [] if raw else request.fp32.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Saved runs with one case, for tests of records and reports."""
+"""Saved runs with a single case, for tests of records and reports."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.records import case_record
 
 
 def plain_run(latency_s: float = 1e-3) -> dict[str, Any]:
-    """Make a run as pytest-benchmark passes it to its storage, with one case that runoff measured."""
+    """Make a run with one case that runoff measured, in the form in which pytest-benchmark passes it to its storage."""
     times = dict.fromkeys(("min", "max", "mean", "median", "q1", "q3"), latency_s)
     spread = {"stddev": 0.0, "iqr": 0.0, "ops": 1 / latency_s, "total": latency_s, "rounds": 20, "iterations": 4}
     record = case_record(latency_s=latency_s)
@@ -44,7 +44,7 @@ def store_in(folder: Path) -> AtomicStore:
 
 
 def write_file(store: AtomicStore, name: str, content: bytes | dict[str, Any]) -> Path:
-    """Write a file into the store's folder without using the store."""
+    """Write a file directly into the store's folder, without using the store."""
     store.folder.mkdir(parents=True, exist_ok=True)
     path = store.folder / name
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
@@ -52,5 +52,5 @@ def write_file(store: AtomicStore, name: str, content: bytes | dict[str, Any]) -
 
 
 def saved_run(**replaced: Any) -> SavedRun:
-    """Make a saved run as `read_run` returns it, with some fields replaced."""
+    """Make a saved run in the form that `read_run` returns. Keyword arguments replace some of its fields."""
     return msgspec.convert(plain_run() | replaced, type=SavedRun)

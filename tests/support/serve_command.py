@@ -1,4 +1,4 @@
-"""Runs `runoff serve` in a separate process, as a user starts it."""
+"""Runs `runoff serve` in a separate process, as a user would."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ def run_serve(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Run the command on a free port until the context ends; yield the process and its first line of output."""
+    """Run the command on a free port until the context ends. Yield the process and its first line of output."""
     pipe = subprocess.PIPE
     with subprocess.Popen([*SERVE, *arguments, "--port", "0"], stdout=pipe, stderr=pipe, text=True) as process:
         try:

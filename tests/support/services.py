@@ -1,4 +1,4 @@
-"""Servers for tests: runoff's server around a controllable backend, foreign gRPC services, and silent sockets."""
+"""Servers for tests: runoff's server with a controllable backend, other projects' services, and silent sockets."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ from runoff.service.stopwatch import Stopwatch
 
 class WatchedBackend(Backend):
     """
-    A backend that computes the float64 reference, records its calls, and can be paused or made to fail.
+    A backend that returns the float64 reference's outputs and records its calls. Tests can pause it or make it fail.
 
     Attributes:
         batch_sizes: The batch size of each forward pass.
@@ -57,7 +57,7 @@ class WatchedBackend(Backend):
 
 
 class WatchedModel(HostedModel):
-    """A hosted model that records the contexts of its calls on arrival, before they wait for the backend."""
+    """A hosted model that records the context of each call as soon as it arrives, before it waits for the backend."""
 
     def __init__(self, name: str, backend: WatchedBackend) -> None:
         super().__init__(name, backend.mlp, backend)
@@ -76,7 +76,7 @@ def served(
     port: int = 0,
     tls: ServerTls | None = None,
 ) -> Iterator[Server]:
-    """Serve backends in this process, given by model name; the server is stopped at the end of the context."""
+    """Serve backends under the given model names in this process. The server is stopped when the context ends."""
     server = Server("127.0.0.1", port, max_message_bytes=max_message_bytes, max_batch_size=max_batch_size, tls=tls)
     server.start()
     server.serve([WatchedModel(name, backend) for name, backend in backends.items()])
@@ -91,14 +91,14 @@ def served(
 def call(
     address: str, method: str, message: bytes, timeout_s: float = 60.0, service: str = "neural.NeuralService"
 ) -> bytes:
-    """Send a request's bytes to a method and return the response's bytes, without the checks of runoff's client."""
+    """Send a serialized request and return the serialized response, without the checks of runoff's client."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         response: bytes = channel.unary_unary(f"/{service}/{method}", None, None)(message, timeout=timeout_s)
     return response
 
 
 def refusal(address: str, method: str, message: bytes, service: str = "neural.NeuralService") -> tuple[str, str]:
-    """Return the status name and the details of a failed call, or `OK` and an empty string."""
+    """Make a call. Return the name and details of the status with which it fails, or `OK` and an empty string."""
     try:
         call(address, method, message, service=service)
     except grpc.RpcError as error:
@@ -110,7 +110,7 @@ def refusal(address: str, method: str, message: bytes, service: str = "neural.Ne
 def foreign_service(
     methods: dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]], name: str = "neural.NeuralService"
 ) -> Iterator[str]:
-    """Serve fixed responses, or the results of functions, as a service other than runoff's; yields its address."""
+    """Run a fake service of another project, whose methods return fixed or computed responses. Yield its address."""
 
     def handler(
         response: bytes | Callable[[bytes, grpc.ServicerContext], bytes],
@@ -130,7 +130,7 @@ def foreign_service(
 
 
 def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
-    """Return the GetModelInfo response of a service of the original protocol, which has only five fields."""
+    """Return a GetModelInfo response as in the original protocol, which has only five fields."""
     input_size, hidden_size, output_size = sizes or mlp.sizes
     info = ModelInfoResponse(
         input_size=input_size, hidden_size=hidden_size, output_size=output_size, device="gpu", framework="tensorflow"
@@ -140,7 +140,7 @@ def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
 
 @contextmanager
 def listener(answer: bytes | None) -> Iterator[str]:
-    """Accept connections and answer each with fixed bytes, or not at all; yields the address."""
+    """Accept connections and answer each with fixed bytes or not at all. Yield the address."""
     accepted: list[socket.socket] = []
 
     def serve() -> None:
@@ -165,7 +165,7 @@ def listener(answer: bytes | None) -> Iterator[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until another thread or process has made a condition true; fail after 60 s."""
+    """Wait until another thread or process has made a condition true. Fail after 60 s."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
@@ -173,7 +173,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def free_port() -> int:
-    """Return a port that is free at the moment."""
+    """Return a port that no process is using at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
     return port

@@ -1,4 +1,4 @@
-"""Runs NVIDIA's Triton server on the CPU; the wheel of nvidia-pytriton contains its executable."""
+"""Runs NVIDIA's Triton server on the CPU. The package nvidia-pytriton contains the server's executable."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ class TritonModel:
 @contextmanager
 def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[str]:
     """
-    Serve models until the context ends; skip the test, with the reason, if Triton cannot be installed or started.
+    Serve models until the context ends. If Triton cannot be installed or started, skip the test with the reason.
 
     Args:
         folder: Folder for Triton's model repository, its backends and its log.
@@ -49,7 +49,7 @@ def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[s
     Yields:
         The server's address.
     """
-    # Triton's Python backend was compiled for NumPy 1, whose arrays differ in memory from those of NumPy 2.
+    # Install NumPy 1: Triton's Python backend was compiled for it, and NumPy 2 arranges arrays differently in memory.
     python = foreign_python("triton", ["numpy<2"], ["--no-deps", "nvidia-pytriton"])
     [site] = python.parent.parent.glob("lib/python*/site-packages")
     triton = site / "pytriton" / "tritonserver"
@@ -70,7 +70,7 @@ def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[s
 
 
 def _copy_backends(triton: Path, folder: Path) -> Path:
-    """Copy Triton's backends to a folder, with the executable of the Python backend for this version of Python."""
+    """Copy Triton's backends to a folder, and add the Python backend's executable for this version of Python."""
     stub = triton / "python_backend_stubs" / f"{sys.version_info.major}.{sys.version_info.minor}"
     if not (triton / "bin" / "tritonserver").exists() or not stub.exists():
         pytest.skip(f"the package has no Triton for Python {sys.version_info.major}.{sys.version_info.minor}")
@@ -80,7 +80,7 @@ def _copy_backends(triton: Path, folder: Path) -> Path:
 
 
 def _write_model(folder: Path, name: str, model: TritonModel, site: Path) -> None:
-    """Write a model's folder in the model repository: its configuration, its code and its weights."""
+    """Write a model's configuration, code and weights to its folder in Triton's model repository."""
     code = folder / "1"
     code.mkdir(parents=True)
     shutil.copy(MODEL_CODE, code / "model.py")
