@@ -23,6 +23,13 @@ def test_inconclusive_verdict_reports_the_smallest_visible_slowdown() -> None:
     assert "the smallest slowdown these blocks could have shown is +8.0%" in text
 
 
+def test_slash_in_a_parameter_does_not_shorten_the_test_name() -> None:
+    """The table shows test ids without folders, but a slash in a parameter does not end a folder's name."""
+    odd = CaseVerdict("tests/perf/test_x.py::test_some[a/b::c/d]", Verdict.OK, 0.03)
+    text = "\n".join(terminal_lines(gate_result(odd), OPTIONS))
+    assert "\ntest_x.py::test_some[a/b::c/d] " in text
+
+
 def test_repeating_command_is_safe_to_paste() -> None:
     """Test ids may contain brackets, spaces and shell metacharacters, so the command must quote them."""
     odd = CaseVerdict("test_x.py::test_some[a b; rm $x]", Verdict.OK, 0.03)

@@ -7,12 +7,12 @@ The gate works for any pytest-benchmark suite. It imports from runoff only `erro
     comparison.py  run the gate with the settings and on the terminal of a pytest session
     invocation.py  read from a pytest session how pytest was called
     replay.py      report each benchmark as an ordinary pytest test, with the rounds that the gate measured
-    report.py      the result as terminal lines, Markdown, JSON and JUnit properties
-    options.py     the command-line options and the gate marker
+    report.py      format the result as terminal lines, Markdown, JSON and JUnit properties
+    options.py     define the command-line options and the gate marker
     run/           coordinate a run: blocks of worker processes, schedule of rounds, stages, result
     baseline/      turn the text of --gate-against into a side: a checkout, an interpreter and a pytest command
-    statistics/    number of blocks, exact tests, verdicts; pure functions
-    worker/        the pytest plugin of the worker processes; imports nothing of runoff
+    statistics/    pure functions for the number of blocks, exact tests and verdicts
+    worker/        the pytest plugin of the worker processes, which imports nothing from runoff
 
 Imports go down this list: plugin.py is at the top, and every folder imports only from folders below it.
 """

@@ -1,4 +1,4 @@
-"""Runs the gate for a pytest session: settings from pytest's options, progress on pytest's terminal."""
+"""Run the gate in a pytest session, with settings from pytest's options and progress on pytest's terminal."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from runoff.gate.run.schedule import RoundLengths
 from runoff.gate.run.workers import Deadlines
 from runoff.gate.statistics.plan import Plan
 
-# Shortens gates for experiments and tests: a JSON object with fields of Plan, RoundLengths and Deadlines.
+# Environment variable that shortens the gate in tests: a JSON object with fields of Plan, RoundLengths and Deadlines.
 _TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 
@@ -31,7 +31,7 @@ def compare(config: pytest.Config, options: GateOptions, benchmarks: Sequence[py
     Compare the candidate with the baseline that the options name.
 
     Raises:
-        UsageError: pytest's own, if the baseline, a gate marker or a setting is invalid.
+        pytest.UsageError: If the baseline, a gate marker or a setting is invalid.
     """
     invocation = invocation_of(config)
     against = options.against or "other models"
@@ -58,7 +58,7 @@ def compare(config: pytest.Config, options: GateOptions, benchmarks: Sequence[py
 
 @contextmanager
 def _terminal_reporter(config: pytest.Config) -> Iterator[Reporter]:
-    """Yield a reporter that writes to pytest's terminal, past its capture; silent if pytest has no terminal."""
+    """Yield a reporter that writes to pytest's terminal despite output capture. Without a terminal, it is silent."""
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
@@ -66,7 +66,7 @@ def _terminal_reporter(config: pytest.Config) -> Iterator[Reporter]:
             yield Reporter(lambda _: None, lambda _: None)
             return
         terminal.ensure_newline()
-        # A status line without a bar, because the number of blocks is not known before the second stage.
+        # Show no progress bar, because the total number of blocks is unknown until the second stage.
         with tqdm(bar_format="{desc}", file=sys.stderr, leave=False, disable=not terminal.isatty) as status:
 
             def write_line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""How the user called pytest: the arguments that a worker gets too, and the tests that they select."""
+"""How the user called pytest: the arguments, which workers receive too, and the tests that they select."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from runoff.gate.baseline.worktree import git_top_level
 
 
 def invocation_of(config: pytest.Config) -> Invocation:
-    """Return how this pytest was called, and the checkout that it runs in."""
+    """Return the command line of this pytest session, and the checkout in which it runs."""
     parameters = config.invocation_params
     root = config.rootpath.resolve()
     tree = (git_top_level(root) or root).resolve()
@@ -20,10 +20,10 @@ def invocation_of(config: pytest.Config) -> Invocation:
 
 def selector_of(invocation: Invocation) -> Callable[[str], bool]:
     """
-    Return a function that checks whether the command line selects a test id.
+    Return a function that takes a test id and returns whether the user's command line selects it.
 
-    Workers collect whole files. If the user named single tests, a test that only the baseline has counts as `missing`
-    only if it is one of those.
+    Workers collect whole files, even if the user named single tests. A test that only the baseline has is then reported
+    as `missing` only if the user named it.
     """
     tests = [argument.partition("::") for argument in invocation.positional]
     if not tests or not all(separator for _, separator, _ in tests):

@@ -1,4 +1,4 @@
-"""The pytest options of the gate: declare them, parse their values and check them before any test runs."""
+"""Declare the gate's pytest options, parse their values, and check them before any test runs."""
 
 import re
 from argparse import ArgumentTypeError
@@ -21,9 +21,9 @@ class GateOptions:
 
     Attributes:
         against: The baseline as the user typed it; None if baseline and candidate differ only in their models.
-        models: Absolute paths of the baseline's model files; empty if both sides use the same.
+        models: Absolute paths of the baseline's model files; empty if both sides use the same models.
         tolerance: Relative slowdown allowed for tests without a gate marker; 0.03 is 3 %.
-        alpha: Highest accepted probability that a run reports any false regression.
+        alpha: Highest accepted probability that a run reports at least one false regression.
         budget_s: Time limit of the comparison; None for no limit.
         strict: Whether an `inconclusive` verdict makes the run fail.
         only: Whether tests that are not benchmarks are deselected.
@@ -41,17 +41,17 @@ class GateOptions:
 
 
 def parse_tolerance(text: str) -> float:
-    """Parse a percentage to a ratio: `3%` gives 0.03. Raise ArgumentTypeError if it is not from 0.01% to 100%."""
+    """Convert a percentage to a ratio: `3%` gives 0.03. Raise ArgumentTypeError unless it is from 0.01% to 100%."""
     match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?) ?%", text.strip(), re.ASCII)
     tolerance = float(match[1]) / 100 if match else 0.0
-    # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is more likely a typing error.
+    # Changes below 0.01 % cannot be measured, and a tolerance above 100 % is probably a mistake, so reject both.
     if not 0.0001 <= tolerance <= 1.0:
         raise ArgumentTypeError(f"found {quote(text)}, expected a percentage from 0.01% to 100%, such as 3%")
     return tolerance
 
 
 def parse_alpha(text: str) -> float:
-    """Parse a probability above 0 and up to 0.5; raise ArgumentTypeError for any other text."""
+    """Parse a probability that is greater than 0 and at most 0.5. Raise ArgumentTypeError for any other text."""
     with suppress(ValueError):
         if 0.0 < float(text) <= 0.5:
             return float(text)
@@ -59,7 +59,7 @@ def parse_alpha(text: str) -> float:
 
 
 def parse_duration_s(text: str) -> float:
-    """Parse a duration with its unit to seconds: `1.5m` gives 90. Raise ArgumentTypeError if it has no unit or is 0."""
+    """Convert a duration to seconds: `1.5m` gives 90. Raise ArgumentTypeError if the duration has no unit or is 0."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h)", text.strip(), re.ASCII)
     seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
     if not seconds:
@@ -71,25 +71,25 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--gate-against": {
         "metavar": "BASELINE",
         "help": "compare the benchmarks of this working tree with a baseline: a git revision, the folder of another"
-        " checkout, another interpreter (.../bin/python), or both (CHECKOUT:PYTHON)",
+        " checkout, another interpreter (.../bin/python), or a checkout and an interpreter (CHECKOUT:PYTHON)",
     },
     "--gate-against-models": {
         "nargs": "+",
         "metavar": "PATH",
-        "help": "run the baseline with these files as the suite's option --model; tests with the same id are compared",
+        "help": "model files for the baseline, instead of the values of --model; tests with equal ids are compared",
     },
     "--gate-tolerance": {
         "type": parse_tolerance,
         "default": 0.03,
         "metavar": "PERCENT",
         "help": "how much slower a benchmark may become (default: 3%%);"
-        " for one test: @pytest.mark.gate(tolerance='10%%')",
+        " to change it for one test, use @pytest.mark.gate(tolerance='10%%')",
     },
     "--gate-alpha": {
         "type": parse_alpha,
         "default": 0.01,
         "metavar": "PROBABILITY",
-        "help": "highest accepted probability of a false alarm in a whole run (default: 0.01)",
+        "help": "highest accepted probability that a whole run reports any false regression (default: 0.01)",
     },
     "--gate-budget": {
         "type": parse_duration_s,
@@ -100,7 +100,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--gate-strict": {"action": "store_true", "help": "exit with code 12 if any verdict is inconclusive"},
     "--gate-only": {"action": "store_true", "help": "run only the comparison, and deselect all other tests"},
 }
-# Workers are started with the user's own arguments, so they must accept these options, although they ignore them.
+# Workers receive all of the user's command-line arguments, so they must accept these options, which they ignore.
 GATE_OPTIONS: dict[str, dict[str, str]] = {
     flag: {key: str(declared[key]) for key in ("action", "nargs") if key in declared}
     for flag, declared in _OPTIONS.items()
@@ -116,10 +116,10 @@ def add_options(parser: pytest.Parser) -> None:
 
 def parse_options(config: pytest.Config) -> GateOptions | None:
     """
-    Check the gate's options, alone and together with those of other plugins; return None if no gate is requested.
+    Check the gate's options, and their conflicts with other plugins. Return None if no gate is requested.
 
     Raises:
-        UsageError: If an option is unusable, or contradicts another one.
+        UsageError: If an option has an invalid value or conflicts with another option.
     """
     option = config.option
     if option.gate_against is None and not option.gate_against_models:
@@ -144,7 +144,7 @@ def parse_options(config: pytest.Config) -> GateOptions | None:
 
 
 def _check_other_options(config: pytest.Config) -> None:
-    """Raise UsageError if the options of other plugins prevent a comparison."""
+    """Raise UsageError if another plugin is missing, or its options make a comparison impossible."""
     option = config.option
     if not config.pluginmanager.hasplugin("benchmark"):
         raise UsageError("--gate-against: pytest-benchmark is not active; install it, or remove -p no:benchmark")
@@ -163,7 +163,7 @@ def _check_other_options(config: pytest.Config) -> None:
 
 def tolerance_of(item: pytest.Item, default: float) -> float:
     """
-    Return the relative slowdown allowed for a test: from its nearest gate marker, or else the default.
+    Return the relative slowdown allowed for a test: the value of its closest gate marker, or else the default.
 
     Raises:
         UsageError: If the marker is not of the form gate(tolerance='10%').
@@ -172,7 +172,7 @@ def tolerance_of(item: pytest.Item, default: float) -> float:
     if marker is None:
         return default
     if marker.args or set(marker.kwargs) != {"tolerance"}:
-        raise UsageError(f"{item.nodeid}: gate marker: expected one keyword, @pytest.mark.gate(tolerance='10%')")
+        raise UsageError(f"{item.nodeid}: gate marker: expected only a tolerance: @pytest.mark.gate(tolerance='10%')")
     try:
         return parse_tolerance(str(marker.kwargs["tolerance"]))
     except ArgumentTypeError as error:

@@ -1,8 +1,8 @@
 """
 The gate's pytest plugin: `pytest --gate-against BASELINE` compares benchmarks with a baseline.
 
-Ordinary tests run as without the gate. Benchmarks run in worker processes on both sides; afterwards each is reported as
-a test of this pytest, with the candidate's rounds, so that it appears in tables, saved runs and JUnit as in any run.
+Ordinary tests run as usual. Benchmarks run in worker processes on both sides. Afterwards, each benchmark is reported as
+a test of this pytest session with the candidate's rounds, so it appears in tables, saved runs and JUnit files as usual.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ from runoff.gate.options import MARKER, GateOptions, add_options, parse_options
 if TYPE_CHECKING:
     from runoff.gate.run.result import GateResult
 
-# Why a saved run with this gate's result must never be a baseline; read by the plugin that saves runs.
+# The reason, if any, why this run must never become a baseline. The plugin that saves runs reads it.
 NO_BASELINE_BECAUSE = pytest.StashKey[str]()
 
 
 def is_worker() -> bool:
-    """Return whether this pytest is a worker of a gate, whose own plugin declares the gate's options."""
+    """Return whether this process is a gate worker. In a worker, a different plugin declares the gate's options."""
     return "runoff_gate_worker" in sys.modules
 
 
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options before any test runs; register the gate if they ask for it."""
+    """Check the options before any test runs, and activate the gate if the options request it."""
     if is_worker():
         return
     config.addinivalue_line("markers", MARKER)
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run the gate in place of pytest's loop. pytest calls this hook after those of plugins that are loaded later."""
+    """Run the gate instead of pytest's test loop, unless a plugin that was loaded later has already replaced it."""
     plugin = session.config.pluginmanager.get_plugin("runoff-gate-run")
     return plugin.run_loop(session) if isinstance(plugin, GatePlugin) else None
 
@@ -63,7 +63,7 @@ class GatePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Deselect ordinary tests if the user asked for --gate-only."""
+        """Deselect all tests except benchmarks if the option --gate-only is given."""
         if self._options.only:
             ordinary = [item for item in items if not _is_benchmark(item)]
             items[:] = [item for item in items if _is_benchmark(item)]
@@ -71,7 +71,7 @@ class GatePlugin:
                 config.hook.pytest_deselected(items=ordinary)
 
     def run_loop(self, session: pytest.Session) -> bool:
-        """Run ordinary tests, then the comparison, then report each benchmark as a test."""
+        """Run the ordinary tests, then the comparison, and finally report each benchmark as a test."""
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             raise session.Interrupted(f"{session.testsfailed} errors during collection")
         if session.config.option.collectonly:
@@ -79,7 +79,7 @@ class GatePlugin:
         ordinary = [item for item in session.items if not _is_benchmark(item)]
         benchmarks = [item for item in session.items if _is_benchmark(item)]
         _run_items(session, ordinary)
-        # This reason remains if the comparison raises an exception, for example after Ctrl-C.
+        # Set a reason that remains in place if the comparison raises an exception, for example after Ctrl-C.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
         from runoff.gate.comparison import compare
         from runoff.gate.replay import replay
@@ -101,7 +101,7 @@ class GatePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Set the gate's exit code, unless a test failed: pytest's exit code then shows that the code is broken."""
+        """Set the gate's exit code. If a test failed, keep pytest's exit code, which shows that the code is broken."""
         if self._result is None:
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -110,7 +110,7 @@ class GatePlugin:
         self._result = dataclasses.replace(self._result, notes=(*self._result.notes, *problems))
 
     def _write_markdown(self, result: "GateResult") -> list[str]:
-        """Write the verdicts to the user's Markdown file and to GitHub's summary; return what could not be written."""
+        """Write the verdicts to the Markdown file and to GitHub's job summary. Return a message per failed write."""
         from runoff.gate.invocation import invocation_of
         from runoff.gate.report import markdown_lines
 
@@ -144,7 +144,7 @@ def _is_benchmark(item: pytest.Item) -> bool:
 
 
 def _run_items(session: pytest.Session, items: list[pytest.Item]) -> None:
-    """Run tests one after the other, as pytest's own loop does."""
+    """Run tests one after another, as pytest's own test loop does."""
     for index, item in enumerate(items):
         following = items[index + 1] if index + 1 < len(items) else None
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

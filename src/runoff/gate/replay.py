@@ -1,4 +1,4 @@
-"""Reports a benchmark that the gate's workers ran as a test of the user's pytest."""
+"""Report each benchmark as an ordinary test, without running it again: the gate's workers have measured it."""
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -10,7 +10,7 @@ from runoff.gate.run.result import GateResult
 
 
 def replay(item: pytest.Item, result: GateResult) -> None:
-    """Replace a benchmark's test function by one that reports the gate's result for it."""
+    """Replace a benchmark's test function with one that reports what the gate's workers measured."""
     case = item.nodeid
     verdict = next((each for each in result.verdicts if each.case == case), None)
     if verdict is not None:
@@ -29,7 +29,7 @@ def replay(item: pytest.Item, result: GateResult) -> None:
 
 
 def _publish(item: pytest.Item, published: PublishedRounds) -> None:
-    """Add the candidate's rounds to pytest-benchmark's results: its `pedantic` runs with a timer that replays them."""
+    """Add the candidate's rounds to pytest-benchmark's results by running `pedantic` with a timer that replays them."""
     session = item.config._benchmarksession  # type: ignore[attr-defined]  # where pytest-benchmark keeps its own
     readings = iter([reading for duration_s in published.durations_s for reading in (0.0, duration_s)])
     options = session.options | {"timer": NameWrapper(lambda: next(readings)), "cprofile": False}

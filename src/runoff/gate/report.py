@@ -1,4 +1,4 @@
-"""Convert the result of a gate to lines for a terminal, Markdown, JSON and JUnit properties; prints nothing itself."""
+"""Format the result of a gate run as terminal lines, Markdown, JSON and JUnit properties, without printing anything."""
 
 import math
 import shlex
@@ -21,9 +21,9 @@ _ALIGNMENT = ("left", "right", "right", "right", "left")
 
 def terminal_lines(result: GateResult, options: Sequence[str]) -> list[str]:
     """
-    Format a result for the terminal; `options` are pytest's arguments for this gate, without the tests.
+    Format a gate result for the terminal. `options` are the user's pytest arguments except those that select tests.
 
-    The lines are a table with the worst case first, reasons of verdicts, notes, the command that repeats the worst
+    The lines are a table with the worst case first, reasons for verdicts, notes, the command that repeats the worst
     case, and a conclusion.
     """
     lines = []
@@ -37,7 +37,7 @@ def terminal_lines(result: GateResult, options: Sequence[str]) -> list[str]:
 
 
 def markdown_lines(result: GateResult, options: Sequence[str]) -> list[str]:
-    """Format a result as Markdown; arguments and contents as in `terminal_lines`."""
+    """Format a gate result as Markdown, with the same arguments and contents as `terminal_lines`."""
     lines = [f"### Gate: {_escaped(_conclusion(result))}", ""]
     if result.verdicts:
         rows = [tuple(map(_escaped, _row(case_verdict))) for case_verdict in result.verdicts]
@@ -45,13 +45,13 @@ def markdown_lines(result: GateResult, options: Sequence[str]) -> list[str]:
         lines.append("")
     lines += [f"- {_escaped(line)}" for line in _remarks(result)]
     if result.verdicts and not result.refused:
-        # An indented block, because a backtick in a test id would end a code span.
+        # Indent the command as a code block, because a backtick in a test id would end an inline code span.
         lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], options)}"]
     return lines
 
 
 def junit_properties(case_verdict: CaseVerdict) -> list[tuple[str, object]]:
-    """Return a case's verdict and numbers as JUnit properties of its test."""
+    """Return the verdict and the numbers of a case as JUnit properties of its test."""
     finding = case_verdict.finding
     properties: dict[str, object] = {"verdict": str(case_verdict.verdict), "tolerance": case_verdict.tolerance}
     if case_verdict.reason:
@@ -63,10 +63,10 @@ def junit_properties(case_verdict: CaseVerdict) -> list[tuple[str, object]]:
 
 
 def as_json(result: GateResult, exit_code: int) -> dict[str, Any]:
-    """Return a result as JSON values for a saved run. Infinite numbers and NaN, which JSON lacks, become null."""
+    """Convert a gate result to JSON values for a saved run. NaN and infinity become null, because JSON lacks them."""
     verdicts = [asdict(case_verdict) for case_verdict in result.verdicts]
     for fields in [*verdicts, *(each["finding"] for each in verdicts if each["finding"])]:
-        # Runs saved by earlier versions have the key "word".
+        # Use the key "word" for the verdict, as earlier versions did, so that programs can read old and new runs.
         fields["word"] = str(fields.pop("verdict"))
         fields.update({key: _finite(value) for key, value in fields.items()})
     return {
@@ -88,7 +88,7 @@ def _finite(value: Any) -> Any:
 
 
 def _row(case_verdict: CaseVerdict) -> tuple[str, ...]:
-    """Return the cells of one case; the times and the change are empty if it was not compared."""
+    """Return the table row of one case. The times and the change are empty if the case was not compared."""
     finding, tolerance = case_verdict.finding, _percent(case_verdict.tolerance, sign=False)
     name, verdict = _short_id(case_verdict), str(case_verdict.verdict)
     if finding is None or case_verdict.baseline_s is None or case_verdict.candidate_s is None:
@@ -100,11 +100,11 @@ def _row(case_verdict: CaseVerdict) -> tuple[str, ...]:
 
 def _short_id(case_verdict: CaseVerdict) -> str:
     """Return the test id of a case without its folders: `test_x.py::test_some`."""
-    return case_verdict.case.rpartition("/")[2]
+    return case_verdict.case[case_verdict.case.partition("::")[0].rfind("/") + 1 :]  # parameters may contain slashes
 
 
 def _percent(ratio: float, *, sign: bool = True) -> str:
-    """Format a relative change; empty for NaN, and `?` for a bound that is infinite because of too few blocks."""
+    """Format a relative change. NaN becomes empty; an infinite bound, caused by too few blocks, becomes `?`."""
     if math.isnan(ratio):
         return ""
     if math.isinf(ratio) or ratio <= -1.0:
@@ -113,12 +113,12 @@ def _percent(ratio: float, *, sign: bool = True) -> str:
 
 
 def _remarks(result: GateResult) -> list[str]:
-    """Return the reasons of verdicts that the numbers in the table do not explain, and the notes; one line each."""
+    """Return one line for each verdict that the numbers in the table do not explain, and one line for each note."""
     lines = []
     for case_verdict in result.of(Verdict.INCONCLUSIVE, Verdict.INVALID, Verdict.MISSING, Verdict.NEW):
         finding = case_verdict.finding
         if finding is not None and case_verdict.verdict is Verdict.INVALID:
-            reason = f"not judged, because the baseline differs from itself by {_percent(finding.null_change)}"
+            reason = f"not judged, because two copies of the baseline differ by {_percent(finding.null_change)}"
         elif finding is not None and finding.smallest_visible is not None:
             reason = f"the smallest slowdown these blocks could have shown is {_percent(finding.smallest_visible)}"
         else:
@@ -139,12 +139,12 @@ def _conclusion(result: GateResult) -> str:
 
 def _repeat_command(case_verdict: CaseVerdict, options: Sequence[str]) -> str:
     """Return the shell command that repeats the gate for one case."""
-    # The test id comes before the options: pytest would take it for another value of an option with many values.
+    # Put the test id first: after an option with many values, such as --model, pytest would read it as one of them.
     return shlex.join([Path(sys.executable).name, "-m", "pytest", case_verdict.case, *options])
 
 
 def _escaped(text: str) -> str:
-    """Return text on one line, with Markdown's special characters escaped: test ids may contain any character."""
+    """Put text on one line and escape Markdown's special characters, because test ids may contain any character."""
     for character in "\\`*_[]<>|":
         text = text.replace(character, f"\\{character}")
     return " ".join(text.split())

@@ -1,1 +1,1 @@
-"""Turn the text of --gate-against into a baseline whose tests can be run."""
+"""Turn the value of the option --gate-against into a baseline whose tests can be run."""

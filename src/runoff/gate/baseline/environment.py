@@ -27,7 +27,7 @@ from runoff.errors import GateError, quote
 from runoff.files.cache_folder import cache_folder
 from runoff.files.file_lock import hold_lock
 
-# Files that determine which package versions are installed; any change to one of them counts as other packages.
+# Files that decide package versions. If one differs between the two sides, the baseline gets its own environment.
 _REQUIREMENT_FILES = (
     "constraints*.txt", "requirements*.txt", "requirements/*.txt", "uv.lock", "poetry.lock", "pdm.lock",
     "Pipfile.lock", "pylock*.toml", "setup.py",
@@ -36,7 +36,7 @@ _INSTALL_TIMEOUT_S = 3600.0
 
 
 def declared_packages(tree: Path) -> dict[str, Any]:
-    """Return, as JSON values, everything in a checkout that determines which packages are installed for its tests."""
+    """Return a JSON-serialisable dict of everything in a checkout that determines which packages its tests need."""
     declared: dict[str, Any] = {}
     for pattern in _REQUIREMENT_FILES:
         for path in sorted(tree.glob(pattern)):
@@ -58,12 +58,12 @@ def declared_packages(tree: Path) -> dict[str, Any]:
 
 
 def project_name(tree: Path) -> str:
-    """Return the project name in a checkout's pyproject.toml; empty if there is none."""
+    """Return the project name from a checkout's pyproject.toml, or an empty string if the file contains no name."""
     return str(_pyproject(tree).get("project", {}).get("name", ""))
 
 
 def is_installed_as_copy(tree: Path) -> bool:
-    """Return whether this environment imports an installed copy of the checkout's project, not the checkout itself."""
+    """Return whether `import` would load a copy of the project in site-packages instead of the checkout's own files."""
     name = project_name(tree)
     installed = list(metadata.distributions(name=name)) if name else []
     if any(Path(str(each.locate_file(""))).is_relative_to(tree) for each in installed):
@@ -73,7 +73,7 @@ def is_installed_as_copy(tree: Path) -> bool:
 
 
 def source_folders(tree: Path) -> list[str]:
-    """Return the folders of a checkout from which this interpreter imports, relative to the checkout: `src` or `.`."""
+    """Return the folders inside a checkout from which this interpreter imports, as relative paths (`src` or `.`)."""
     folders = [Path(entry) for entry in sys.path if entry] + [tree / "src"] * (tree / "src").is_dir()
     inside = [folder for folder in folders if folder.is_relative_to(tree) and not folder.is_relative_to(sys.prefix)]
     if not is_installed_as_copy(tree) and project_name(tree):
@@ -83,16 +83,16 @@ def source_folders(tree: Path) -> list[str]:
 
 def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
     """
-    Return the interpreter of a virtual environment with the packages that a checkout declares.
+    Find or create a virtual environment with the packages that a checkout declares, and return its interpreter.
 
-    The environment lies in the cache folder. `report_line` is called with lines for the user while it is created, which
-    can take minutes.
+    The environment is kept in the cache folder. Creating it can take minutes; meanwhile, `report_line` is called with
+    progress messages for the user.
 
     Raises:
         GateError: If the environment cannot be created; no part of it is left behind.
     """
     pip_arguments = list(_pip_arguments(tree))
-    # Every run has its worktree in another folder, so the cache key must not depend on the path.
+    # Every run checks the baseline out into a different folder, so the cache key must not depend on the path.
     portable = [argument.replace(str(tree), ".") for argument in pip_arguments]
     key = json.dumps([declared_packages(tree), portable, sys.version, sys.prefix], sort_keys=True)
     folder = cache_folder() / "gate" / "environments" / hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -102,7 +102,7 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
     with hold_lock(folder.with_suffix(".lock")):
         if done.exists():
             return str(python)
-        report_line(f"the baseline needs other packages: creating an environment for it in {folder} (once)")
+        report_line(f"the baseline needs different packages: creating its environment in {folder} (only once)")
         shutil.rmtree(folder, ignore_errors=True)
         try:
             _run([sys.executable, "-m", "venv", str(folder)], tree, report_line)
@@ -116,7 +116,7 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
 
 
 def _pip_arguments(tree: Path) -> Iterator[str]:
-    """Yield arguments of `pip install`: constraints, the project with the extras and groups installed here, pytest."""
+    """Yield `pip install` arguments: the project, its requirements, extras and groups installed here, and pytest."""
     for path in sorted(tree.glob("constraints*.txt")):
         yield from ("--constraint", str(path))
     project = _pyproject(tree)
@@ -135,7 +135,7 @@ def _pip_arguments(tree: Path) -> Iterator[str]:
 
 
 def _are_installed(requirements: Iterable[str], project: str, extras: dict[str, list[str]]) -> bool:
-    """Return whether this environment has all packages that some requirements name, in any version."""
+    """Return whether all required packages are installed in this environment, in whatever version."""
     for text in requirements:
         try:
             wanted = Requirement(text)
@@ -162,7 +162,7 @@ def _pyproject(tree: Path) -> dict[str, Any]:
 
 
 def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> None:
-    """Run one command that creates an environment, and report pip's progress; raise GateError if it fails."""
+    """Run one step of creating an environment, and report pip's progress. Raise GateError if the step fails."""
     with subprocess.Popen(  # noqa: S603 - no shell
         command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace",
@@ -177,7 +177,7 @@ def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> 
                 if re.match(r"(Collecting|Downloading|Installing|Building) ", line.lstrip()):
                     report_line(f"  {output[-1].strip()[:100]}")
         except BaseException:
-            # After Ctrl-C, a pip that goes on would write into the folder that is being removed.
+            # Stop pip after Ctrl-C. Otherwise it would keep writing to the folder that is being removed.
             process.kill()
             raise
         finally:
@@ -187,5 +187,5 @@ def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> 
         unreachable = "the package index cannot be reached; " if len(relevant) < len(output) else ""
         raise GateError(
             f"cannot create an environment for the baseline: {unreachable}" + "\n".join(relevant[-8:])
-            + "\ncreate one yourself, and name it: --gate-against CHECKOUT:PYTHON"
+            + "\ncreate one yourself and pass its interpreter: --gate-against CHECKOUT:PYTHON"
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Find the baseline that --gate-against names, and prepare its files and its interpreter."""
+"""Find the baseline named by --gate-against, and prepare its files and its interpreter."""
 
 import os
 import sys
@@ -17,25 +17,25 @@ def prepare_baseline(
     against: str | None, models: dict[str, list[str]], invocation: Invocation, report_line: Callable[[str], None]
 ) -> Iterator[Side]:
     """
-    Yield the baseline inside a `with` block; afterwards, the worktree of a git revision is removed.
+    Prepare the baseline for the duration of a `with` block. Afterwards, remove the worktree if one was created.
 
     Args:
-        against: A git revision, the folder of a checkout, an interpreter, or CHECKOUT:PYTHON; None for this tree with
-            other models.
-        models: pytest options, by `dest`, whose values differ on the baseline; empty for none.
+        against: A git revision, the folder of a checkout, an interpreter, or CHECKOUT:PYTHON; None to compare this tree
+            with itself, using different models.
+        models: Values of pytest options on the baseline, by `dest`; empty if both sides use the same values.
         invocation: The candidate's pytest command.
         report_line: Called with a line for the user before each step that takes long.
 
     Raises:
         UsageError: If the text is empty or looks like an option.
-        GateError: If nothing has this name, or the baseline's files or environment cannot be created.
+        GateError: If no baseline matches the text, or its files or its environment cannot be created.
     """
     if against is None:
         paths = " ".join(value for values in models.values() for value in values)
         yield Side("baseline", f"this tree with {paths}", sys.executable, invocation, set_options=models)
         return
     tree, python = _parse_paths(against)
-    # If "main" is both a revision and a folder, it means the revision; users can write "./main" for the folder.
+    # If "main" is both a revision and a folder, use the revision. Users can write "./main" to select the folder.
     commit = worktree.resolve_commit(invocation.tree, against) if tree is None or os.sep not in against else None
     if commit is not None:
         with worktree.checkout(invocation.tree, commit) as folder:
@@ -44,8 +44,8 @@ def prepare_baseline(
         return
     if tree is None and python is None:
         raise GateError(
-            f"no baseline: {quote(against)} is no revision of {invocation.tree}, no folder and no interpreter; a"
-            " shallow clone lacks older revisions: git fetch --depth=1 origin REVISION"
+            f"no baseline: {quote(against)} is not a revision of {invocation.tree}, a folder or an interpreter; if the"
+            " repository is a shallow clone, fetch the revision first: git fetch --depth=1 origin REVISION"
         )
     same_tree = Side("baseline", against, sys.executable, invocation)
     side = same_tree if tree is None else _other_tree(invocation, tree.absolute(), against)
@@ -53,33 +53,33 @@ def prepare_baseline(
 
 
 def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_line: Callable[[str], None]) -> Side:
-    """Return the side of a checked-out commit; it gets its own environment if the current one does not suit it."""
+    """Return the baseline side of a checked-out commit, with its own environment if it needs different packages."""
     side = _other_tree(invocation, folder, label)
     same_packages = environment.declared_packages(folder) == environment.declared_packages(invocation.tree)
     if same_packages and not environment.is_installed_as_copy(invocation.tree):
         return side
     python = environment.find_or_create(folder, report_line)
-    # The environment may have been created for an earlier worktree: its editable install then refers to a folder that
-    # no longer exists, so this worktree has to be on the path.
+    # If the environment was created for an earlier worktree, its editable install refers to a folder that no longer
+    # exists. Add this worktree to the path, so that Python imports its sources.
     return replace(side, python=python, python_path=tuple(dict.fromkeys((*side.python_path, str(folder)))))
 
 
 def _other_tree(invocation: Invocation, tree: Path, label: str) -> Side:
-    """Return the side of another checkout; in sys.path, its sources precede an editable install of the candidate."""
+    """Return the baseline side of another checkout. Its sources come before the candidate's in sys.path."""
     folders = [tree / folder for folder in environment.source_folders(invocation.tree)]
     python_path = tuple(str(folder) for folder in folders if folder.is_dir())
     return Side("baseline", label, sys.executable, relocate_invocation(invocation, tree), python_path)
 
 
 def _parse_paths(text: str) -> tuple[Path | None, str | None]:
-    """Return the checkout and the interpreter that a text names; None for each that it does not name."""
+    """Split the text of --gate-against into a checkout and an interpreter. Either is None if the text lacks it."""
     if not text or "\0" in text:
-        raise UsageError("--gate-against: found no text, expected a revision, a checkout or an interpreter")
+        raise UsageError("--gate-against: found an empty value, expected a revision, a checkout or an interpreter")
     if Path(text).is_dir():
         return Path(text), None
     if _is_interpreter(text):
         return None, str(Path(text).absolute())
-    # Either path may contain colons itself, so try every colon as the separator.
+    # Both paths may contain colons, so try every colon as the separator.
     for index in [index for index, letter in enumerate(text) if letter == ":"]:
         tree, python = text[:index], text[index + 1 :]
         if Path(tree).is_dir() and _is_interpreter(python):

@@ -1,4 +1,4 @@
-"""One side of the comparison, candidate or baseline, and the command that starts its pytest."""
+"""One side of the comparison (candidate or baseline), and the command that starts its pytest workers."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# pytest options whose values are files or folders of the checkout that is tested.
+# pytest options whose values are paths inside the checkout under test. On the baseline, they need different values.
 _CHECKOUT_PATH_OPTIONS = ("-c", "--config-file", "--rootdir", "--confcutdir")
 
 
@@ -31,8 +31,8 @@ class Invocation:
 
     @property
     def options(self) -> list[str]:
-        """The arguments without those that select tests."""
-        # The last equal argument is removed, because an earlier one may be the value of an option.
+        """All command-line arguments except those that select tests."""
+        # If an argument occurs several times, remove the last one: an earlier one may be the value of an option.
         kept = list(reversed(self.arguments))
         for argument in self.positional:
             if argument in kept:
@@ -43,14 +43,14 @@ class Invocation:
 @dataclass(frozen=True)
 class Side:
     """
-    Everything needed to run the tests of the candidate or of the baseline.
+    Everything needed to run the tests of one side, the candidate or the baseline.
 
     Attributes:
         name: `candidate` or `baseline`, for messages.
         label: The side as the user named it.
         python: Path of its interpreter.
         invocation: Its pytest command line, with the folders of its own checkout.
-        python_path: Folders that come before the interpreter's own in sys.path.
+        python_path: Folders to put before the interpreter's own folders in sys.path.
         set_options: Values that replace those of pytest options, by the options' `dest`.
     """
 
@@ -62,21 +62,21 @@ class Side:
     set_options: dict[str, Any] = field(default_factory=dict)
 
     def command(self, files: Sequence[str]) -> list[str]:
-        """Return a worker's command; `files` are relative to the rootdir; none stand for the user's selection."""
+        """Return a worker's command. `files` are relative to the rootdir; if empty, use the user's selection."""
         invocation = self.invocation
         if files:
-            # A file that only the other side has would stop pytest; its cases are reported as new or missing.
+            # Leave out files missing on this side: pytest would stop. Their cases are reported as new or missing.
             paths = [str(invocation.root / file) for file in files if (invocation.root / file).exists()]
         else:
             paths = list(dict.fromkeys(argument.partition("::")[0] for argument in invocation.positional))
             paths = [path for path in paths if (invocation.folder / path).exists()]
-        # Paths come first: after an option with many values, pytest would take them for further values.
+        # Put paths first: after an option with many values, such as --model, pytest would read paths as its values.
         worker = [self.python, "-m", "pytest", "-p", "runoff_gate_worker"]
         return [*worker, *paths, *invocation.options, "--rootdir", str(invocation.root)]
 
 
 def worker_environment(side: Side, settings: str) -> dict[str, str]:
-    """Return the environment variables of a worker; `settings` is the JSON that its plugin reads."""
+    """Return the environment variables of a worker. `settings` is the JSON text that the worker's plugin reads."""
     worker_modules = str(Path(__file__).parents[1] / "worker")
     paths = [worker_modules, *side.python_path, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "RUNOFF_GATE_WORKER": settings, "PYTHONUTF8": "1"}
@@ -84,7 +84,7 @@ def worker_environment(side: Side, settings: str) -> dict[str, str]:
 
 def relocate_invocation(invocation: Invocation, tree: Path) -> Invocation:
     """
-    Return the same pytest command for the checkout at `tree`, with the folders and test paths of that checkout.
+    Translate a pytest command to the checkout at `tree`, so that its folders and test paths refer to that checkout.
 
     Values of other options, such as a model file, still refer to the candidate's files.
     """
@@ -110,7 +110,7 @@ def _relocate_arguments(invocation: Invocation, folder: Path, tree: Path) -> Ite
 
 
 def _relocate_test(argument: str, old_tree: Path, new_tree: Path) -> str:
-    """Return the same path or test id in the other checkout; a relative one needs no change."""
+    """Translate an absolute path or test id to the new checkout. Return a relative one unchanged."""
     path, separator, test = argument.partition("::")
     if not Path(path).is_absolute():
         return argument
@@ -122,8 +122,8 @@ def _relocate_path(path: Path, old_tree: Path, new_tree: Path) -> Path:
 
 
 def _same_file(value: str, old_folder: Path, new_folder: Path) -> str:
-    """Return an option's value, made absolute if it names a file that exists in the old folder only."""
-    # Most values are not paths. Very long texts and texts with a zero byte would make `exists` raise an error.
+    """Return an option's value. If it names a file that exists only in the old folder, make it absolute."""
+    # Most values are not paths. Skip very long values and values with a zero byte: `exists` would raise an error.
     if not value or Path(value).is_absolute() or len(value) > 1000 or "\0" in value:
         return value
     path = old_folder / value

@@ -18,21 +18,21 @@ _TIMEOUT_S = 300.0
 
 
 def git_top_level(folder: Path) -> Path | None:
-    """Return the top folder of the git work tree that contains a folder; None if there is none, or no git."""
+    """Return the top folder of the git work tree around a folder. Return None without a work tree or without git."""
     completed = _git(folder, "rev-parse", "--show-toplevel")
     return Path(completed.stdout.rstrip("\n")) if completed.returncode == 0 else None
 
 
 def resolve_commit(tree: Path, revision: str) -> str | None:
     """
-    Return the full commit id of a revision such as a branch, a tag or an abbreviated id; None if there is none.
+    Return the full commit id of a branch, tag or abbreviated id. Return None if the revision does not exist.
 
     Raises:
-        UsageError: If git could take the text for an option, or it has unprintable characters.
+        UsageError: If git could mistake the text for an option, or the text has unprintable characters.
     """
     if revision.startswith("-") or not revision.isprintable():
         raise UsageError(
-            f"--gate-against: found {quote(revision)}, expected a revision, which does not begin with a dash and has"
+            f"--gate-against: found {quote(revision)}, expected a revision that does not begin with a dash and has"
             " printable characters only"
         )
     completed = _git(tree, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
@@ -42,7 +42,7 @@ def resolve_commit(tree: Path, revision: str) -> str | None:
 @contextmanager
 def checkout(tree: Path, commit: str) -> Iterator[Path]:
     """
-    Provide a temporary worktree with the files of a commit inside a `with` block; yield its top folder.
+    Check out a commit into a temporary worktree for the duration of a `with` block, and yield its top folder.
 
     Args:
         tree: The user's work tree; its files and its index stay untouched.
@@ -55,7 +55,7 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
     _remove_abandoned(tree, trees)
     try:
         trees.mkdir(parents=True, exist_ok=True)
-        # The process id in the name shows later gates whether the gate that owns the worktree still runs.
+        # The process id in the name lets later gates find out whether the owner of the worktree is still running.
         folder = Path(tempfile.mkdtemp(prefix=f"{commit[:12]}-{os.getpid()}-", dir=trees))
     except OSError as error:
         raise GateError(
@@ -72,14 +72,14 @@ def checkout(tree: Path, commit: str) -> Iterator[Path]:
 
 def _remove(tree: Path, folder: Path) -> None:
     """Remove a worktree and its entry in the repository."""
-    # `git worktree prune` would also remove the entries of worktrees on disks that are not mounted now.
+    # Do not use `git worktree prune`: it also removes entries of worktrees on disks that are not mounted.
     with interrupt_deferred():
         _git(tree, "worktree", "remove", "--force", str(folder / "tree"))
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_abandoned(tree: Path, trees: Path) -> None:
-    """Remove the worktrees of earlier gates that were killed before they could clean up."""
+    """Remove the worktrees of earlier gate runs that were killed before they could clean up."""
     with suppress(OSError):
         for folder in trees.iterdir():
             process_id = folder.name.split("-")[1:2]
@@ -88,8 +88,8 @@ def _remove_abandoned(tree: Path, trees: Path) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run git without a shell and without hooks; if git is missing or hangs, return exit code -1 and a message."""
-    # If a git hook started this process, GIT_DIR and similar variables refer to the repository of the hook.
+    """Run git without a shell and without hooks. If git is missing or hangs, the exit code is -1."""
+    # Drop GIT_DIR and similar variables: if a git hook started this process, they refer to the hook's repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_TERMINAL_PROMPT"] = "0"
     command = ["git", "-c", "core.hooksPath=" + os.devnull, "-C", str(folder), *arguments]

@@ -1,1 +1,1 @@
-"""One run of the gate: worker processes, interleaved rounds, blocks, and the verdict of every case."""
+"""One run of the gate, from the worker processes with their interleaved rounds to the verdict of every case."""

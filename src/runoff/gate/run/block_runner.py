@@ -1,4 +1,4 @@
-"""Measures every case once in one set of workers; the three sides run their rounds in turns."""
+"""Measure every case once with one set of three workers, which take turns running their rounds."""
 
 import itertools
 import math
@@ -18,15 +18,15 @@ from runoff.gate.statistics.signed_rank import Float64Array
 @dataclass
 class BlockRunner:
     """
-    Runs blocks.
+    Runs blocks: one measurement of each case by a fresh set of workers.
 
     Attributes:
         round_lengths: Target durations of rounds and warm-up.
         deadlines: Longest waits for a worker.
-        iterations: Iterations of a round, by case; fixed by the first block and the same on all sides.
+        iterations: Number of iterations in a round, by case. The first block sets it for all blocks and sides.
         on_case: Called with each test id before it runs.
-        end: Monotonic time at which measuring stops, even within a case.
-        cut_short: Whether measuring stopped within a case, whose workers may hang.
+        end: Monotonic time at which measuring stops, even in the middle of a case.
+        cut_short: Whether measuring stopped in the middle of a case. Its workers may hang.
     """
 
     round_lengths: RoundLengths = field(default_factory=RoundLengths)
@@ -37,14 +37,14 @@ class BlockRunner:
     cut_short: bool = False
 
     def is_over(self) -> bool:
-        """Return whether the time for measuring has ended."""
+        """Return whether the time limit for measuring has been reached."""
         return time.monotonic() >= self.end
 
     def run_block(self, workers: WorkerSet, cases: Sequence[str]) -> list[CaseBlock]:
         """
-        Measure cases with fresh workers that have collected them; return one result per case, in order.
+        Measure cases with fresh workers that have collected them. Return one result per case, in the same order.
 
-        The results end early after a case that lost a worker, and when the time ends.
+        The remaining cases have no result if a case loses a worker, or if the time limit is reached.
         """
         workers.broadcast(request="begin", cases=list(cases))
         blocks = []
@@ -55,7 +55,7 @@ class BlockRunner:
             start = time.monotonic()
             block = self._run_case(workers, case, start)
             if block.lost and self.is_over():
-                # The wait was cut short by the end of the budget, which is not the case's fault.
+                # The end of the budget cut the wait short, so this case did not fail and gets no result.
                 self.cut_short = True
                 break
             blocks.append(block)
@@ -64,7 +64,7 @@ class BlockRunner:
         return blocks
 
     def timeout_s(self, deadline_s: float) -> float:
-        """Return the timeout of a wait: its usual deadline, or the time until `end` if that is shorter."""
+        """Return the timeout of a wait in seconds: the usual deadline, but at most the time left until `end`."""
         return max(0.0, min(deadline_s, self.end - time.monotonic()))
 
     def _run_case(self, workers: WorkerSet, case: str, start: float) -> CaseBlock:
@@ -103,7 +103,7 @@ class BlockRunner:
     def _abandon_case(
         self, workers: WorkerSet, case: str, messages: Sequence[Message | WorkerLost], start: float
     ) -> CaseBlock:
-        """End a case that some worker cannot run: release the workers that wait for rounds, and return the failures."""
+        """End a case that at least one worker cannot run: release the waiting workers, and return the failures."""
         last = list(messages)
         ready = [index for index, each in enumerate(last) if isinstance(each, dict) and each.get("state") == "ready"]
         for index in ready:
@@ -116,7 +116,7 @@ class BlockRunner:
         return CaseBlock(case, time.monotonic() - start, _failures(workers, last))
 
     def _request_ns(self, workers: WorkerSet, side: int, request: Message, key: str, expected_ns: float) -> float:
-        """Let one worker measure a duration; the timeout is twenty times the expected duration plus `round_s`."""
+        """Let one worker measure a duration. Wait at most `round_s` plus twenty times the expected duration."""
         connection = workers.connections[side]
         connection.send(**request)
         message = connection.receive(self.timeout_s(self.deadlines.round_s + 20e-9 * expected_ns))
@@ -125,12 +125,12 @@ class BlockRunner:
         value = message.get(key)
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise WorkerLost(f"sent {str(message)[:100]}, expected {key}")
-        # A clock that is too coarse for a call measures 0, which has no logarithm.
+        # If the clock is too coarse, it measures 0, which has no logarithm, so return at least 1 ns.
         return max(float(value), 1.0)
 
 
 class _TestEndedError(Exception):
-    """A test failed or was skipped between its rounds."""
+    """Raised if a test fails or is skipped in the middle of its rounds."""
 
     def __init__(self, message: Message) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class _TestEndedError(Exception):
 
 
 def _failures(workers: WorkerSet, messages: Sequence[Message | WorkerLost]) -> tuple[Failure, ...]:
-    """Return the failures that each side's last message of a case reports."""
+    """Return the failures that the three workers reported in their last messages about a case."""
     failures = []
     for side, message in enumerate(messages):
         name = NAMES[side]
@@ -155,7 +155,7 @@ def _failures(workers: WorkerSet, messages: Sequence[Message | WorkerLost]) -> t
 def _measured(
     case: str, cost_s: float, times_ns: Float64Array, iterations: int, last: Message | WorkerLost
 ) -> CaseBlock:
-    """Return the result of a measured case; `times_ns` has the shape (3, rounds)."""
+    """Return the result of a measured case. `times_ns` contains round durations, shape (3, rounds)."""
     log_times = np.log(times_ns)
     assert isinstance(last, dict)  # noqa: S101 - a lost worker is a failure, and this case has none
     return CaseBlock(

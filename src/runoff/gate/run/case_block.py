@@ -1,4 +1,4 @@
-"""The result of one case in one block: a measurement, or why there is none."""
+"""The result of one case in one block: a measurement, or the reasons why there is none."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 @dataclass(frozen=True)
 class Failure:
     """
-    Why one side could not measure a case.
+    The reason why one side could not measure a case.
 
     Attributes:
         side: CANDIDATE, BASELINE or NULL.
@@ -24,7 +24,7 @@ class Failure:
 @dataclass(frozen=True)
 class PublishedRounds:
     """
-    The candidate's measurement of one case in one block, for pytest-benchmark's tables and saved runs.
+    The candidate's rounds of one case in one block, for pytest-benchmark's tables and saved runs.
 
     Attributes:
         durations_s: Duration of each round in seconds.
@@ -42,14 +42,14 @@ class PublishedRounds:
 @dataclass(frozen=True)
 class CaseBlock:
     """
-    The result of one case in one block: a measurement or failures.
+    The result of one case in one block: either a measurement or failures.
 
     Attributes:
         case: Test id.
-        cost_s: Wall time that the case took, set-up included.
-        failures: Why it was not measured; empty if it was.
+        cost_s: Wall time that the case took, including its set-up.
+        failures: Reasons why the case was not measured; empty if it was measured.
         log_ratio: log(candidate / baseline), from `typical_log_ratio`.
-        null_log_ratio: log(null / baseline), likewise.
+        null_log_ratio: log(null / baseline), also from `typical_log_ratio`.
         baseline_call_s: The baseline's median time of one call, in seconds.
         published: The candidate's rounds; None if the case was not measured.
     """
@@ -64,5 +64,5 @@ class CaseBlock:
 
     @property
     def lost(self) -> bool:
-        """Whether a worker ended or hung while it ran this case."""
+        """Whether a worker process ended or hung while running this case."""
         return any(failure.kind == "lost" for failure in self.failures)

@@ -1,4 +1,4 @@
-"""Which cases both sides have, and the verdicts of those that only one side has."""
+"""Find the cases that both sides have, and give a verdict to each case that only one side has."""
 
 import math
 
@@ -9,7 +9,7 @@ from runoff.gate.statistics.decision import Verdict
 
 
 def match_cases(config: GateConfig, workers: WorkerSet) -> tuple[list[str], list[CaseVerdict]]:
-    """Return the cases that can be compared, in the candidate's order, and the verdicts of all others."""
+    """Return the cases that can be compared, in the candidate's order, and the verdicts of all other cases."""
     tolerances = config.tolerances
     candidate, baseline = set(workers.collected[CANDIDATE]), dict.fromkeys(workers.collected[BASELINE])
     problems = "\n".join(workers.problems[BASELINE])
@@ -23,7 +23,7 @@ def match_cases(config: GateConfig, workers: WorkerSet) -> tuple[list[str], list
             reasons[case] = Verdict.INVALID, "was not collected by the candidate's worker"
     for case in baseline:
         if case not in candidate and case not in tolerances and config.is_selected(case):
-            reasons[case] = Verdict.MISSING, "is in the baseline, not in the candidate"
+            reasons[case] = Verdict.MISSING, "is in the baseline but not in the candidate"
     verdicts = [
         CaseVerdict(case, verdict, tolerances.get(case, math.nan), reason)
         for case, (verdict, reason) in reasons.items()

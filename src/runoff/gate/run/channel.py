@@ -1,12 +1,12 @@
 """
-Messages between the coordinator and its workers: one JSON object per line over a TCP connection on the loopback.
+Messages between the coordinator and its workers: one JSON object per line over a local TCP connection.
 
-Every wait has a deadline, and a worker's end ends the wait for it.
+Every wait has a deadline. A wait for a worker also stops as soon as the worker's process ends.
 
-The standard library's `multiprocessing.connection` cannot keep such deadlines: its `Listener.accept` waits for ever if
-a stranger connects and does not answer the challenge, and `recv_bytes` waits for ever for the rest of a message whose
-sender hangs. It is also slower: a request and its response take 105 µs, and 79 µs with this module (10th percentiles of
-400 alternating series on a 2-core AMD EPYC).
+The standard library's `multiprocessing.connection` cannot keep such deadlines. Its `Listener.accept` waits for ever if
+another program connects and does not answer the challenge. Its `recv_bytes` waits for ever for the rest of a message
+whose sender hangs. It is also slower: a request and its response take 105 µs, but 79 µs with this module (10th
+percentiles of 400 alternating series on a 2-core AMD EPYC).
 """
 
 import hmac
@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Message = dict[str, Any]
-# Longest accepted message: the saved rounds or the test ids of a large suite take a few MB.
+# Longest accepted message. A large suite's test ids or measured rounds take a few MB.
 _LONGEST_LINE_BYTES = 64 * 2**20
 _POLL_S = 0.2
 _SEND_TIMEOUT_S = 10.0
@@ -27,7 +27,7 @@ _TOKEN_TIMEOUT_S = 5.0
 
 
 class WorkerLost(Exception):
-    """A worker process ended, closed its connection, sent an invalid message or missed a deadline."""
+    """Raised if a worker process ends, closes its connection, sends an invalid message or misses a deadline."""
 
 
 class Connection:
@@ -38,7 +38,7 @@ class Connection:
         self._buffer = b""
 
     def send(self, **message: Any) -> None:
-        """Send a message; if the worker has ended, the next `receive` raises WorkerLost."""
+        """Send a message. If the worker has ended, this does nothing, and the next `receive` raises WorkerLost."""
         try:
             self._socket.settimeout(_SEND_TIMEOUT_S)
             self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -54,7 +54,7 @@ class Connection:
             end: Monotonic time at which the wait ends; by default `timeout_s` from now.
 
         Raises:
-            WorkerLost: If the connection ends, the line is not a JSON object, or it is not complete in time.
+            WorkerLost: If the connection ends, the line is not a JSON object, or no complete line arrives in time.
         """
         end = time.monotonic() + timeout_s if end is None else end
         while b"\n" not in self._buffer:
@@ -86,7 +86,7 @@ class Connection:
 
 
 class Listener:
-    """A context manager for the port that workers connect to; it rejects connections without its token."""
+    """A context manager for the port to which workers connect. It rejects connections that do not send its token."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -97,12 +97,12 @@ class Listener:
         self, count: int, timeout_s: float, check: Callable[[], None]
     ) -> list[tuple[Connection, Message]]:
         """
-        Wait until every worker has sent its first message; return the connections and messages by worker.
+        Wait for the first message of every worker. Return the connection and the message of each worker.
 
         Args:
             count: Number of workers; each sends its index, from 0, as `side`.
-            timeout_s: Longest wait for all of them together.
-            check: Called several times a second; raises to end a wait that has become pointless.
+            timeout_s: Longest wait for all workers together, in seconds.
+            check: Called several times a second. It can raise an exception to end the wait early.
 
         Raises:
             WorkerLost: If a worker does not connect in time.
@@ -138,12 +138,12 @@ class Listener:
 
 
 def receive_all(connections: Sequence[Connection], timeout_s: float) -> list[Message | WorkerLost]:
-    """Wait for one message from each worker, with one deadline for all; return a WorkerLost for each missing one."""
+    """Wait for one message per worker until a common deadline. Return a WorkerLost for each missing message."""
     end = time.monotonic() + timeout_s
     messages: list[Message | WorkerLost] = []
     for connection in connections:
         try:
-            # A message that has arrived is read even if an earlier worker has used up the time.
+            # Wait at least 0.1 s, so that a message that has arrived is read even after the deadline.
             messages.append(connection.receive(timeout_s, max(end, time.monotonic() + 0.1)))
         except WorkerLost as lost:
             messages.append(lost)

@@ -1,4 +1,4 @@
-"""The settings of a gate run, and where it reports its progress."""
+"""The settings of a gate run, and the functions that show its progress to the user."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,11 +44,11 @@ class GateConfig:
 @dataclass(frozen=True)
 class Reporter:
     """
-    Two functions that show the user how far a gate run has come.
+    Two functions that show the progress of a gate run to the user.
 
     Attributes:
-        line: Print a line that stays in the log, such as the plan or the duration of a block.
-        progress: Replace the status on a terminal, such as the block and the case that run now.
+        line: Prints a line that stays in the log, such as the plan or the duration of a block.
+        progress: Replaces the terminal's status line, which shows the current block and case.
     """
 
     line: Callable[[str], None]

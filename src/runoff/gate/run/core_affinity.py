@@ -1,4 +1,4 @@
-"""Which CPU cores the gate uses: all sides are timed on one core; everything else runs on the other cores."""
+"""How the gate divides CPU cores: all sides are timed on one core, and everything else runs on the others."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class CoreAssignment:
     """
-    Core numbers by purpose; all empty where the system does not support CPU affinity.
+    The numbers of the CPU cores for each purpose. All are empty if the system does not support CPU affinity.
 
     Attributes:
         usable: Every core that this process may use.
@@ -24,12 +24,12 @@ class CoreAssignment:
     note: str = ""
 
     def for_set_up(self, index: int) -> tuple[int, ...]:
-        """Return the core for a worker's untimed code: a different one per worker, so that they set up in parallel."""
+        """Return the core for a worker's untimed code. The workers have different cores and set up in parallel."""
         return (self.usable[index % len(self.usable)],) if self.usable else ()
 
     @contextmanager
     def keep_off_timed_core(self) -> Iterator[None]:
-        """Run the calling thread on the other cores while the context is open."""
+        """Keep the calling thread off the timed core for the duration of a `with` block."""
         if not self.others:
             yield
             return
@@ -42,11 +42,11 @@ class CoreAssignment:
 
 
 def assign_cores() -> CoreAssignment:
-    """Divide this machine's cores between timed and other code."""
+    """Divide this machine's cores between timed code and all other code."""
     if not hasattr(os, "sched_setaffinity"):
-        return CoreAssignment(note="this system has no CPU affinity: timings are noisier and more often inconclusive")
+        return CoreAssignment(note="this system has no CPU affinity: noisier timings make more cases inconclusive")
     usable = tuple(sorted(os.sched_getaffinity(0)))
     if len(usable) == 1:
-        return CoreAssignment(note="only one core: servers share it with the timed code, so more is inconclusive")
-    # Time on the last core, because interrupts and most system services run on the first.
+        return CoreAssignment(note="only one core: servers share it with timed code, so more cases are inconclusive")
+    # Use the last core for timing, because interrupts and most system services run on the first.
     return CoreAssignment(usable, usable[-1:], usable[:-1])

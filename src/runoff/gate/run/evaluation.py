@@ -1,4 +1,4 @@
-"""Evaluates the measured blocks: which cases need the second stage, and the verdict of each case."""
+"""Evaluate the measured blocks: find the cases that need the second stage, and determine every case's verdict."""
 
 import statistics
 from collections.abc import Collection, Mapping, Sequence
@@ -14,18 +14,18 @@ from runoff.gate.statistics.decision import Finding, Verdict
 from runoff.gate.statistics.plan import Plan
 from runoff.gate.statistics.signed_rank import Float64Array, hodges_lehmann
 
-_OUT_OF_TIME = "the budget ended before this case could be decided; allow more time with --gate-budget"
+_OUT_OF_TIME = "the time budget ended before this case had enough blocks; allow more time with --gate-budget"
 
 
 @dataclass
 class CaseState:
     """
-    What has been measured of a case so far.
+    The measurements of one case so far.
 
     Attributes:
         first: Its blocks of the first stage.
         second: Its blocks of the second stage.
-        failures: Why it cannot be compared; empty while it can.
+        failures: Reasons why the case cannot be compared; empty if it can.
     """
 
     first: list[CaseBlock] = field(default_factory=list)
@@ -34,16 +34,16 @@ class CaseState:
 
     @property
     def cost_s(self) -> float:
-        """Median wall time of the case in a block of the first stage."""
+        """Median wall time of the case in the blocks of the first stage, in seconds."""
         return statistics.median([block.cost_s for block in self.first]) if self.first else 0.0
 
     def completed_first_stage(self, plan: Plan) -> bool:
-        """Return whether every block of the first stage measured the case."""
+        """Return whether the case was measured in every block of the first stage."""
         return not self.failures and len(self.first) >= plan.first_blocks
 
 
 def cases_for_second_stage(cases: Mapping[str, CaseState], tolerances: Mapping[str, float], plan: Plan) -> list[str]:
-    """Return the cases that need the second stage, the largest slowdown first; tolerances are relative."""
+    """Return the cases that need the second stage, starting with the largest slowdown. Tolerances are relative."""
     measured = [name for name, case in cases.items() if case.completed_first_stage(plan)]
     if not measured:
         return []
@@ -65,8 +65,8 @@ def judge_cases(
     """
     Return the verdict of every case that both sides have, except the cases that both sides skipped.
 
-    The `suspected` cases needed the second stage, and the budget admitted the `repeated` ones to it. All `repeated`
-    cases count in the correction for multiple tests, even if they could not be measured. Tolerances are relative.
+    `suspected` contains the cases that needed the second stage, `repeated` those for which the budget allowed it. All
+    `repeated` cases count in the correction for multiple tests, even those that then failed. Tolerances are relative.
     """
     needed_blocks = plan.fewest_blocks(len(repeated))
     decided = [n for n in repeated if not cases[n].failures and len(cases[n].second) >= needed_blocks]
@@ -75,7 +75,7 @@ def judge_cases(
         [ratios for ratios, _ in columns],
         [nulls for _, nulls in columns],
         [tolerances[name] for name in decided],
-        # `decide` corrects alpha for the cases that it gets. The cases that dropped out must count too.
+        # `decide` divides alpha among the cases that it receives. Reserve a share for those that dropped out.
         plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
     )
     by_name = dict(zip(decided, findings, strict=True))
@@ -98,31 +98,31 @@ def _verdict(
     if finding is None:
         return CaseVerdict(name, Verdict.INCONCLUSIVE, tolerance, _OUT_OF_TIME)
     baseline_s = statistics.median(block.baseline_call_s for block in blocks)
-    # The machine's speed changes between blocks, so the medians of the two sides could come from blocks of different
-    # speeds and contradict the estimate. The candidate's time is therefore computed from the baseline's.
+    # Compute the candidate's time from the baseline's time and the estimate. The machine's speed changes between
+    # blocks, so the candidate's own median could come from a faster or slower block and contradict the estimate.
     candidate_s = baseline_s * (1.0 + finding.change)
     second_stage = blocks is case.second
     return CaseVerdict(name, finding.verdict, tolerance, "", finding, candidate_s, baseline_s, second_stage)
 
 
 def _log_ratios(blocks: Sequence[CaseBlock]) -> tuple[Float64Array, Float64Array]:
-    """Return log(candidate / baseline) and log(null / baseline) of each block, both of shape (blocks,)."""
+    """Return two arrays of shape (blocks,): log(candidate / baseline) and log(null / baseline) of each block."""
     return np.array([block.log_ratio for block in blocks]), np.array([block.null_log_ratio for block in blocks])
 
 
 def is_candidates(failure: Failure) -> bool:
-    """Return whether the candidate's test is broken, which makes it a failed test and not a slow one."""
+    """Return whether the candidate's test failed or lost its worker, so pytest must report the test as failed."""
     return failure.side == CANDIDATE and failure.kind in ("failed", "lost")
 
 
 def skipped_everywhere(failures: Sequence[Failure]) -> bool:
-    """Return whether no side measured the case: each skipped it or did not call its benchmark."""
+    """Return whether all three workers skipped the case or never called its benchmark."""
     sides = {failure.side for failure in failures if failure.kind in ("skipped", "unused")}
     return len(sides) == len(failures) == 3
 
 
 def _verdict_of_failures(name: str, tolerance: float, failures: Sequence[Failure]) -> CaseVerdict | None:
-    """Return the verdict of a case that could not be compared; None if it was skipped on both sides."""
+    """Return the verdict of a case that could not be compared. Return None if both sides skipped it."""
     if skipped_everywhere(failures):
         return None
     sides = {failure.side for failure in failures}

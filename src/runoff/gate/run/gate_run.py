@@ -1,4 +1,4 @@
-"""A complete gate run: blocks of fresh processes in two stages, within a time budget, and a verdict for every case."""
+"""A complete gate run: measure blocks of fresh processes in two stages, within a time budget, and judge all cases."""
 
 import math
 import statistics
@@ -19,7 +19,7 @@ from runoff.gate.run.workers import CANDIDATE, WorkerSet
 
 
 class _BudgetEndedError(GateError):
-    """The time budget ended while workers were starting."""
+    """Raised if the time budget ends while workers are starting."""
 
 
 class GateRun:
@@ -43,10 +43,10 @@ class GateRun:
 
     def run(self) -> GateResult:
         """
-        Measure all cases and judge them; the result's `refused` is not empty if nothing could be compared.
+        Measure and judge all cases. If nothing could be compared, the result's `refused` contains the reason.
 
         Raises:
-            KeyboardInterrupt: After Ctrl-C; every worker process has ended.
+            KeyboardInterrupt: After Ctrl-C, once every worker process has ended.
         """
         try:
             with self._config.cores.keep_off_timed_core(), self._pool:
@@ -81,14 +81,14 @@ class GateRun:
         return self._result([*verdicts, *self._not_shared])
 
     def _run_blocks(self, stage: str, blocks: int, cases: Sequence[str], start: int = 1) -> None:
-        """Run the remaining blocks of a stage, as far as the budget allows."""
+        """Run the remaining blocks of a stage. Stop before a block that would exceed the time budget."""
         for number in range(start, blocks + 1):
             name = f"{stage} stage, block {number} of {blocks}"
             left = [case for case in cases if not self._cases[case].failures]
             if not left:
                 return
-            # In every block one case waits for its server to start. If that case has dropped out, another one
-            # will wait: the duration of the previous block includes this wait, the sum of the cases does not.
+            # In each block, one case waits for the server to start. If that case dropped out, another case will wait,
+            # so the sum of the costs is too low. The previous block's duration includes this wait.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
             if time.monotonic() + expected_s > self._blocks.end:
@@ -97,7 +97,7 @@ class GateRun:
             self._run_block(name, left, stage)
 
     def _run_block(self, name: str, cases: Sequence[str], stage: str, workers: WorkerSet | None = None) -> None:
-        """Run one block; after a case that loses a worker, fresh workers run the remaining cases."""
+        """Run one block. If a case loses a worker, start fresh workers for the remaining cases."""
         start, left = time.monotonic(), list(cases)
         while left and not self._blocks.is_over():
             self._block_name = name
@@ -108,7 +108,7 @@ class GateRun:
             left = self._drop_uncollected(left, running)
             done = self._blocks.run_block(running, left)
             if (done and done[-1].lost) or self._blocks.cut_short:
-                # A worker that hangs may occupy the timed core, and the usual grace period would delay the user.
+                # Do not wait for the usual grace period, because a worker that hangs may occupy the timed core.
                 running.stop(grace_s=1.0)
             for block in done:
                 self._keep(block, stage)
@@ -120,7 +120,7 @@ class GateRun:
         self._reporter.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
 
     def _drop_uncollected(self, cases: Sequence[str], workers: WorkerSet) -> list[str]:
-        """Return the cases that all workers have collected; others vanish if files change during the run."""
+        """Return the cases that all workers collected. Mark the others as failed: the test files must have changed."""
         everywhere = set(workers.collected[0]).intersection(*workers.collected[1:])
         for case in cases:
             if case not in everywhere:
@@ -137,7 +137,7 @@ class GateRun:
             self._published[block.case] = block.published
 
     def _next_workers(self, cases: Sequence[str]) -> WorkerSet:
-        """Start workers that collect the files of some cases, or everything that the user selected."""
+        """Start workers that collect the files of these cases or, without cases, everything that the user selected."""
         files = list(dict.fromkeys(case.partition("::")[0] for case in cases))
         self._reporter.progress(f"{self._block_name}: starting the workers")
         start = time.monotonic()
@@ -164,17 +164,17 @@ class GateRun:
         round_ms = self._config.round_lengths.round_ns * 1e-6
         self._reporter.line(
             f"plan: {cases} cases, {plan.first_blocks} blocks of fresh processes each (rounds of {round_ms:g} ms"
-            f" in turns: candidate, baseline, baseline again), {plan.second_blocks} fresh blocks for cases that look"
-            f" slower or unclear; false alarms in at most {plan.alpha:.2g} of runs{budget}"
+            f" in turns: candidate, baseline, baseline again); {plan.second_blocks} fresh blocks for cases that look"
+            f" slower or unclear; false alarms in at most {100 * plan.alpha:.2g} % of runs{budget}"
         )
         if cores.timed:
             others = ", ".join(map(str, cores.others))
-            self._reporter.line(f"both sides are timed on core {cores.timed[0]}, their servers run on {others}")
+            self._reporter.line(f"both sides are timed on core {cores.timed[0]}; their servers run on cores: {others}")
         elif cores.note:
             self._reporter.line(cores.note)
 
     def _check_budget(self) -> None:
-        """Raise GateError if the first block shows that the budget cannot lead to a verdict; report the duration."""
+        """Report the expected duration. Raise GateError if the first block shows that the budget is too short."""
         finished = sum(bool(case.first or case.failures) for case in self._cases.values())
         if finished < len(self._cases):
             why = f"it ended in the first block, after {finished} of {len(self._cases)} cases"
@@ -183,8 +183,8 @@ class GateRun:
         first_block_s = self._typical_start_s() + sum(costs)
         second_s = self._plan.second_blocks * (self._typical_start_s() + max(costs, default=0.0))
         self._reporter.line(
-            f"the first stage will take about {first_block_s * self._plan.first_blocks:.0f} s in all, the second up to"
-            f" {second_s:.0f} s for one case"
+            f"expected duration: about {first_block_s * self._plan.first_blocks:.0f} s for the first stage, then up to"
+            f" {second_s:.0f} s for each case that needs the second stage"
         )
         self._plan.check_budget(self._spent_s(), first_block_s, self._typical_start_s(), min(costs, default=0.0))
 
@@ -212,4 +212,4 @@ class GateRun:
 
 def _test_name(case: str) -> str:
     """Return a test id without its file."""
-    return case.rpartition("::")[2]
+    return case.partition("::")[2]

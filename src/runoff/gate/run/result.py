@@ -7,7 +7,7 @@ from runoff.gate.run.case_block import PublishedRounds
 from runoff.gate.statistics.decision import Finding, Verdict
 
 EXIT_OK, EXIT_REGRESSION, EXIT_INVALID, EXIT_INCONCLUSIVE = 0, 10, 11, 12
-# The order of verdicts in a report: what the user has to act on comes first.
+# The order of verdicts in a report. Those that require action from the user come first.
 _URGENCY = (
     Verdict.REGRESSION,
     Verdict.INVALID,
@@ -28,11 +28,11 @@ class CaseVerdict:
         case: Test id.
         verdict: The verdict.
         tolerance: Largest accepted slowdown, relative.
-        reason: Explanation of a verdict that does not follow from numbers; otherwise empty.
+        reason: Explanation of a verdict that is not based on measurements; otherwise empty.
         finding: The statistics; None if the case was not compared.
         candidate_s: Seconds of one call of the candidate: `baseline_s`, changed by the estimate; None if not compared.
         baseline_s: Seconds of one call of the baseline, median over blocks; None if not compared.
-        second_stage: Whether the blocks of the second stage decided.
+        second_stage: Whether the verdict is based on the blocks of the second stage.
     """
 
     case: str
@@ -48,11 +48,11 @@ class CaseVerdict:
 @dataclass(frozen=True)
 class GateResult:
     """
-    Everything that a report of a gate run needs.
+    The result of a gate run, with everything that its reports contain.
 
     Attributes:
         against: The baseline as the user typed it.
-        baseline: The baseline as it was found: a commit or a path.
+        baseline: Label of the baseline for reports; it contains the commit id of a revision.
         alpha: Highest accepted probability of one or more false regressions in the run.
         verdicts: Verdict of every case, the most urgent first.
         failed: Error message of each case whose test failed on the candidate.
@@ -60,7 +60,7 @@ class GateResult:
         published: The candidate's rounds of each case in its last block.
         notes: Warnings for the user.
         seconds: Duration of the run.
-        refused: Why nothing was compared; empty if something was.
+        refused: The reason why nothing was compared; empty if anything was compared.
     """
 
     against: str
@@ -75,7 +75,7 @@ class GateResult:
     refused: str = ""
 
     def of(self, *kinds: Verdict) -> list[CaseVerdict]:
-        """Return the cases that have one of the given verdicts."""
+        """Return the results of all cases that have one of the given verdicts."""
         return [verdict for verdict in self.verdicts if verdict.verdict in kinds]
 
     @property
@@ -84,7 +84,7 @@ class GateResult:
         return any(verdict.finding for verdict in self.verdicts)
 
     def exit_code(self, *, strict: bool) -> int:
-        """Return pytest's exit code if no test failed; `strict` makes an `inconclusive` verdict fail the run."""
+        """Return the exit code of a run without failed tests. If `strict`, an `inconclusive` verdict fails the run."""
         if self.of(Verdict.REGRESSION):
             return EXIT_REGRESSION
         if self.refused or not self.compared or self.of(Verdict.INVALID):
@@ -93,7 +93,7 @@ class GateResult:
 
     @property
     def no_baseline_because(self) -> str:
-        """Why a saved run with this result must never be used as a baseline; empty if it may be."""
+        """The reason why a run with this result must never become a baseline; empty if it may become one."""
         if self.refused or not self.compared:
             return f"the gate against {self.against} compared nothing"
         bad = len(self.of(Verdict.REGRESSION))
@@ -101,11 +101,11 @@ class GateResult:
             return f"{bad} {'case' if bad == 1 else 'cases'} regressed against {self.against}"
         unmeasured = [verdict for verdict in self.of(Verdict.INCONCLUSIVE) if verdict.finding is None]
         not_judged = len(unmeasured) + len(self.of(Verdict.INVALID))
-        return f"the gate against {self.against} could not judge {not_judged} cases" if not_judged else ""
+        return f"the gate against {self.against} could not judge {not_judged} of its cases" if not_judged else ""
 
 
 def by_urgency(verdicts: Sequence[CaseVerdict]) -> tuple[CaseVerdict, ...]:
-    """Sort verdicts by urgency, and those of equal urgency by slowdown, the largest first."""
+    """Sort verdicts by urgency. Among equally urgent verdicts, the largest slowdown comes first."""
     return tuple(
         sorted(verdicts, key=lambda v: (_URGENCY.index(v.verdict), -(v.finding.change if v.finding else 0.0), v.case))
     )

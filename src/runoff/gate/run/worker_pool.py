@@ -1,4 +1,4 @@
-"""Starts fresh workers for each block, while the workers of the previous block shut down."""
+"""Start fresh workers for each block while the workers of the previous block shut down."""
 
 from collections.abc import Callable
 from typing import Self
@@ -7,19 +7,19 @@ from runoff.gate.run.workers import WorkerSet
 
 
 class WorkerPool:
-    """A context manager that leaves no worker process running."""
+    """A context manager that starts workers and, on exit, stops every worker that is still running."""
 
     def __init__(self, start: Callable[[list[str]], WorkerSet]) -> None:
-        """Take a function that starts workers which collect the given test files."""
+        """Create a pool. `start` is a function that starts the workers for the given test files."""
         self._start = start
         self._running: WorkerSet | None = None
         self._closing: WorkerSet | None = None
 
     def start_next(self, files: list[str]) -> WorkerSet:
         """
-        Start fresh workers that collect these test files or, without files, what the user's command line names.
+        Start fresh workers that collect these test files or, without files, everything that the user selected.
 
-        The previous workers shut down meanwhile; they have ended when this function returns.
+        Meanwhile, the previous workers shut down. They have ended when this function returns.
 
         Raises:
             WorkerLost: If a worker ends, or does not connect in time.

@@ -20,14 +20,14 @@ from runoff.interrupts import interrupt_deferred
 CANDIDATE, BASELINE, NULL = range(3)
 NAMES = ("candidate", "baseline", "second copy of the baseline")
 _LOG_TAIL_BYTES = 3000
-# A disconnected worker closes its suite's servers first; runoff's own take 8 s at most.
+# Before a disconnected worker exits, its test suite stops its servers. runoff's own servers need 8 s at most.
 _STOP_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Deadlines:
     """
-    The longest waits for a worker, in seconds.
+    The longest times to wait for a worker, in seconds.
 
     Attributes:
         collect_s: Start of the processes and collection of the tests.
@@ -41,7 +41,7 @@ class Deadlines:
 
 
 class Worker:
-    """One pytest process; its output goes to a log that is read only after a failure."""
+    """One pytest process. Its output goes to a log file, which is read only after a failure."""
 
     def __init__(self, side: Side, index: int, files: Sequence[str], settings: Mapping[str, Any]) -> None:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
@@ -49,11 +49,11 @@ class Worker:
             side.command(files),
             cwd=side.invocation.folder,
             env=worker_environment(side, json.dumps(settings)),
-            # The worker watches this pipe, which closes when the coordinator ends, even by SIGKILL.
+            # The worker exits when this pipe closes, which happens when the coordinator ends, even by SIGKILL.
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            # Keeps Ctrl-C from the workers; the coordinator receives it and stops them.
+            # In its own session, a worker receives no Ctrl-C. The coordinator does, and stops the workers.
             start_new_session=True,
         )
         self.name = NAMES[index]
@@ -65,25 +65,25 @@ class Worker:
             raise WorkerLost(f"the {self.name}'s pytest {self.describe_end()}")
 
     def describe_end(self) -> str:
-        """Return how the process ended, and the tail of its output."""
+        """Return a message that contains how the process ended and the last lines of its output."""
         with suppress(subprocess.TimeoutExpired):
-            # The end of a worker's connection can arrive a moment before its exit code.
+            # Wait briefly, because a worker's connection can close a moment before its exit code is available.
             self.process.wait(0.5)
         code = self.process.poll()
         how = (
-            "hangs" if code is None else f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+            "hangs" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         )
         self._log.seek(max(0, self._log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
         tail = self._log.read().decode(errors="replace").strip() or "(nothing)"
         return f"{how}; its output ends with:\n{tail}"
 
     def remember_descendants(self) -> None:
-        """Note the processes that the worker has started, before its end gives them another parent."""
+        """Remember the worker's descendants now, because they cannot be found after the worker has ended."""
         with suppress(psutil.Error):
             self._descendants = psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, deadline: float) -> None:
-        """Wait until a monotonic time for the process to end, then kill it and every process that it started."""
+        """Wait for the process to end until `deadline` (monotonic time). Then kill it and every process it started."""
         assert self.process.stdin is not None  # noqa: S101 - created with PIPE
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, deadline - time.monotonic()))
@@ -100,7 +100,7 @@ class Worker:
 
 class WorkerSet:
     """
-    The three workers of a block; the caller must call `stop`.
+    The three workers of a block. The caller must call `stop` after the block.
 
     Attributes:
         connections: Connection to each worker, in the order CANDIDATE, BASELINE, NULL.
@@ -117,7 +117,7 @@ class WorkerSet:
         gate_options: Mapping[str, Mapping[str, str]],
         collect_s: float,
     ) -> None:
-        """Start the workers and wait until they have collected their tests; raises as `WorkerPool.start_next`."""
+        """Start the workers and wait until they have collected their tests. For errors, see `WorkerPool.start_next`."""
         self.connections: list[Connection] = []
         self._workers: list[Worker] = []
         self._grace_end: float | None = None
@@ -135,7 +135,7 @@ class WorkerSet:
                         "gate_options": gate_options,
                         "set_options": side.set_options,
                     }
-                    # An interrupt between the start and the append would leave a process that nobody stops.
+                    # Defer Ctrl-C. Between the start and the append, it would leave a process that is never stopped.
                     with interrupt_deferred():
                         self._workers.append(Worker(side, index, files, settings))
                 accepted = listener.accept_workers(3, collect_s, self._check_alive)
@@ -156,13 +156,13 @@ class WorkerSet:
             connection.send(**message)
 
     def why_lost(self, index: int, lost: WorkerLost) -> str:
-        """Return why a worker was lost; if its process has ended, with exit code and the tail of its output."""
+        """Return why a worker was lost. If its process has ended, include the exit code and the end of its output."""
         worker = self._workers[index]
         end = worker.describe_end()
         return f"the {worker.name} {lost}" if worker.process.poll() is None else f"the {worker.name}'s pytest {end}"
 
     def disconnect(self) -> None:
-        """Make the workers exit, without waiting for them; `stop` kills what still runs ten seconds from now."""
+        """Make the workers exit, but do not wait for them. `stop` kills workers that still run ten seconds later."""
         for worker in self._workers:
             worker.remember_descendants()
         for connection in self.connections:
@@ -171,9 +171,9 @@ class WorkerSet:
 
     def stop(self, grace_s: float | None = None) -> None:
         """
-        Disconnect the workers and wait until all have ended; a second call does nothing.
+        Disconnect the workers and wait until all of them have ended. A second call does nothing.
 
-        They are killed `grace_s` seconds from now, by default ten seconds after `disconnect`.
+        Workers that do not end are killed `grace_s` seconds from now, by default ten seconds after `disconnect`.
         """
         if self._grace_end is None:
             self.disconnect()

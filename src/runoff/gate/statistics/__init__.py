@@ -1,1 +1,1 @@
-"""The statistics of the gate as pure functions: exact tests, the plan of a run, verdicts."""
+"""The gate's statistics, written as pure functions: exact tests, the plan of a run, and verdicts."""

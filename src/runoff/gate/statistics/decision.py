@@ -1,7 +1,7 @@
 """
-Decide from a case's blocks whether it needs the second stage, and what its verdict is.
+Decide from the blocks of a case whether the case needs the second stage, and what its verdict is.
 
-A block contributes one log-ratio per case: log(candidate time / baseline time). A positive value is a slower candidate.
+A block contributes one log-ratio per case: log(candidate time / baseline time), positive if the candidate is slower.
 """
 
 import math
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runoff.gate.statistics.signed_rank import Float64Array, hodges_lehmann, holm, lower_bound, p_increase, upper_bound
 
-# Error probability of the one-sided bounds that reports show and that decide whether a case is `ok`.
+# Error probability of each confidence bound. Reports contain both bounds; the upper one decides if a case is `ok`.
 _BOUND_ERROR = 0.05
 
 
@@ -43,7 +43,7 @@ class Finding:
         p: Adjusted p value of "the candidate is slower"; NaN if the first stage decided.
         smallest_visible: Smallest slowdown that these blocks could have shown; None unless `inconclusive`.
         null_change: Hodges-Lehmann estimate of null / baseline - 1.
-        blocks: Number of blocks that decided.
+        blocks: Number of blocks on which the verdict is based.
     """
 
     verdict: Verdict
@@ -58,10 +58,10 @@ class Finding:
 
 def needs_second_stage(blocks: Float64Array, null_blocks: Float64Array, tolerance: Float64Array) -> NDArray[np.bool_]:
     """
-    Find the cases that the first stage cannot settle; return a boolean array, shape (cases,).
+    Return a boolean array of shape (cases,), which is true for each case that the first stage cannot settle.
 
-    It is true for a case that may be slower, for one that seems faster by at least the tolerance, and for one whose
-    null seems to differ from the baseline by at least the tolerance.
+    The first stage cannot settle a case that may be slower, a case that seems faster by at least the tolerance, or a
+    case whose null seems to differ from the baseline by at least the tolerance.
 
     Args:
         blocks: Log-ratios candidate / baseline of the first stage, shape (cases, blocks).
@@ -79,10 +79,10 @@ def decide(
     blocks: Sequence[Float64Array], null_blocks: Sequence[Float64Array], tolerance: Sequence[float], alpha: float
 ) -> list[Finding]:
     """
-    Return the finding of each case in the second stage, in the given order.
+    Judge the cases of the second stage. Return one Finding per case, in the given order.
 
-    Only fresh blocks may be passed: a case reached the second stage because its first blocks looked unusual, so these
-    would bias the decision.
+    Pass only blocks of the second stage. A case reaches it because its first-stage blocks looked unusual, so those
+    blocks would bias the decision.
 
     Args:
         blocks: For each case, the log-ratios candidate / baseline of its second stage, shape (blocks,).
@@ -114,13 +114,13 @@ def decide(
 
 def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float:
     """
-    Return the smallest relative slowdown that would have been a regression, given the spread of these blocks.
+    Return the smallest relative slowdown that these blocks, given their spread, would have shown as a regression.
 
     `limit` is the tolerance as a log-ratio; `error` is alpha divided by the number of cases that share it. The result
     is infinity if no slowdown would have been a regression.
     """
-    # A regression needs a lower bound above 0. A slowdown shifts the estimate and the bound by the same amount, so the
-    # bound is above 0 as soon as the estimate is larger than the distance between the two.
+    # A regression needs a lower bound above 0. A larger slowdown would shift the estimate and the bound by the same
+    # amount, so the bound is above 0 as soon as the estimate exceeds the distance between the two.
     distance = float(hodges_lehmann(blocks) - lower_bound(blocks, error))
     return math.expm1(max(limit, distance)) if math.isfinite(distance) else math.inf
 
@@ -128,7 +128,7 @@ def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float
 def finding_of(
     verdict: Verdict, blocks: Float64Array, null: Float64Array, p: float = math.nan, visible: float | None = None
 ) -> Finding:
-    """Return a case's verdict with the numbers behind it; both arrays of log-ratios have the shape (blocks,)."""
+    """Combine a case's verdict with the numbers behind it. Both arrays contain log-ratios, shape (blocks,)."""
     return Finding(
         verdict=verdict,
         change=math.expm1(hodges_lehmann(blocks)),

@@ -1,4 +1,4 @@
-"""Plan a gate run: number of blocks, time budget, and whether the run could find a regression at all."""
+"""Plan a gate run: choose the number of blocks, and check that alpha and the time budget allow a verdict."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runoff.errors import GateError
 
-# 24 blocks suffice down to an alpha of 2^-24 = 6e-8. Smaller values have no use, and more blocks would take an hour.
+# 24 blocks suffice for an alpha of 2^-24 = 6e-8. A smaller alpha is of no use, and more blocks would take an hour.
 _MAX_BLOCKS = 24
 
 
@@ -35,7 +35,7 @@ class Plan:
 
     def blocks_for(self, cases: int) -> int:
         """
-        Return how many blocks each case needs in a second stage with this number of cases.
+        Return how many blocks each case needs if this number of cases enters the second stage.
 
         Raises:
             GateError: If the cases need more than 24 blocks.
@@ -50,13 +50,13 @@ class Plan:
         return needed
 
     def fewest_blocks(self, cases: int) -> int:
-        """Return the smallest number of blocks that can show a regression if this number of cases is tested."""
-        # n blocks give a p value of at least 2^-n, and Holm's adjustment multiplies the smallest p value by `cases`.
+        """Return the smallest number of blocks with which a regression can be found among this number of cases."""
+        # The smallest p value that n blocks can give is 2^-n, and Holm's adjustment multiplies it by `cases`.
         return next(blocks for blocks in itertools.count() if 2.0**-blocks * cases <= self.alpha)
 
     def check_budget(self, spent_s: float, first_block_s: float, start_s: float, cheapest_case_s: float) -> None:
         """
-        Check, after the first block, that the budget suffices for the first stage and a second stage with one case.
+        After the first block, check that the budget allows the first stage and a second stage with one case.
 
         Args:
             spent_s: Time since the start of the gate.
@@ -65,15 +65,15 @@ class Plan:
             cheapest_case_s: Duration of the shortest case in a block.
 
         Raises:
-            GateError: If it does not; the message contains the time that the two stages would need.
+            GateError: If the budget is too short. The message contains the time that the two stages would need.
         """
         second_stage_s = self.blocks_for(1) * (start_s + cheapest_case_s)
         needed_s = spent_s + first_block_s * (self.first_blocks - 1) + second_stage_s
         if self.budget_s is not None and needed_s > self.budget_s:
-            raise GateError(self.budget_refusal(f"a second stage for a single case would need {needed_s:.0f} s in all"))
+            raise GateError(self.budget_refusal(f"both stages, for a single case, would need {needed_s:.0f} s"))
 
     def budget_refusal(self, why: str) -> str:
-        """Return the message of a GateError about a budget that is too short; `why` is one clause."""
+        """Return the error message for a budget that is too short. `why` is a clause that becomes part of it."""
         return (
             f"the gate could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for the second"
             f" stage: {why}; allow more time or choose fewer cases"
@@ -81,7 +81,7 @@ class Plan:
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return for how many cases the rest of the time budget allows a second stage, from the most suspicious one on.
+        Return how many cases, counted from the most suspicious one, can have a second stage in the remaining time.
 
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.

@@ -1,5 +1,5 @@
 """
-Exact statistics of a few blocks by Wilcoxon's signed-rank test: p values, estimates and confidence bounds.
+Wilcoxon's signed-rank test for a small number of blocks: exact p values, estimates and confidence bounds.
 
 Each block contributes one log-ratio. If the code did not change, positive and negative signs are equally likely. The
 test statistic is the number of positive Walsh averages (x_i + x_j) / 2 with i ≤ j. Without ties it equals Wilcoxon's
@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float64Array = NDArray[np.float64]
-# Returns the index arrays of all pairs i ≤ j of a number of blocks.
+# Takes a number of blocks and returns the index arrays of all pairs of blocks with i ≤ j.
 _block_pairs = cache(np.triu_indices)
 
 
 @cache
 def tail_probabilities(blocks: int) -> Float64Array:
     """
-    Return the distribution of the test statistic W for unchanged code and n blocks, n ≥ 1.
+    Return the tail probabilities of the test statistic W for n ≥ 1 blocks of unchanged code.
 
     Element w is P(W ≥ w), for w = 0 … n(n+1)/2 + 1; the shape is (n(n+1)/2 + 2,), and the last element is 0.
     """
@@ -37,13 +37,13 @@ def tail_probabilities(blocks: int) -> Float64Array:
 
 
 def walsh_averages(log_ratios: Float64Array) -> Float64Array:
-    """Return the sorted means of all pairs i ≤ j of blocks; shape (…, n) becomes (…, n(n+1)/2)."""
+    """Return the sorted means of all pairs of blocks with i ≤ j. The shape (…, n) becomes (…, n(n+1)/2)."""
     first, second = _block_pairs(log_ratios.shape[-1])
     return np.sort((log_ratios[..., first] + log_ratios[..., second]) / 2.0, axis=-1)
 
 
 def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
-    """Estimate the change by the median of the Walsh averages; shape (…, n) becomes (…)."""
+    """Estimate the change as the median of the Walsh averages. The shape (…, n) becomes (…)."""
     averages = walsh_averages(log_ratios)
     count = averages.shape[-1]
     # np.median would sort again.
@@ -51,14 +51,14 @@ def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
 
 
 def p_increase(log_ratios: Float64Array) -> Float64Array:
-    """Return exact one-sided p values of the hypothesis "no change" against "slower"; shape (…, n) becomes (…)."""
+    """Test "no change" against "slower" and return exact one-sided p values. The shape (…, n) becomes (…)."""
     positive = np.count_nonzero(walsh_averages(log_ratios) > 0.0, axis=-1)
     return np.asarray(tail_probabilities(log_ratios.shape[-1])[positive])
 
 
 def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
     """
-    Return the one-sided lower confidence bound of the change; shape (…, n) becomes (…).
+    Return the one-sided lower confidence bound of the change. The shape (…, n) becomes (…).
 
     `error` is the highest probability that the true change is below the bound: 0.05 gives a 95 % bound. The bound is
     minus infinity if there are too few blocks for this error.
@@ -72,13 +72,13 @@ def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
 
 
 def upper_bound(log_ratios: Float64Array, error: float) -> Float64Array:
-    """Return the one-sided upper confidence bound of the change; arguments and shapes as in `lower_bound`."""
+    """Return the one-sided upper confidence bound of the change, with arguments and shapes as in `lower_bound`."""
     return np.asarray(-lower_bound(-log_ratios, error))
 
 
 def holm(p_values: Float64Array) -> Float64Array:
     """
-    Adjust p values for testing many cases at once (Holm, 1979); the shape (cases,) and the order are kept.
+    Adjust p values, shape (cases,), for testing many cases at once (Holm, 1979). Their order does not change.
 
     If every case with an adjusted p value of at most α is reported, the probability of any false report is at most α.
     """

@@ -1,4 +1,4 @@
-"""Replaces pytest-benchmark's fixture in a worker of the gate: the coordinator decides when each round runs."""
+"""Replace pytest-benchmark's fixture in a gate worker, so that the coordinator decides when each round runs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _AnyFixture: Any = object
 
 class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the installed pytest-benchmark's fixture
     """
-    Mixin for the class of pytest-benchmark's fixture: the coordinator decides when each round runs.
+    Mixin for pytest-benchmark's fixture class, which lets the coordinator decide when each round runs.
 
     Attributes:
-        run_rounds: Takes a function that runs a number of iterations and returns their seconds. Runs the rounds that
-            the coordinator requests; returns the seconds of each round and the iterations in a round, or no rounds if
-            they must not be published.
+        run_rounds: Runs the rounds that the coordinator requests. Its argument is a function that runs a number of
+            iterations and returns their duration in seconds. It returns the duration of each round in seconds (an empty
+            list if they must not be published) and the number of iterations in a round.
     """
 
     run_rounds: Callable[[Callable[[int], float]], tuple[list[float], int]]
@@ -94,10 +94,10 @@ class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the i
         return result
 
     def _publish(self, durations_s: list[float], iterations: int) -> None:
-        """Add the rounds to pytest-benchmark's results: its `pedantic` runs with a timer that replays them."""
+        """Add the rounds to pytest-benchmark's results by running `pedantic` with a timer that replays them."""
         readings = iter([reading for duration_s in durations_s for reading in (0.0, duration_s)])
         self._mode, self._timer, self.cprofile = None, lambda: next(readings), False
-        # Some suites put a runner of their own into the fixture. Remove it, because these rounds are only replayed.
+        # Some suites replace the fixture's runner. Remove their runner, which would run instead of the replay.
         self.__dict__.pop("_make_runner", None)
         super().pedantic(lambda: None, rounds=len(durations_s), iterations=iterations)
         assert next(readings, None) is None, "pytest-benchmark read its timer an unexpected number of times"  # noqa: S101
@@ -105,12 +105,12 @@ class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the i
 
 @functools.cache
 def coordinated_class(fixture_class: Any) -> Any:
-    """Return a subclass of the installed pytest-benchmark's fixture class whose rounds the coordinator requests."""
+    """Add CoordinatedRounds to the fixture class of the installed pytest-benchmark, and return the new class."""
     return type("CoordinatedBenchmark", (CoordinatedRounds, fixture_class), {})
 
 
 def run_untraced(run: Callable[[int], float], iterations: int, no_gc: bool) -> float:
-    """Run a round without the trace functions of coverage tools and debuggers; return its seconds."""
+    """Run a round with the tracing of coverage tools and debuggers switched off. Return its duration in seconds."""
     tracer, profiler, gc_enabled = sys.gettrace(), sys.getprofile(), gc.isenabled()
     sys.settrace(None)
     sys.setprofile(None)
@@ -126,18 +126,18 @@ def run_untraced(run: Callable[[int], float], iterations: int, no_gc: bool) -> f
 
 
 class BenchmarkOverride:
-    """A pytest plugin that overrides pytest-benchmark's fixture; register it after pytest-benchmark."""
+    """A pytest plugin that overrides pytest-benchmark's fixture. It must be registered after pytest-benchmark."""
 
     @pytest.fixture
     def benchmark(self, benchmark: Any) -> Any:
-        """pytest-benchmark's fixture, with rounds that the coordinator requests."""
+        """Return pytest-benchmark's fixture, changed so that the coordinator requests each round."""
         fixture_class: Any = type(benchmark)
         benchmark.__class__ = coordinated_class(fixture_class)
         return benchmark
 
 
 def warm_up(run: Callable[[int], float], duration_ns: float) -> float:
-    """Call a function for about `duration_ns`; return the nanoseconds of one call, median of the later measurements."""
+    """Call a function for about `duration_ns`. Return the median time of a call in the later half, in nanoseconds."""
     call_ns: list[float] = []
     total_ns, iterations = 0.0, 1
     while total_ns < duration_ns or len(call_ns) < 2:

@@ -1,4 +1,4 @@
-"""Pins a worker process of the gate, and the processes that it starts, to CPU cores. Standard library only."""
+"""Pin a gate worker, and the processes that it starts, to CPU cores. Uses only the standard library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class CorePinning:
-    """Moves this process and its descendants between cores; does nothing if the settings name no cores."""
+    """Moves this process and its descendants between cores. It does nothing if the settings contain no cores."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         """Read the coordinator's settings, and move this process to its core for set-up."""
@@ -21,13 +21,13 @@ class CorePinning:
         )
         self.active = bool(self._timed) and hasattr(os, "sched_setaffinity")
         if self.active:
-            # Libraries start as many threads as they find cores when they are loaded. They must find one core here,
-            # because timed code has only one.
+            # When libraries are loaded, they start one thread per usable core. Allow only one core now, because timed
+            # code will have only one.
             os.sched_setaffinity(0, self._set_up)
             self._let_new_processes_use_all_cores()
 
     def _let_new_processes_use_all_cores(self) -> None:
-        """Start other processes, such as servers, with all cores; `timed` later moves them off the timed core."""
+        """Let new processes, such as servers, start on all cores. Later, `timed` moves them off the timed core."""
         start = subprocess.Popen.__init__
         usable = self._usable
 
@@ -45,7 +45,7 @@ class CorePinning:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Keep all threads of this process on the timed core, and all its descendants on the other cores."""
+        """In a `with` block, keep this process's threads on the timed core and its descendants on the other cores."""
         if not self.active:
             yield
             return
@@ -57,13 +57,13 @@ class CorePinning:
             yield
         finally:
             pin(os.getpid(), self._set_up)
-            # Set-up and teardown are not timed. Servers of all three workers may use all cores for them.
+            # Set-up and teardown are not timed, so servers may use all cores again.
             for pid in started:
                 pin(pid, self._usable)
 
 
 def pin(pid: int, cores: set[int]) -> None:
-    """Bind every thread of a process to some cores; threads that end meanwhile are ignored."""
+    """Pin every thread of a process to the given cores. Ignore threads that end meanwhile."""
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with suppress(OSError):
@@ -71,13 +71,13 @@ def pin(pid: int, cores: set[int]) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """Return the ids of all processes that a process started, directly or not; empty on systems without /proc."""
+    """Return the ids of a process's children, their children, and so on. Without /proc, the list is empty."""
     children: dict[int, list[int]] = {}
     with suppress(OSError):
         for name in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError, ValueError, IndexError):
-                # The process's name, in parentheses, may itself contain parentheses. The state and the parent's id
-                # follow the last one.
+                # The file contains the process's name in parentheses, and the name may contain parentheses too. The
+                # state and the parent's id follow the last closing parenthesis.
                 parent = int(Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(name))
     found = list(children.get(root, ()))

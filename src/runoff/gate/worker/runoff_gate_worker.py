@@ -1,8 +1,8 @@
 """
-The pytest plugin of the gate's workers. The coordinator starts each worker with `pytest -p runoff_gate_worker`.
+The pytest plugin that runs in each gate worker. The coordinator starts it with `pytest -p runoff_gate_worker`.
 
 A worker may run in the baseline's environment, whose runoff may be older or absent. This plugin therefore needs only
-the standard library, pytest and pytest-benchmark, of any version. It receives requests from the coordinator, one JSON
+the standard library and any version of pytest and pytest-benchmark. It receives requests from the coordinator, one JSON
 object per line over the loopback, and runs each round of a benchmark when requested, so that the sides take turns.
 
     worker                                        coordinator
@@ -38,15 +38,15 @@ import pytest
 from runoff_gate_benchmark import BenchmarkOverride, CoordinatedRounds, warm_up
 from runoff_gate_cores import CorePinning, descendants
 
-# The settings are removed from the environment, because a pytest process that a test starts must not act as a worker.
+# Remove the settings from the environment, because a pytest process that a test starts must not act as a worker.
 SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}"))
 # Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
 _COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# pytest prints a terminal summary only for the exit codes that it defines. Nobody reads a worker's summary, and
-# Hypothesis alone would import modules for a second to add nothing to it.
+# For an exit code that it does not define, pytest prints no terminal summary. Nobody reads a worker's summary, and
+# importing modules for Hypothesis's empty section of it alone takes a second.
 _EXIT_CODE = 70
-# Replaces values of pytest's options that would overwrite the user's files, select other tests or change the timing.
+# Values for pytest options whose own values could overwrite the user's files, select other tests or change the timing.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
     "basetemp": None, "benchmark_autosave": None, "benchmark_compare": None, "benchmark_compare_fail": None,
     "benchmark_cprofile": None, "benchmark_disable": False, "benchmark_enable": True, "benchmark_histogram": [],
@@ -86,7 +86,7 @@ class CoordinatorChannel:
 
 
 def exit_with_coordinator() -> None:
-    """Watch the coordinator in a thread; after its end, kill this process and its descendants, whatever they run."""
+    """Start a thread that kills this process and its descendants, even if they hang, once the coordinator has ended."""
 
     def watch() -> None:
         with suppress(OSError):
@@ -102,7 +102,7 @@ def exit_with_coordinator() -> None:
 
 
 class WorkerPlugin:
-    """Runs the cases that the coordinator names, in its order."""
+    """Runs the cases that the coordinator requests, in the requested order."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -134,8 +134,8 @@ class WorkerPlugin:
 
     def _run(self, item: pytest.Item, following: pytest.Item | None) -> None:
         self._reports, self._used, self._durations_s, self._iterations = [], False, [], 1
-        # After the last case, module and session fixtures stay open until the result is sent: stopping a server can
-        # take seconds, and the coordinator waits for the result.
+        # Keep module and session fixtures open until the result of the last case is sent. Their teardown may stop a
+        # server, which can take seconds, and the coordinator waits for the result.
         self._config.hook.pytest_runtest_protocol(item=item, nextitem=following or item.parent)
         outcome, reason = self._outcome()
         fixture = getattr(item, "_runoff_benchmark", None)
@@ -161,12 +161,12 @@ class WorkerPlugin:
 
     @pytest.hookimpl(tryfirst=True, hookwrapper=True)
     def pytest_runtest_call(self, item: Any) -> Iterator[None]:
-        """Keep the fixture after its test has ended: its `extra_info` and `group` are sent to the coordinator."""
+        """Keep the fixture after its test, because the coordinator needs its `extra_info` and `group`."""
         item._runoff_benchmark = item.funcargs.get("benchmark")
         yield
 
     def run_rounds(self, run: Callable[[int], float]) -> tuple[list[float], int]:
-        """Run the rounds that the coordinator requests, in the middle of a test; see `CoordinatedRounds`."""
+        """Run the rounds that the coordinator requests while the test waits; see `CoordinatedRounds.run_rounds`."""
         self._used = True
         first_call_s = run(1)
         durations_s: list[float] = []
@@ -190,14 +190,14 @@ class WorkerPlugin:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the gate's options: the user's arguments contain them, and this environment may have no runoff."""
+    """Declare the gate's options, because the user's arguments contain them and runoff may not be installed here."""
     for flag, declared in SETTINGS.get("gate_options", {}).items():
         parser.addoption(flag, **declared)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Neutralise options that would disturb the gate, and register this plugin's parts."""
+    """Reset options that would disturb the gate, and register the plugins that run the cases."""
     if not SETTINGS:
         return
     config.addinivalue_line("markers", "gate(tolerance): how much slower this benchmark may become, such as '10%'")
@@ -207,13 +207,13 @@ def pytest_configure(config: pytest.Config) -> None:
     exit_with_coordinator()
     worker = WorkerPlugin(config)
     CoordinatedRounds.run_rounds = staticmethod(worker.run_rounds)
-    # pytest uses the fixture that was registered last, so this one must follow pytest-benchmark's. A fixture in this
-    # module would come first, because pytest loads this module before pytest-benchmark.
+    # pytest uses the fixture that was registered last, so register this one after pytest-benchmark's. A fixture in this
+    # module would be too early, because pytest loads this module before pytest-benchmark.
     config.pluginmanager.register(BenchmarkOverride(), "runoff-gate-benchmark")
     config.pluginmanager.register(worker, "runoff-gate-worker")
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run cases on request in place of pytest's loop. pytest calls this hook after those of plugins loaded later."""
+    """Run requested cases instead of pytest's test loop, unless a plugin loaded later has already replaced it."""
     worker = session.config.pluginmanager.get_plugin("runoff-gate-worker")
     return worker.run_loop(session) if isinstance(worker, WorkerPlugin) else None
