@@ -99,7 +99,7 @@ def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The average of each part must cover the same calls, so that the parts add up, and must exclude outliers."""
+    """All parts must be averaged over the same calls, so that they add up, and outliers must be excluded."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))

@@ -85,5 +85,5 @@ def test_foreign_client_reads_an_error(responses: dict[str, Any]) -> None:
 
 
 def test_foreign_client_reads_the_health(responses: dict[str, Any]) -> None:
-    """Load balancers and orchestrators use gRPC's standard health check, with any gRPC library."""
+    """Load balancers and orchestrators use gRPC's standard health check, which must work with any gRPC library."""
     assert "SERVING" == responses["health"]["status"]

@@ -60,7 +60,7 @@ def test_predictions_are_refused_while_loading() -> None:
 
 
 def test_health_of_an_unknown_model_is_not_found(shared_service: RunningService) -> None:
-    """If the server reported SERVING for any name, a health probe with a misspelt model name would go unnoticed."""
+    """If the server reported SERVING for any name, a misspelt model name in a health probe would go unnoticed."""
     with pytest.raises(grpc.RpcError) as error:
         health_of(shared_service.address, "no_such_model")
     assert grpc.StatusCode.NOT_FOUND is error.value.code()

@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """Otherwise a record would describe the old service, so a change of any fact must raise an error that names it."""
+    """A record contains the first service's facts, so a change of any fact must raise an error that names it."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,

@@ -100,7 +100,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
     """Ctrl-C in a terminal reaches a whole process group. It must not reach services, which the run stops itself."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Kill the process directly. If the test fails, it has no group of its own, and stopping its group would not end it.
+    # Kill the process directly, because the fixture stops its group, which does not exist if this test fails.
     running.process.kill()
     assert [pid, pid] == [group, session]
 
@@ -117,7 +117,7 @@ def test_files_in_the_working_directory_do_not_matter(
 
 
 def test_odd_encoding_and_path_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_path: Path) -> None:
-    """The ready line contains an arrow, which Latin-1 cannot encode, and a path may contain any character."""
+    """Neither the ready line's arrow, which Latin-1 cannot encode, nor odd characters in a path may stop a service."""
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1:strict")
     (tmp_path / "a b\nc").mkdir()
     odd = tmp_path / "a b\nc" / ".." / "a b\nc" / "-é.model"

@@ -20,7 +20,7 @@ MLP = random_mlp()
 
 
 def active_calls(server: Server) -> int:
-    """Return the number of calls that the server regards as open: not answered, cancelled or expired."""
+    """Return the number of calls that the server regards as open: neither answered nor cancelled nor expired."""
     return sum(map(_server._is_rpc_state_active, list(cast("Any", server)._grpc._state.rpc_states)))
 
 
@@ -69,7 +69,7 @@ def test_response_over_the_message_limit_is_refused_before_it_is_computed(method
 @pytest.mark.parametrize(
     ("ending", "most_decoded"),
     [
-        # Calls expire one after the other, so the service may decode a few that are about to expire.
+        # Calls expire one after the other, so the service may start to decode those that have not expired yet.
         pytest.param("expired", 42, id="expired"),
         pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
     ],

@@ -60,7 +60,7 @@ def test_named_model_answers(server: Server) -> None:
 
 
 def test_value_network_returns_a_value_and_no_probabilities() -> None:
-    """For a value network, clients of the original contract read the field `value`."""
+    """For a value network, clients of the original contract read the field `value`, so it must be set."""
     mlp = random_mlp(Kind.VALUE)
     with served({"v": WatchedBackend(mlp)}) as server:
         response = BatchPredictResponse.FromString(

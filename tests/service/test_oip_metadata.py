@@ -47,7 +47,7 @@ def test_metadata_of_a_missing_model_is_not_found(server: Server, name: str, ver
 
 
 def test_server_is_named_and_live(server: Server) -> None:
-    """Monitoring tools first ask a server for its name and whether it is live."""
+    """Monitoring tools first ask a server for its name and whether it is live, so both must be answered."""
     assert "runoff" == ServerMetadataResponse.FromString(call(server.address, "ServerMetadata", b"")).name
     assert ServerLiveResponse.FromString(call(server.address, "ServerLive", b"")).live
 
@@ -77,5 +77,5 @@ def test_nothing_is_ready_while_models_load() -> None:
 
 
 def test_server_is_ready_once_models_are_loaded(server: Server) -> None:
-    """Load balancers send requests only to a server that reports that it is ready."""
+    """Load balancers send no requests until the server reports that it is ready."""
     assert ServerReadyResponse.FromString(call(server.address, "ServerReady", b"")).ready

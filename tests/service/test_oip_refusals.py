@@ -209,5 +209,5 @@ def test_method_that_is_not_served_is_unimplemented(server: Server) -> None:
 
 @pytest.mark.parametrize("method", ["ServerLive", "ServerReady", "ServerMetadata"])
 def test_bytes_that_are_no_message_are_refused_by_every_method(server: Server, method: str) -> None:
-    """The service reads no field of these requests, so malformed ones are noticed only because it checks explicitly."""
+    """The service reads no field of these requests, so it notices malformed ones only if it parses them anyway."""
     assert refusal(server.address, method, b"\xff\xff\xff")[0] == "INTERNAL"

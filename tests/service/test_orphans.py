@@ -98,7 +98,7 @@ def test_stopped_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_stopped_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """A service can be suspended at any moment, even while it imports modules."""
+    """A service can be suspended at any moment, even while it imports modules, and must end nevertheless."""
     code = "import os, signal, time; os.kill(os.getpid(), signal.SIGSTOP)"
     (tmp_path / f"{module}.py").write_text(code + ("" if module == "sitecustomize" else "; time.sleep(600)"))
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):

@@ -87,7 +87,7 @@ def test_bad_arguments_end_with_one_line(
 
 
 def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
-    """The service writes to this descriptor only after all models are loaded, but must report a mistake before that."""
+    """The service uses the file descriptor only after all models are loaded, but must report errors before that."""
     reading, writing = os.pipe()
     with os.fdopen(reading), os.fdopen(writing, "w"):
         assert writing == serve._descriptor("--ready-fd", str(writing))
@@ -101,14 +101,14 @@ def test_error_names_a_port_in_use() -> None:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)
     assert 1 == result.returncode
-    # There must be no second line, because gRPC's own error message contains only the path of a source file.
+    # There must be no second line: gRPC's own error message, which names a gRPC source file, would confuse users.
     start, *others = result.stderr.splitlines()
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in start
     assert [] == others
 
 
 def test_error_names_a_port_taken_just_before_binding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process may take the port after it was checked and before gRPC binds it."""
+    """Another process may take the port after the check and before gRPC binds it. This error must be clear, too."""
     monkeypatch.setattr(server_module, "_check_bindable", lambda *_: None)
     with listener(None) as address:
         host, port = parse_address(address)

@@ -95,7 +95,7 @@ BAD_FILES = [
 def test_bad_tls_files_are_usage_errors(
     pem: Path, certificate: str | None, key: str | None, ca: str | None, words: str
 ) -> None:
-    """With a wrong certificate or key, gRPC starts but fails at every connection, so runoff must check the files."""
+    """gRPC accepts unusable certificates and keys and then fails at every connection, so runoff must check them."""
     paths = [None if name is None else str(pem / name) for name in (certificate, key, ca)]
     with pytest.raises(UsageError, match=f"^--tls.*{words}"):
         read_server_tls(*paths)
@@ -104,7 +104,7 @@ def test_bad_tls_files_are_usage_errors(
 
 
 def test_incomplete_tls_options_are_usage_errors(pem: Path) -> None:
-    """Otherwise --tls-client-ca without --tls-cert would have no effect, and the service would accept every client."""
+    """Without --tls-cert, --tls-client-ca has no effect, so every client would be accepted. This must be an error."""
     with pytest.raises(UsageError, match="--tls-client-ca needs --tls-cert"):
         read_server_tls(None, None, str(pem / "client.pem"))
     with pytest.raises(UsageError, match="--grpc-tls-cert needs --grpc-tls-ca"):

@@ -22,7 +22,7 @@ BATCH = np.arange(10, dtype=np.float32).reshape(2, 5) / 10
 
 @pytest.fixture(scope="module")
 def tritonclient_python() -> Path:
-    """A separate environment's interpreter with tritonclient, which needs an older protobuf than runoff."""
+    """The interpreter of a separate environment with tritonclient, which needs an older protobuf than runoff."""
     return foreign_python("tritonclient", ["tritonclient[grpc]"])
 
 
@@ -75,7 +75,7 @@ def test_tritonclient_reads_raw_outputs(found: dict[str, Any]) -> None:
 
 
 def test_typed_request_of_foreign_stubs_gets_a_typed_response(found: dict[str, Any]) -> None:
-    """Clients in other languages often send numbers in typed fields and expect outputs in typed fields, too."""
+    """Clients in other languages often use typed fields for numbers, so the service must accept and return them."""
     raw_entries, outputs = found["typed"]
     assert 0 == raw_entries
     np.testing.assert_allclose(MLP.forward(BATCH), outputs, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Run with `python -m`, this module is a service whose forward pass never returns, so that all further calls queue."""
+"""A program that starts a service whose forward pass never returns, so that all further calls are queued."""
 
 import sys
 

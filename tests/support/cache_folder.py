@@ -1,4 +1,4 @@
-"""A fixture that each conftest imports whose tests convert models."""
+"""A fixture for folders whose tests convert models. The conftest of each such folder imports it."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ _DISTURBANCE = json.loads(os.environ["DISTURBANCE"])
 
 
 def pytest_configure() -> None:
-    """Shorten the deadlines, because calls to a suspended service time out, and restore Python's SIGINT handler."""
+    """Shorten the deadlines, so that tests with a suspended service are short. Restore Python's SIGINT handler."""
     grpc_backend.open_grpc = partial(grpc_backend.open_grpc, timeout_s=4.0)
     RunningService.stop = partialmethod(RunningService.stop, timeout_s=0.5)  # type: ignore[assignment, method-assign]
     # Shells start background processes with SIGINT ignored, so restore the default.

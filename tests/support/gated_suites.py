@@ -1,5 +1,5 @@
 """
-Small benchmark suites, each in its own git repository, and pytest runs of them with the gate.
+Small benchmark suites, each in its own git repository, and functions that run the gate on them.
 
 The runs are real: processes, sockets and git worktrees. Only the clock that measures rounds is made up. It advances by
 the amount of work that a benchmark asks for, so a candidate with 10 % more work is exactly 10 % slower on any machine.

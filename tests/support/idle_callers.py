@@ -65,7 +65,7 @@ def open_silent_calls(address: str, message: bytes = MESSAGE) -> Iterator[Silent
 
 
 def assert_answers(address: str) -> None:
-    """Make a health check and a prediction, which fail the test unless the service answers them."""
+    """Assert that the service answers a health check and a prediction."""
     call(address, "Check", b"", timeout_s=30, service="grpc.health.v1.Health")
     call(address, "Predict", MESSAGE, timeout_s=30)
 

@@ -31,7 +31,7 @@ def encoded(document: dict[str, Any]) -> bytes:
 
 
 def with_literal(document: dict[str, Any], key: str, literal: str) -> bytes:
-    """Encode a JSON object. One value, or the first entry of one array, is a literal that json.dumps cannot write."""
+    """Encode a JSON object in which one value, or an array's first entry, is a literal that json.dumps cannot write."""
     placeholder = 123456.75
     value = [placeholder, *document[key][1:]] if isinstance(document[key], list) else placeholder
     return encoded(document | {key: value}).replace(b"123456.75", literal.encode())

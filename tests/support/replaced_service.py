@@ -46,7 +46,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_call(item: pytest.Function) -> None:
-    """Replace the service when the rounds begin. If it was replaced before, fail, because no round may begin then."""
+    """Replace the service just before the rounds. If it was replaced before the case, make the rounds fail instead."""
     if "b2]" in item.name:
         benchmark: Any = item.funcargs["benchmark"]
         is_replaced = _CONFIG["moment"] == "before"

@@ -1,4 +1,4 @@
-"""runoff's request decoders, each with a reference decoder that uses only protobuf and with valid messages."""
+"""For each of runoff's request decoders: a reference decoder that uses only protobuf, and valid messages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -130,7 +130,7 @@ def foreign_service(
 
 
 def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
-    """Return a GetModelInfo response as in the original protocol, which has only five fields."""
+    """Return a GetModelInfo response that has only the five fields of the original protocol."""
     input_size, hidden_size, output_size = sizes or mlp.sizes
     info = ModelInfoResponse(
         input_size=input_size, hidden_size=hidden_size, output_size=output_size, device="gpu", framework="tensorflow"

@@ -57,7 +57,7 @@ def check_finite(batch: Float32Array) -> None:
 
 
 def _with_error_statuses(method: Handler) -> Handler:
-    """Wrap a handler so that a Refusal aborts the call with its status, and any other exception with INTERNAL."""
+    """Wrap a handler so that exceptions abort the call, with a Refusal's own status or otherwise with INTERNAL."""
 
     def handle(message: bytes, context: grpc.ServicerContext) -> bytes:
         try:

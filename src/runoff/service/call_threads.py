@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 import grpc
 
 # Requests normally arrive within milliseconds of their calls. If a call has been queued for longer than this, all
-# threads may be waiting for requests that never arrive. Well below 1 s, after which health checks commonly time out.
+# threads may be waiting for requests that never arrive. This is well below 1 s, a common timeout of health checks.
 _MAX_QUEUE_S = 0.2
 _CHECK_INTERVAL_S = 0.05
 # Each check starts three threads per waiting thread, so 2 threads grow to 8, to 32 and to MAX_THREADS in three checks.
@@ -149,7 +149,7 @@ class CallThreadPool(Executor):
             self._has_queue.clear()
             while self._queue_times and not self._is_shut_down.wait(_CHECK_INTERVAL_S):
                 with suppress(IndexError):  # a thread may just have emptied the queue
-                    # A queue may move only because clients drop their calls, so check the age of the oldest call.
+                    # Check the age of the oldest call: the queue also moves when clients drop their calls.
                     if time.monotonic() - self._queue_times[0] > _MAX_QUEUE_S:
                         self._shorten_queue()
 

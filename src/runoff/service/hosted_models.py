@@ -12,7 +12,7 @@ from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Mlp
 from runoff.service.stopwatch import Stopwatch
 
-# Most runtimes use different code for one sample and for several. 64 samples are enough to use vectorised kernels.
+# Sizes for which runtimes use different code: one sample, several samples, and enough for vectorised kernels.
 _WARM_UP_SIZES = (1, 2, 64)
 _WARM_UP_CALLS = 20
 

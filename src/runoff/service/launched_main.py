@@ -1,5 +1,5 @@
 """
-The launcher's way to start a service: `python -m runoff.service.launched_main PARENT_PID serve …` runs `runoff serve`.
+The launcher's entry point: `python -m runoff.service.launched_main PARENT_PID serve …` runs `runoff serve`.
 
 The process watches its parent before it imports anything large, because such imports take seconds and may hang.
 """

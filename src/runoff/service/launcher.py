@@ -21,7 +21,8 @@ from runoff.service.parent_watch import with_parent_death_signal
 
 # Importing TensorFlow took 6 s on an idle machine and 40 s on a busy one, so the limit is generous.
 START_TIMEOUT_S = 120.0
-# The service's grace period (lifecycle.GRACE_S) and its exit timeout are 7 s together; one more second is a margin.
+# The service needs up to 7 s for its grace period (lifecycle.GRACE_S) and its exit timeout. One more second is a
+# margin.
 STOP_TIMEOUT_S = 8.0
 # SIGKILL takes effect immediately, unless the process is blocked in a device driver; then a longer wait does not help.
 _KILL_TIMEOUT_S = 10.0
@@ -64,7 +65,7 @@ class RunningService(AbstractContextManager["RunningService"]):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Add the exit code and the log's last lines to an error in the `with` block if the service has ended."""
+        """If the service has ended, add its exit code and last log lines to an error raised in the `with` block."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
@@ -90,7 +91,7 @@ class RunningService(AbstractContextManager["RunningService"]):
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
         finally:
-            # Runs even if Ctrl-C interrupts the wait above. SIGKILL is the only signal that ends a suspended process.
+            # This runs even if Ctrl-C interrupts the wait above. Only SIGKILL ends a suspended process.
             self._signal(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_KILL_TIMEOUT_S)
@@ -100,7 +101,7 @@ class RunningService(AbstractContextManager["RunningService"]):
             self.log.close()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the service's process group, unless the service has ended: its id may then be reused."""
+        """Send a signal to the service's process group, unless the service has ended and its id may be in use again."""
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)

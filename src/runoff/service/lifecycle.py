@@ -139,7 +139,7 @@ def _announce(options: Options, server: Server, hosted: list[HostedModel]) -> No
     models = ", ".join(
         f"{model.name} ({model.mlp.description}{', untrained' if model.untrained else ''})" for model in hosted
     )
-    # The model's description contains →, which some locales cannot encode and which is escaped there.
+    # Some locales cannot encode the arrow (→) in the model's description, so escape such characters.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     device = f"{backend.device.type.upper()} {backend.device.name}".strip()

@@ -36,7 +36,7 @@ class OipService:
         return call_handling.create_handlers(SERVICE_NAME, methods)
 
     def model_infer(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle ModelInfer: return the outputs as raw or typed contents, whichever form the inputs have."""
+        """Handle ModelInfer: return the outputs in the same form as the inputs, either raw or typed."""
         stopwatch = Stopwatch()
         request = call_handling.decode_request("inference.ModelInferRequest", codec.decode_request, message)
         header = request.header

@@ -30,15 +30,15 @@ _DRAIN_CHECK_INTERVAL_S = 0.25
 # Maximum number of calls that are queued or assigned to a thread; gRPC rejects more with RESOURCE_EXHAUSTED. Larger
 # than the thread pool's limit, because calls queue while all threads wait. `call_threads` describes their memory.
 MAX_CALLS = 1024
-# What gRPC buffers of the request of a queued call: 512 MiB for all calls. A request of 1,024 samples of 81 features
-# (330 KB) arrives in one window. Without these settings, gRPC enlarges the windows until they hold whole requests.
+# How much of a queued call's request gRPC buffers: 512 MiB for MAX_CALLS calls. A request of 1,024 samples of 81
+# features (330 KB) fits in. Without these settings, gRPC enlarges the windows until they hold whole requests.
 RECEIVE_WINDOW_BYTES = 2**19
 _WINDOW_OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", RECEIVE_WINDOW_BYTES)]
 
 
 class Server:
     """
-    A gRPC server that answers health checks after `start` and predictions after `serve`.
+    A gRPC server. After `start`, it answers health checks, and after `serve`, it also answers predictions.
 
     Attributes:
         host: The address that the server listens on.
@@ -110,7 +110,7 @@ class Server:
         self._grpc.start()
 
     def serve(self, models: list[HostedModel]) -> None:
-        """Answer predictions with these models, which must be warmed up, and report every health status as SERVING."""
+        """Answer predictions with these models, which must be warmed up, and report their health as SERVING."""
         self._state.models = models
         self._set_health((model.name for model in models), health_pb2.HealthCheckResponse.SERVING)
 
@@ -129,7 +129,7 @@ class Server:
     def _drain(self, drained: threading.Event) -> None:
         """Shut down the thread pool only after the last call, because gRPC may still start calls that it accepted."""
         while not drained.wait(_DRAIN_CHECK_INTERVAL_S):
-            # Shutdown does not wait for open health watches or for requests that do not arrive.
+            # Cancel long waits, so that health watches and requests that never arrive do not delay the shutdown.
             self._pool.cancel_longest_waits()
         self._pool.shutdown()
 
