@@ -27,7 +27,7 @@ from runoff.errors import GateError, quote
 from runoff.files.cache_folder import cache_folder
 from runoff.files.file_lock import hold_lock
 
-# Files that decide package versions. If one differs between the two sides, the baseline gets its own environment.
+# Files that determine package versions. If one differs between the sides, the baseline gets its own environment.
 _REQUIREMENT_FILES = (
     "constraints*.txt", "requirements*.txt", "requirements/*.txt", "uv.lock", "poetry.lock", "pdm.lock",
     "Pipfile.lock", "pylock*.toml", "setup.py",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# pytest options whose values are paths inside the checkout under test. On the baseline, they need different values.
+# pytest options whose values are paths in the checkout. For the baseline, they are translated to its own checkout.
 _CHECKOUT_PATH_OPTIONS = ("-c", "--config-file", "--rootdir", "--confcutdir")
 
 
@@ -17,7 +17,7 @@ class Invocation:
 
     Attributes:
         arguments: All command-line arguments of pytest.
-        positional: Those arguments that select tests (paths and test ids), as typed.
+        positional: The arguments that select tests (paths and test ids), as the user typed them.
         folder: The working directory.
         root: pytest's rootdir, to which test ids are relative.
         tree: The top folder of the checkout: git's top level, or `root` outside a repository.
@@ -48,10 +48,10 @@ class Side:
     Attributes:
         name: `candidate` or `baseline`, for messages.
         label: The side as the user named it.
-        python: Path of its interpreter.
-        invocation: Its pytest command line, with the folders of its own checkout.
+        python: Path of the side's interpreter.
+        invocation: The side's pytest command line, with the folders of the side's checkout.
         python_path: Folders to put before the interpreter's own folders in sys.path.
-        set_options: Values that replace those of pytest options, by the options' `dest`.
+        set_options: Values to set for pytest options instead of the user's, by the options' `dest`.
     """
 
     name: str

@@ -18,7 +18,7 @@ _TIMEOUT_S = 300.0
 
 
 def git_top_level(folder: Path) -> Path | None:
-    """Return the top folder of the git work tree around a folder. Return None without a work tree or without git."""
+    """Return the top folder of a folder's git work tree. Return None outside a work tree or without git."""
     completed = _git(folder, "rev-parse", "--show-toplevel")
     return Path(completed.stdout.rstrip("\n")) if completed.returncode == 0 else None
 

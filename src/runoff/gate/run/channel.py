@@ -112,7 +112,7 @@ class Listener:
         while len(workers) < count:
             check()
             if time.monotonic() > end:
-                raise WorkerLost(f"collected no tests within {timeout_s:g} s")
+                raise WorkerLost(f"a worker collected no tests within {timeout_s:g} s")
             if not select.select([self._socket], [], [], _POLL_S)[0]:
                 continue
             connected = self._socket.accept()[0]

@@ -20,7 +20,7 @@ class GateConfig:
         candidate: The side that gets the verdicts.
         baseline: The side that the candidate is compared with.
         tolerances: Relative tolerance of each of the candidate's cases, in the order of its tests.
-        is_selected: Returns whether the user's command line selects a test id.
+        is_selected: Function that returns whether the user's command line selects a test id.
         plan: Numbers of blocks, error probability and time budget.
         cores: CPU cores of the workers and the coordinator.
         gate_options: The gate's own pytest options, which workers must accept on their command lines: for each flag,

@@ -75,7 +75,7 @@ def judge_cases(
         [ratios for ratios, _ in columns],
         [nulls for _, nulls in columns],
         [tolerances[name] for name in decided],
-        # `decide` divides alpha among the cases that it receives. Reserve a share for those that dropped out.
+        # `decide` corrects only for the cases that it receives. Lower alpha, to count those that dropped out too.
         plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
     )
     by_name = dict(zip(decided, findings, strict=True))

@@ -146,7 +146,7 @@ class GateRun:
         except (WorkerLost, OSError) as error:
             if self._blocks.is_over():
                 raise _BudgetEndedError(self._plan.budget_refusal("it ended while the workers were starting")) from None
-            raise GateError(f"no comparison: {error}") from None
+            raise GateError(f"the workers could not start: {error}") from None
         self._start_s.append(time.monotonic() - start)
         return workers
 

@@ -30,8 +30,8 @@ class CaseVerdict:
         tolerance: Largest accepted slowdown, relative.
         reason: Explanation of a verdict that is not based on measurements; otherwise empty.
         finding: The statistics; None if the case was not compared.
-        candidate_s: Seconds of one call of the candidate: `baseline_s`, changed by the estimate; None if not compared.
-        baseline_s: Seconds of one call of the baseline, median over blocks; None if not compared.
+        candidate_s: Seconds per call of the candidate: `baseline_s` times the estimated ratio; None if not compared.
+        baseline_s: Seconds per call of the baseline, as the median over blocks; None if not compared.
         second_stage: Whether the verdict is based on the blocks of the second stage.
     """
 
@@ -56,7 +56,7 @@ class GateResult:
         alpha: Highest accepted probability of one or more false regressions in the run.
         verdicts: Verdict of every case, the most urgent first.
         failed: Error message of each case whose test failed on the candidate.
-        skipped: Reason of each case that was skipped on both sides.
+        skipped: The reason why a case was skipped on both sides, for each such case.
         published: The candidate's rounds of each case in its last block.
         notes: Warnings for the user.
         seconds: Duration of the run.

@@ -19,7 +19,7 @@ class Plan:
         alpha: Highest accepted probability that the run reports any false regression.
         budget_s: Time limit for measuring; None for no limit.
         first_blocks: Number of blocks of every case in the first stage.
-        second_blocks: Lowest number of fresh blocks of a case in the second stage.
+        second_blocks: Minimum number of fresh blocks of a case in the second stage.
 
     Raises:
         GateError: If the plan could never find a regression.
@@ -50,7 +50,7 @@ class Plan:
         return needed
 
     def fewest_blocks(self, cases: int) -> int:
-        """Return the smallest number of blocks with which a regression can be found among this number of cases."""
+        """Return the smallest number of blocks that can reveal a regression among this number of cases."""
         # The smallest p value that n blocks can give is 2^-n, and Holm's adjustment multiplies it by `cases`.
         return next(blocks for blocks in itertools.count() if 2.0**-blocks * cases <= self.alpha)
 

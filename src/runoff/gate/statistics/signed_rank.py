@@ -37,13 +37,13 @@ def tail_probabilities(blocks: int) -> Float64Array:
 
 
 def walsh_averages(log_ratios: Float64Array) -> Float64Array:
-    """Return the sorted means of all pairs of blocks with i ≤ j. The shape (…, n) becomes (…, n(n+1)/2)."""
+    """Return the sorted means of all pairs i ≤ j of blocks. Input shape (…, n), result shape (…, n(n+1)/2)."""
     first, second = _block_pairs(log_ratios.shape[-1])
     return np.sort((log_ratios[..., first] + log_ratios[..., second]) / 2.0, axis=-1)
 
 
 def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
-    """Estimate the change as the median of the Walsh averages. The shape (…, n) becomes (…)."""
+    """Estimate the change as the median of the Walsh averages. Input shape (…, n), result shape (…)."""
     averages = walsh_averages(log_ratios)
     count = averages.shape[-1]
     # np.median would sort again.
@@ -51,14 +51,14 @@ def hodges_lehmann(log_ratios: Float64Array) -> Float64Array:
 
 
 def p_increase(log_ratios: Float64Array) -> Float64Array:
-    """Test "no change" against "slower" and return exact one-sided p values. The shape (…, n) becomes (…)."""
+    """Return exact one-sided p values of "no change" against "slower". Input shape (…, n), result shape (…)."""
     positive = np.count_nonzero(walsh_averages(log_ratios) > 0.0, axis=-1)
     return np.asarray(tail_probabilities(log_ratios.shape[-1])[positive])
 
 
 def lower_bound(log_ratios: Float64Array, error: float) -> Float64Array:
     """
-    Return the one-sided lower confidence bound of the change. The shape (…, n) becomes (…).
+    Return the one-sided lower confidence bound of the change. Input shape (…, n), result shape (…).
 
     `error` is the highest probability that the true change is below the bound: 0.05 gives a 95 % bound. The bound is
     minus infinity if there are too few blocks for this error.

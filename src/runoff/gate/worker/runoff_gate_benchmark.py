@@ -137,7 +137,7 @@ class BenchmarkOverride:
 
 
 def warm_up(run: Callable[[int], float], duration_ns: float) -> float:
-    """Call a function for about `duration_ns`. Return the median time of a call in the later half, in nanoseconds."""
+    """Call a function for about `duration_ns`. Return the median of the later measurements, in nanoseconds per call."""
     call_ns: list[float] = []
     total_ns, iterations = 0.0, 1
     while total_ns < duration_ns or len(call_ns) < 2:

@@ -43,8 +43,8 @@ SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}")
 # Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
 _COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# For an exit code that it does not define, pytest prints no terminal summary. Nobody reads a worker's summary, and
-# importing modules for Hypothesis's empty section of it alone takes a second.
+# pytest does not define this exit code, so it prints no terminal summary. Nobody would read the summary, and Hypothesis
+# alone would take a second to import modules for its empty section.
 _EXIT_CODE = 70
 # Values for pytest options whose own values could overwrite the user's files, select other tests or change the timing.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
