@@ -96,8 +96,7 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         silent.open(PREDICT, 6)
 
         def is_refused() -> bool:
-            # A prediction may take the place of a silent call, which is then refused. So open another silent call each
-            # time.
+            # The prediction may be accepted in place of a silent call, so open another silent call before each attempt.
             silent.open(PREDICT, 1)
             return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
 

@@ -100,7 +100,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
     """Ctrl-C in a terminal reaches a whole process group. It must not reach services, which the run stops itself."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Kill the process directly, because the fixture stops its group, which does not exist if this test fails.
+    # Kill only this process: the fixture kills the service's process group, which does not exist if the test fails.
     running.process.kill()
     assert [pid, pid] == [group, session]
 

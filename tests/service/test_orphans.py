@@ -133,7 +133,7 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 
 @linux_only
 def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path: Path) -> None:
-    """Linux sends the parent-death signal even if only the launching thread ends. The service must ignore it then."""
+    """The kernel also sends its signal when only the launching thread ends. The service must keep running then."""
     handled = tmp_path / "handled"
     (tmp_path / "sitecustomize.py").write_text(RECORD_HANDLED_SIGNALS.format(path=str(handled)))
     with parent_of_service(model_path, "in-thread", python_path=tmp_path) as (parent, pid):

@@ -137,8 +137,8 @@ def test_requests_of_all_callers_together_occupy_bounded_memory() -> None:
         idle_bytes = peak_bytes = service.memory_info().rss
         with open_silent_calls(address, bytes(request_bytes)) as silent:
             silent.open(PREDICT, callers)
-            # When no more threads can be started, new calls make the service cancel older ones until each open call has
-            # a thread.
+            # When no more threads can be started, the service cancels older calls until each remaining call has a
+            # thread.
             wait_until(lambda: len(silent.ended_statuses()) >= callers - max_threads)
             silent.may_send.set()
             while len(silent.ended_statuses()) < callers:

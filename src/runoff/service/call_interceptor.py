@@ -8,8 +8,8 @@ import grpc
 
 from runoff.service.call_threads import CallThreadPool
 
-# Maximum number of open streams per method. A stream occupies a thread; health and reflection have one streaming method
-# each, so streams use at most 48 of the pool's 64 threads. A client that watches health needs one stream.
+# Maximum number of open streams per method. Each stream occupies a thread. Health and reflection have one streaming
+# method each, so streams use at most 48 of the pool's 64 threads. A client that watches health needs one stream.
 MAX_STREAMS = 24
 # Maximum size of health and reflection requests, which contain only one name. gRPC's packages parse them with protobuf,
 # and parsing a hostile request of the largest size that gRPC accepts would hold the interpreter lock for a second.

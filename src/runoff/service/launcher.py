@@ -21,8 +21,7 @@ from runoff.service.parent_watch import with_parent_death_signal
 
 # Importing TensorFlow took 6 s on an idle machine and 40 s on a busy one, so the limit is generous.
 START_TIMEOUT_S = 120.0
-# The service needs up to 7 s for its grace period (lifecycle.GRACE_S) and its exit timeout. One more second is a
-# margin.
+# The service needs up to 7 s: its grace period (lifecycle.GRACE_S) and its exit timeout. 1 s more is a margin.
 STOP_TIMEOUT_S = 8.0
 # SIGKILL takes effect immediately, unless the process is blocked in a device driver; then a longer wait does not help.
 _KILL_TIMEOUT_S = 10.0

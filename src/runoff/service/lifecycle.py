@@ -60,8 +60,8 @@ class ShutdownRequest:
         self._is_requested = False
         self._signals = 0
         # Wait on a pipe, not on a lock. Python runs signal handlers between two bytecodes of the main thread, so a
-        # signal that arrives just before the thread blocks on a lock would not wake it. The interpreter writes a byte
-        # into the pipe immediately. Handlers take no lock, because the interrupted thread may hold it.
+        # signal that arrives just before the thread blocks on a lock would not wake it. On every signal, Python
+        # immediately writes a byte into the pipe. Handlers take no lock, because the interrupted thread may hold it.
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_write, False)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)

@@ -55,7 +55,7 @@ def watch(parent_pid: int) -> None:
 
 
 def _read_stdin() -> None:
-    # Read with os.read: in sys.stdin.read, this thread would hold a lock that the interpreter needs to exit.
+    # Read with os.read, because sys.stdin has a lock, which this thread would hold when the interpreter exits.
     while os.read(0, 4096):
         pass
     orphan_handler()

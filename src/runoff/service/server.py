@@ -27,8 +27,8 @@ from runoff.service.oip_service import OipService
 # most calls per second on 2 idle cores, with 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 2
 _DRAIN_CHECK_INTERVAL_S = 0.25
-# Maximum number of calls that are queued or assigned to a thread; gRPC rejects more with RESOURCE_EXHAUSTED. Larger
-# than the thread pool's limit, because calls queue while all threads wait. `call_threads` describes their memory.
+# Maximum number of calls that are queued or assigned to a thread; gRPC rejects further calls with RESOURCE_EXHAUSTED.
+# This is more than the thread limit, because calls queue while all threads wait. `call_threads` describes their memory.
 MAX_CALLS = 1024
 # How much of a queued call's request gRPC buffers: 512 MiB for MAX_CALLS calls. A request of 1,024 samples of 81
 # features (330 KB) fits in. Without these settings, gRPC enlarges the windows until they hold whole requests.
