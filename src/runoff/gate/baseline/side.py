@@ -62,7 +62,7 @@ class Side:
     set_options: dict[str, Any] = field(default_factory=dict)
 
     def command(self, files: Sequence[str]) -> list[str]:
-        """Return a worker's command. `files` are relative to the rootdir; if empty, use the user's selection."""
+        """Return a worker's command. `files` are relative to the rootdir; without files, use the user's selection."""
         invocation = self.invocation
         if files:
             # Leave out files missing on this side: pytest would stop. Their cases are reported as new or missing.

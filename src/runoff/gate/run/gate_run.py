@@ -160,7 +160,7 @@ class GateRun:
 
     def _report_plan(self, cases: int) -> None:
         plan, cores = self._plan, self._config.cores
-        budget = f", at most {plan.budget_s:.0f} s" if plan.budget_s is not None else ""
+        budget = f"; time limit: {plan.budget_s:.0f} s" if plan.budget_s is not None else ""
         round_ms = self._config.round_lengths.round_ns * 1e-6
         self._reporter.line(
             f"plan: {cases} cases, {plan.first_blocks} blocks of fresh processes each (rounds of {round_ms:g} ms"

@@ -26,8 +26,8 @@ def tail_probabilities(blocks: int) -> Float64Array:
 
     Element w is P(W ≥ w), for w = 0 … n(n+1)/2 + 1; the shape is (n(n+1)/2 + 2,), and the last element is 0.
     """
-    # W is a sum of ranks, in which each rank r from 1 to n is present or not. The number of sign patterns that give the
-    # sum w is therefore the coefficient of x^w in the product of all (1 + x^r).
+    # W is the sum of a subset of the ranks r = 1 … n. Each sign pattern corresponds to one subset, so the number of
+    # patterns with the sum w is the coefficient of x^w in the product of all (1 + x^r).
     counts = np.zeros(blocks * (blocks + 1) // 2 + 1)
     counts[0] = 1.0
     for rank in range(1, blocks + 1):
