@@ -1,6 +1,7 @@
 """The launcher starts and stops service processes, and reports why they failed."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def test_progress_is_reported_while_waiting(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     lines: list[str] = []
     with launch("numpy", [model_path], on_progress=lines.append):
-        assert lines[0].startswith("waiting for the service to be ready: 1 s")
+        # On a busy machine, the first message may come later than after 1 s.
+        assert re.match(r"waiting for the service to be ready: \d+ s", lines[0])
 
 
 def test_killed_service_is_explained(running: RunningService) -> None:
