@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from benchmarks.numbers import machine_line
 from runoff.records.folder import RunFolder
-from runoff.report.history import change_points, collect_series, history_lines
+from runoff.report.trends import change_points, collect_series, history_lines
 from tests.support.saved_runs import plain_run
 
 # Number of cases per run. "usual" is as in benchmarks/gate_real.py; "large" is every backend at every batch size.

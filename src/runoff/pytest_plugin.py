@@ -152,9 +152,9 @@ class SavedRuns:
 
         from runoff.records.run_record import describe_run
         from runoff.records.schema import CaseRecord
-        from runoff.report.comparison import comparison_lines
         from runoff.report.earlier_run import closest_earlier_run, earlier_run_lines
         from runoff.report.measured import MeasuredCase
+        from runoff.report.run_report import comparison_lines
         from runoff.report.saved_files import command_lines
 
         records = msgspec.convert([b.extra_info["runoff"] for b in measured], type=list[CaseRecord])

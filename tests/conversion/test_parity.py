@@ -18,7 +18,7 @@ from tests.support.models import random_mlp
 Edit = Callable[[onnx.ModelProto], None]
 
 
-def scaled(mlp: Mlp, factor: float) -> Mlp:
+def scale_logits(mlp: Mlp, factor: float) -> Mlp:
     return replace(mlp, weights_output=mlp.weights_output * factor, biases_output=mlp.biases_output * factor)
 
 
@@ -29,16 +29,18 @@ def saturated_value() -> Mlp:
 
 def untrained() -> Mlp:
     """Make a policy network whose logits are so small that all probabilities are almost equal."""
-    return scaled(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e-6)
+    return scale_logits(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e-6)
 
 
 MODELS = [
     pytest.param(random_mlp(input_size=7, hidden_size=7, output_size=7), id="policy"),
-    pytest.param(scaled(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e6), id="policy-huge-logits"),
-    pytest.param(scaled(random_mlp(input_size=81, hidden_size=64, output_size=9), 1e6), id="policy-81-huge-logits"),
+    pytest.param(scale_logits(random_mlp(input_size=7, hidden_size=7, output_size=7), 1e6), id="policy-huge-logits"),
+    pytest.param(
+        scale_logits(random_mlp(input_size=81, hidden_size=64, output_size=9), 1e6), id="policy-81-huge-logits"
+    ),
     pytest.param(untrained(), id="policy-tiny-logits"),
     pytest.param(random_mlp(Kind.VALUE, 7, 7), id="value"),
-    pytest.param(scaled(random_mlp(Kind.VALUE, 7, 7), 1e6), id="value-huge-logits"),
+    pytest.param(scale_logits(random_mlp(Kind.VALUE, 7, 7), 1e6), id="value-huge-logits"),
     pytest.param(saturated_value(), id="value-saturated"),
 ]
 
@@ -156,7 +158,7 @@ def test_network_of_zeros_passes() -> None:
 
 def test_ill_conditioned_model_gives_a_warning() -> None:
     """The user must learn that no runtime can reproduce the probabilities of an ill-conditioned model in float32."""
-    mlp = scaled(random_mlp(), 1e7)
+    mlp = scale_logits(random_mlp(), 1e7)
     undecided = mlp.weights_output.copy()
     undecided[1] = undecided[0]
     report = convert(replace(mlp, weights_output=undecided, biases_output=np.zeros(3))).accuracy

@@ -39,7 +39,7 @@ HEAVY = {
     "onnx": ("runoff.conversion*",),
     "onnxruntime": ("runoff.backends.onnxruntime_*", "runoff.conversion*"),
     "onnxscript": ("runoff.conversion*",),
-    "pytest": ("runoff.gate.comparison", "runoff.gate.invocation", "runoff.gate.options", "runoff.gate.plugin",
+    "pytest": ("runoff.gate.run_in_pytest", "runoff.gate.invocation", "runoff.gate.options", "runoff.gate.plugin",
                "runoff.gate.replay", "runoff.gate.worker.*", "runoff.pytest_plugin"),
     "tensorflow": ("runoff.backends.tensorflow_*",),
     "torch": ("runoff.backends.torch_*", "runoff.conversion*"),

@@ -6,8 +6,8 @@ import pytest
 
 from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL
 from runoff.report.call_parts import call_parts_lines, missing_cases_lines
-from runoff.report.comparison import comparison_lines
 from runoff.report.measured import MeasuredCase
+from runoff.report.run_report import comparison_lines
 from tests.support.records import case_record, measured_case
 
 # A call of 1 ms: 100 µs for messages, 7 µs in the queue, 200 µs for computing, and 693 µs (the rest) for transport.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runoff.rpc.neural import contract
+from runoff.rpc import neural
 from runoff.service.launcher import RunningService, launch
 from tests.support.foreign_software import foreign_python, node_modules
 from tests.support.models import random_mlp
@@ -18,7 +18,7 @@ from tests.support.models import random_mlp
 MLP = random_mlp()
 SAMPLES = [[0.1, 0.2, 0.3, 0.4, 0.5], [1.0, 0.0, -1.0, 0.5, 2.0]]
 SCRIPTS = Path(__file__).with_name("foreign_clients")
-CONTRACT = Path(contract.__file__).parent
+CONTRACT = Path(neural.__file__).parent
 
 
 @pytest.fixture(scope="module")

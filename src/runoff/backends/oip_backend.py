@@ -11,9 +11,9 @@ from runoff.rpc.call_times import CallParts
 from runoff.rpc.model_info import ModelInfo
 from runoff.rpc.neural.client import NeuralClient
 from runoff.rpc.oip.client import OipClient
-from runoff.rpc.oip.contract import SERVER_NAME
 from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse, ServerMetadataResponse
 from runoff.rpc.oip.model_tensors import read_model_tensors
+from runoff.rpc.oip.names import SERVER_NAME
 from runoff.rpc.tls import ClientTls
 
 

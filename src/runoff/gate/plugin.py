@@ -81,8 +81,8 @@ class GatePlugin:
         _run_items(session, ordinary)
         # Set a reason that remains in place if the comparison raises an exception, for example after Ctrl-C.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
-        from runoff.gate.comparison import compare
         from runoff.gate.replay import replay
+        from runoff.gate.run_in_pytest import compare
 
         self._result = compare(self._config, self._options, benchmarks)
         self._config.stash[NO_BASELINE_BECAUSE] = self._result.no_baseline_because

@@ -7,9 +7,9 @@ import grpc
 from runoff.errors import quote
 from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc.neural import request_codec, response_codec
-from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
 from runoff.rpc.neural.request_codec import Request
+from runoff.rpc.neural.service_name import SERVICE_NAME
 from runoff.service import call_handling
 from runoff.service.hosted_models import HostedModel, Refusal, ServiceState
 from runoff.service.model_description import send_identity

@@ -8,8 +8,8 @@ from runoff.errors import quote
 from runoff.models.mlp import Float32Array
 from runoff.rpc import wire
 from runoff.rpc.oip.codec import InferMessage
-from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.rpc.oip.headers import Header, Tensor
+from runoff.rpc.oip.names import DATATYPE, INPUT_NAME, OUTPUT_NAME
 from runoff.service.hosted_models import Refusal
 
 _FP32 = "fp32_contents"

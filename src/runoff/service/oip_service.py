@@ -6,7 +6,7 @@ from runoff.errors import quote
 from runoff.models.mlp import Float32Array
 from runoff.rpc.oip import codec, inference_pb2
 from runoff.rpc.oip.codec import InferMessage
-from runoff.rpc.oip.contract import DATATYPE, INPUT_NAME, MODEL_VERSION, OUTPUT_NAME, SERVER_NAME, SERVICE_NAME
+from runoff.rpc.oip.names import DATATYPE, INPUT_NAME, MODEL_VERSION, OUTPUT_NAME, SERVER_NAME, SERVICE_NAME
 from runoff.service import call_handling
 from runoff.service.hosted_models import HostedModel, Refusal, ServiceState
 from runoff.service.model_description import package_versions, send_identity

@@ -13,9 +13,9 @@ from runoff.errors import ServiceError
 from runoff.rpc.address import format_address
 from runoff.rpc.limits import MAX_BATCH_SIZE, MAX_MESSAGE_BYTES, message_options
 from runoff.rpc.neural import neural_pb2
-from runoff.rpc.neural.contract import SERVICE_NAME
+from runoff.rpc.neural.service_name import SERVICE_NAME
 from runoff.rpc.oip import inference_pb2
-from runoff.rpc.oip.contract import SERVICE_NAME as OIP_SERVICE_NAME
+from runoff.rpc.oip.names import SERVICE_NAME as OIP_SERVICE_NAME
 from runoff.rpc.tls import ServerTls
 from runoff.service.call_interceptor import CallInterceptor
 from runoff.service.call_threads import CallThreadPool

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runoff.gate.run.block_runner import BlockRunner
-from runoff.gate.run.channel import Connection, WorkerLost
+from runoff.gate.run.worker_channel import Connection, WorkerLost
 from runoff.gate.run.workers import Deadlines
 
 

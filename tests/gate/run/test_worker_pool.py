@@ -2,7 +2,7 @@
 
 import pytest
 
-from runoff.gate.run.channel import WorkerLost
+from runoff.gate.run.worker_channel import WorkerLost
 from runoff.gate.run.worker_pool import WorkerPool
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from runoff.gate.run.case_block import CaseBlock, Failure, PublishedRounds
-from runoff.gate.run.channel import Message, WorkerLost, receive_all
 from runoff.gate.run.schedule import MOST_CYCLES, TURNS, RoundLengths, typical_log_ratio
+from runoff.gate.run.worker_channel import Message, WorkerLost, receive_all
 from runoff.gate.run.workers import BASELINE, CANDIDATE, NAMES, NULL, Deadlines, WorkerSet
 from runoff.gate.statistics.signed_rank import Float64Array
 

@@ -10,10 +10,10 @@ from runoff.gate.run import evaluation
 from runoff.gate.run.block_runner import BlockRunner
 from runoff.gate.run.case_block import CaseBlock, Failure, PublishedRounds
 from runoff.gate.run.case_matching import match_cases
-from runoff.gate.run.channel import WorkerLost
 from runoff.gate.run.config import GateConfig, Reporter
 from runoff.gate.run.evaluation import CaseState
 from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
+from runoff.gate.run.worker_channel import WorkerLost
 from runoff.gate.run.worker_pool import WorkerPool
 from runoff.gate.run.workers import CANDIDATE, WorkerSet
 

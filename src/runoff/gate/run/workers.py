@@ -13,8 +13,8 @@ from typing import IO, Any
 import psutil
 
 from runoff.gate.baseline.side import Side, worker_environment
-from runoff.gate.run.channel import Connection, Listener, WorkerLost
 from runoff.gate.run.core_affinity import CoreAssignment
+from runoff.gate.run.worker_channel import Connection, Listener, WorkerLost
 from runoff.interrupts import interrupt_deferred
 
 CANDIDATE, BASELINE, NULL = range(3)

@@ -9,9 +9,9 @@ from runoff.rpc.channel import check_message_size
 from runoff.rpc.limits import MAX_BATCH_SIZE
 from runoff.rpc.model_info import ModelInfo
 from runoff.rpc.neural import request_codec, response_codec
-from runoff.rpc.neural.contract import SERVICE_NAME
 from runoff.rpc.neural.model_info_codec import read_model_info
 from runoff.rpc.neural.neural_pb2 import ModelInfoRequest
+from runoff.rpc.neural.service_name import SERVICE_NAME
 from runoff.rpc.outputs import check_outputs
 from runoff.rpc.service_client import Method, ServiceClient
 

@@ -13,7 +13,6 @@ from runoff.rpc.descriptors import parse_response
 from runoff.rpc.model_info import MODEL_INFO_KEY, ModelInfo
 from runoff.rpc.neural.model_info_codec import read_model_info
 from runoff.rpc.oip import codec
-from runoff.rpc.oip.contract import SERVICE_NAME
 from runoff.rpc.oip.inference_pb2 import (
     ModelMetadataRequest,
     ModelMetadataResponse,
@@ -21,6 +20,7 @@ from runoff.rpc.oip.inference_pb2 import (
     ServerMetadataResponse,
 )
 from runoff.rpc.oip.model_tensors import ModelTensors
+from runoff.rpc.oip.names import SERVICE_NAME
 from runoff.rpc.oip.responses import read_outputs
 from runoff.rpc.service_client import ServiceClient
 

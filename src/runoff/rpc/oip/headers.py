@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-from runoff.rpc.oip.contract import DATATYPE
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
+from runoff.rpc.oip.names import DATATYPE
 
 # A header usually takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the
 # memory by sending many long headers.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from runoff.errors import OtherModelError, ServiceError, ShapeError, quote
-from runoff.rpc.oip.contract import DATATYPE, OUTPUT_NAME
 from runoff.rpc.oip.inference_pb2 import ModelMetadataResponse
+from runoff.rpc.oip.names import DATATYPE, OUTPUT_NAME
 
 _Tensor: TypeAlias = ModelMetadataResponse.TensorMetadata
 

@@ -9,8 +9,8 @@ from runoff.models.mlp import Float32Array, Kind
 from runoff.rpc import wire
 from runoff.rpc.oip import codec
 from runoff.rpc.oip.codec import InferMessage
-from runoff.rpc.oip.contract import DATATYPE
 from runoff.rpc.oip.model_tensors import ModelTensors
+from runoff.rpc.oip.names import DATATYPE
 from runoff.rpc.outputs import check_outputs
 
 

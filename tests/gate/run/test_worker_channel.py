@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runoff.gate.run.channel import Connection, Listener, WorkerLost, receive_all
+from runoff.gate.run.worker_channel import Connection, Listener, WorkerLost, receive_all
 
 
 def connect(listener: Listener, line: bytes = b"") -> socket.socket:
@@ -18,7 +18,7 @@ def connect(listener: Listener, line: bytes = b"") -> socket.socket:
 
 def test_strangers_are_rejected_and_the_worker_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any local user can connect to the port, so a foreign process must not block the gate or pose as a worker."""
-    monkeypatch.setattr("runoff.gate.run.channel._TOKEN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("runoff.gate.run.worker_channel._TOKEN_TIMEOUT_S", 0.2)
     with Listener() as listener:
         first_message = json.dumps({"token": listener.token, "side": 0}).encode() + b"\n"
         forged_message = json.dumps({"token": "0" * 32, "side": 0}).encode() + b"\n"

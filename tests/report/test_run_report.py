@@ -3,8 +3,8 @@
 from typing import Any
 
 from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, UNVERIFIED
-from runoff.report.comparison import WIDTH, comparison_lines
 from runoff.report.measured import MeasuredCase
+from runoff.report.run_report import WIDTH, comparison_lines
 from tests.support.records import measured_case
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from runoff.records.run_record import describe_run
 from runoff.records.schema import SavedRun
-from runoff.report.history import Point, Series, change_points, collect_series, history_lines
+from runoff.report.trends import Point, Series, change_points, collect_series, history_lines
 from tests.support.saved_runs import saved_run
 
 
