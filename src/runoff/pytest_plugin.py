@@ -175,7 +175,8 @@ class SavedRuns:
 
     def _store_lines(self) -> list[str]:
         """Return lines with the path of the saved run and with warnings about unreadable files."""
-        from runoff.report.saved_files import short_path, skipped_lines
+        from runoff.files.short_path import short_path
+        from runoff.report.saved_files import skipped_lines
 
         store = self._store
         if store is None:

@@ -1,5 +1,6 @@
 """The commands that are printed at the end of a run, with which users can display saved runs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ def _commands(lines: list[str]) -> list[str]:
 
 
 def test_commands_work_where_they_are_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pasted commands must work although `runoff` may not be on PATH and several machine folders may have a run 1."""
+    """Commands must work although tox has `runoff` on PATH only during the run and several folders have a run 1."""
     script = tmp_path / "an environment" / "runoff"
     script.parent.mkdir()
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m runoff \"$@\"\n")
@@ -26,7 +27,9 @@ def test_commands_work_where_they_are_pasted(tmp_path: Path, monkeypatch: pytest
     runs = tmp_path / ".benchmarks"
     earlier, saved = (write_file(store_in(runs), f"000{number}_run.json", plain_run()) for number in (1, 2))
     write_file(AtomicStore(runs, Logger(Logger.QUIET), "other-machine"), "0001_run.json", plain_run())
-    pasted = " && ".join(_commands(command_lines(saved, earlier, tmp_path)))
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+        pasted = " && ".join(_commands(command_lines(saved, earlier, tmp_path)))
     done = subprocess.run(["/bin/sh", "-c", pasted], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "onnxruntime-cpu-net-b1" in done.stdout
@@ -52,11 +55,10 @@ def test_command_is_relative_to_the_users_folder(tmp_path: Path, monkeypatch: py
     assert expected == _commands(command_lines(saved, saved.with_name("0009_run.json"), tmp_path))
 
 
-def test_script_on_the_path_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If `runoff` is on PATH, the name alone works, and users know the command by that name."""
-    script = tmp_path / "runoff"
-    script.touch(mode=0o755)
+def test_script_in_the_users_folder_is_called_by_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell searches a bare name on PATH only, so a script in the user's own folder needs `./` before its name."""
+    (tmp_path / "runoff").touch(mode=0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    [command] = _commands(command_lines(tmp_path / "0001_run.json", None, Path.cwd()))
-    assert command.startswith("runoff history")
+    [command] = _commands(command_lines(tmp_path / "0001_run.json", None, tmp_path))
+    assert command.startswith("./runoff history")

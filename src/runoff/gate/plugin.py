@@ -114,7 +114,7 @@ class GatePlugin:
         from runoff.gate.invocation import invocation_of
         from runoff.gate.report import markdown_lines
 
-        text = "\n".join(markdown_lines(result, invocation_of(self._config).options)) + "\n"
+        text = "\n".join(markdown_lines(result, invocation_of(self._config))) + "\n"
         problems = []
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         for path, mode in ((self._options.markdown, "w"), (Path(summary) if summary else None, "a")):
@@ -135,7 +135,7 @@ class GatePlugin:
         from runoff.gate.report import terminal_lines
 
         terminalreporter.section("gate", sep="=")
-        for line in terminal_lines(self._result, invocation_of(self._config).options):
+        for line in terminal_lines(self._result, invocation_of(self._config)):
             terminalreporter.line(line)
 
 

@@ -1,15 +1,17 @@
 """Format the result of a gate run as terminal lines, Markdown, JSON and JUnit properties, without printing anything."""
 
 import math
+import os
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
+from runoff.files.short_path import short_program_path
+from runoff.gate.baseline.side import Invocation
 from runoff.gate.run.result import CaseVerdict, GateResult
 from runoff.gate.statistics.decision import Verdict
 from runoff.units import format_duration
@@ -19,9 +21,9 @@ _HEADERS = ("case", "baseline → candidate", "change [90 % interval]", "toleran
 _ALIGNMENT = ("left", "right", "right", "right", "left")
 
 
-def terminal_lines(result: GateResult, options: Sequence[str]) -> list[str]:
+def terminal_lines(result: GateResult, invocation: Invocation) -> list[str]:
     """
-    Format a gate result for the terminal. `options` are the user's pytest arguments except those that select tests.
+    Format a gate result for the terminal. `invocation` is the user's pytest command line.
 
     The lines are a table with the worst case first, reasons for verdicts, notes, the command that repeats the worst
     case, and a conclusion.
@@ -32,11 +34,11 @@ def terminal_lines(result: GateResult, options: Sequence[str]) -> list[str]:
         lines += tabulate(rows, _HEADERS, disable_numparse=True, colalign=_ALIGNMENT).splitlines()
     lines += _remarks(result)
     if result.verdicts and not result.refused:
-        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], options)}")
+        lines.append(f"to repeat one case: {_repeat_command(result.verdicts[0], invocation)}")
     return [*lines, _conclusion(result)]
 
 
-def markdown_lines(result: GateResult, options: Sequence[str]) -> list[str]:
+def markdown_lines(result: GateResult, invocation: Invocation) -> list[str]:
     """Format a gate result as Markdown, with the same arguments and contents as `terminal_lines`."""
     lines = [f"### Gate: {_escaped(_conclusion(result))}", ""]
     if result.verdicts:
@@ -46,7 +48,7 @@ def markdown_lines(result: GateResult, options: Sequence[str]) -> list[str]:
     lines += [f"- {_escaped(line)}" for line in _remarks(result)]
     if result.verdicts and not result.refused:
         # Indent the command as a code block, because a backtick in a test id would end an inline code span.
-        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], options)}"]
+        lines += ["", "To repeat one case:", "", f"    {_repeat_command(result.verdicts[0], invocation)}"]
     return lines
 
 
@@ -137,10 +139,13 @@ def _conclusion(result: GateResult) -> str:
     return f"gate against {result.baseline}: {', '.join(counts)}; {result.seconds:.0f} s, up to {blocks} blocks a case"
 
 
-def _repeat_command(case_verdict: CaseVerdict, options: Sequence[str]) -> str:
-    """Return the shell command that repeats the gate for one case."""
+def _repeat_command(case_verdict: CaseVerdict, invocation: Invocation) -> str:
+    """Return the shell command that repeats the gate for one case in the folder in which the user called pytest."""
+    file, separator, test = case_verdict.case.partition("::")
+    test_id = os.path.relpath(invocation.root / file, invocation.folder) + separator + test
+    python = short_program_path(Path(sys.executable), invocation.folder)
     # Put the test id first: after an option with many values, such as --model, pytest would read it as one of them.
-    return shlex.join([Path(sys.executable).name, "-m", "pytest", case_verdict.case, *options])
+    return shlex.join([python, "-m", "pytest", test_id, *invocation.options])
 
 
 def _escaped(text: str) -> str:

@@ -1,11 +1,11 @@
 """Lines about saved runs: commands that display them, and warnings about unreadable files in their folder."""
 
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from runoff.files.short_path import short_path, short_program_path
 from runoff.records.folder import numbered_runs
 
 _MOST_NAMED = 5
@@ -22,9 +22,9 @@ def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
     """
     python = Path(sys.executable)
     script = python.with_name("runoff")
-    runoff = [short_path(script, folder)] if script.is_file() else [short_path(python, folder), "-m", "runoff"]
-    if shutil.which("runoff") == str(script):
-        runoff = ["runoff"]
+    # Print a path even if `runoff` is on PATH: tox adds the environment's folder to PATH only during the run.
+    is_script = script.is_file()
+    runoff = [short_program_path(script if is_script else python, folder), *([] if is_script else ["-m", "runoff"])]
     storage = ["--storage", short_path(saved.parent, folder)]
     lines = [f"see all saved runs: {shlex.join([*runoff, 'history', *storage])}"]
     if earlier:
@@ -39,8 +39,3 @@ def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
     if len(skipped) > _MOST_NAMED:
         lines.append(f"skipped {len(skipped)} files in total that are not saved runs")
     return lines
-
-
-def short_path(path: Path, folder: Path) -> str:
-    """Return a path relative to a folder if the path is inside the folder, otherwise the unchanged path."""
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
