@@ -75,5 +75,5 @@ def describe_other_model(address: str, mlp: Mlp, info: ModelInfo) -> str:
         return ""
     return (
         f"the service at {address} runs {info.model_name}, a {mlp.description} with other weights: digest"
-        f" {quote(info.model_digest, 20)}, expected {mlp.digest[:16]}…"
+        f" {quote(info.model_digest[:16])}…, expected {quote(mlp.digest[:16])}…"
     )
