@@ -25,6 +25,11 @@ def threads_without_slot(server: Server) -> int:
     return len(cast("Any", server)._pool.compute_slots._cond._waiters)
 
 
+def waiting_calls(server: Server) -> int:
+    """Return how many calls have a thread that waits for their request."""
+    return len(cast("Any", server)._pool._wait_starts)
+
+
 def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """A container may limit the number of threads, so the service must retry failed thread starts later."""
     start = threading.Thread.start
@@ -65,8 +70,8 @@ def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() ->
     backend = WatchedBackend(random_mlp())
     with served({"m": backend}) as server, open_silent_calls(server.address) as silent:
         silent.open(PREDICT, 3 * DEFAULT_WORKERS)
-        call(server.address, "Predict", MESSAGE)
-        backend.contexts.clear()
+        # Queued calls would get no thread after the requests have arrived, because then no thread waits any more.
+        wait_until(lambda: waiting_calls(server) == 3 * DEFAULT_WORKERS)
         backend.may_go_on.clear()
         silent.may_send.set()
         wait_until(lambda: len(backend.contexts) + threads_without_slot(server) == 3 * DEFAULT_WORKERS)
