@@ -64,7 +64,7 @@ class RecordError(RunoffError):
 
 
 class GateError(RunoffError):
-    """The gate cannot compare two versions: there is no baseline, or too few blocks to ever detect a regression."""
+    """The gate cannot compare the benchmarks, for example without a baseline or with too few blocks for a verdict."""
 
 
 def quote(value: object, max_length: int = 60) -> str:

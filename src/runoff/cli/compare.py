@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the comparison and return 0. Runs measured at different times do not support a pass-or-fail verdict."""
+    """Print the comparison and return 0: runs measured at different times cannot justify a pass-or-fail verdict."""
     folder = RunFolder(arguments.storage)
     paths = [folder.find(name) for name in (arguments.baseline, arguments.candidate)]
     baseline, candidate = ((path, read_run(path)) for path in paths)

@@ -1,4 +1,4 @@
-"""`runoff convert`: convert model files to verified ONNX files. A failed conversion does not stop the others."""
+"""`runoff convert`: convert model files to verified ONNX files. If one model fails, convert the others anyway."""
 
 import argparse
 import functools
@@ -16,8 +16,8 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models import model_files
 from runoff.models.mlp import Kind
 
-# Every ONNX file that runoff writes contains this metadata key. It is a copy of DIGEST_PROPERTY from
-# runoff.conversion.graph, because importing that module would also import onnx.
+# Every ONNX file that runoff writes contains this metadata key. The key is repeated here, not imported from
+# runoff.conversion.graph (DIGEST_PROPERTY), because that module imports the large package onnx.
 _OWN_MARK = b"runoff.digest"
 _MAX_OWN_BYTES = 2**30
 NOTES = """\
@@ -95,7 +95,7 @@ def _prepared_folder(name: str | None) -> Path | None:
 
 
 def _write(target: Path, content: bytes, *, force: bool) -> str:
-    """Write an ONNX file and return `wrote`, `replaced` or `unchanged`. `force` permits replacing a user's own file."""
+    """Write an ONNX file and return `wrote`, `replaced` or `unchanged`. `force` overwrites even a user's own file."""
     action = "wrote"
     if os.path.lexists(target):
         existing = read_bytes(target, _MAX_OWN_BYTES)

@@ -12,7 +12,7 @@ from runoff.report.saved_files import skipped_lines
 from runoff.report.trends import FEWEST_RUNS_OF_A_LEVEL, Change, Series, change_points, collect_series, history_lines
 
 EXIT_OK, EXIT_SLOWER, EXIT_TOO_FEW_RUNS = 0, 10, 11
-# --gate judges only cases with at least this many runs. With fewer, the latencies around a change are too uncertain.
+# --gate judges only cases with at least this many runs. With fewer runs, noise could be mistaken for a change.
 FEWEST_RUNS_OF_A_GATE = 20
 
 

@@ -10,7 +10,7 @@ from importlib import metadata
 
 from runoff.errors import RunoffError, UsageError
 
-# Maps each subcommand to its one-line help. The module runoff.cli.<subcommand> is imported only if it is used.
+# Each subcommand with its one-line help. The module runoff.cli.<subcommand> is imported only if it is needed.
 COMMANDS = {
     "convert": "convert trained networks to verified ONNX files",
     "serve": "serve trained networks over gRPC",
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         message, exit_code = "interrupted", EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of the pipe (such as `head`) has exited. Discard stdout, as flushing it at exit would fail again.
+        # The program that reads stdout (such as `head`) has exited. Discard the rest, or flushing at exit would fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     print(f"runoff {arguments.command}: {message}", file=sys.stderr)  # noqa: T201
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser with all subcommands. Only subcommands named in `argv` are imported and get their arguments."""
+    """Return a parser with all subcommands. To start fast, import and fully define only those named in `argv`."""
     parser = argparse.ArgumentParser(
         prog="runoff",
         description="Convert and serve small neural networks, and show the results of saved benchmark runs.",

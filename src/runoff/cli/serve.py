@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `runoff serve`."""
     parser.epilog = EXAMPLES
     add = parser.add_argument
-    # Numbers are validated in `run`, because argparse's messages do not state which numbers are expected.
+    # `run` parses the numbers, because its error messages state the allowed range and argparse's do not.
     add("--engine", required=True, choices=list(ENGINES), help="library that runs the models; null computes nothing")
     add("--model", action="append", default=[], metavar="PATH", help="model file, folder or glob; may be repeated")
     add("--untrained", metavar="IN,HIDDEN,OUT", help="also serve a network of these sizes with random weights")
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _untrained_networks(arguments: argparse.Namespace) -> dict[str, Mlp]:
-    """Return a dict from name to the network requested with --untrained. Without that option, the dict is empty."""
+    """Return the network requested with --untrained as {name: network}, or an empty dict without that option."""
     from runoff.service import model_loading
 
     if arguments.untrained is None:

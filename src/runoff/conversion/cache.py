@@ -14,7 +14,7 @@ from runoff.files.cache_folder import cache_folder
 
 class ConversionCache:
     """
-    A folder of verified ONNX conversions, each stored under its model digest, opset and converter versions.
+    A folder of verified ONNX conversions, keyed by model digest, opset and converter versions.
 
     No method raises an exception: a damaged entry is treated as missing, and a failure to write is logged. Several
     processes may use one folder at the same time.
@@ -30,7 +30,7 @@ class ConversionCache:
         self._store = ChecksummedStore(self.folder)
 
     def load(self, digest: str, opset: int) -> OnnxModel | None:
-        """Return the cached conversion (with mlp=None) of the network with this digest, or None if there is none."""
+        """Find a conversion by its network's digest. Return it with mlp=None, or return None if none is cached."""
         entry = self._store.load(self._key("network", digest, opset))
         if entry is None:
             return None
@@ -43,16 +43,16 @@ class ConversionCache:
         self._store.store(self._key("network", model.digest, opset), facts + b"\n" + model.onnx)
 
     def load_source(self, source: bytes, opset: int) -> OnnxModel | None:
-        """Return the cached conversion (with mlp=None) of a model file with this content, or None if there is none."""
+        """Find a conversion by its model file's content. Return it with mlp=None, or return None if none is cached."""
         digest = self._store.load(self._key("source", _sha256(source), opset))
         return None if digest is None else self.load(digest.decode(), opset)
 
     def store_source(self, source: bytes, digest: str, opset: int) -> None:
-        """Store the digest of a model file's network under the file's content, so that `load_source` can find it."""
+        """Map the content of a model file to its network's digest, so that `load_source` can find the conversion."""
         self._store.store(self._key("source", _sha256(source), opset), digest.encode())
 
     def load_template(self, architecture: str, opset: int) -> bytes | None:
-        """Return the cached exporter output for an architecture (`policy (5, 7, 3)`), or None if there is none."""
+        """Return the exporter's output for an architecture such as `policy (5, 7, 3)`, or None if it is not cached."""
         return self._store.load(self._key("template", architecture, opset))
 
     def store_template(self, architecture: str, opset: int, exported: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A folder of cache entries. Each contains its key and a checksum, so that a damaged entry is detected and ignored."""
+"""A cache folder. Each entry contains its key and a checksum, so that damaged entries are detected and ignored."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from runoff.files.untrusted_file import read_bytes
 
 _LOGGER = logging.getLogger("runoff.conversion")
 _MAGIC = b"runoff-cache-1"
-# A network with 256 hidden units needs 90 kB, so this limit only keeps unrelated large files from filling the memory.
+# Larger entries are ignored, so that a huge file cannot exhaust memory. A network with 256 hidden units needs 90 kB.
 _MAX_ENTRY_BYTES = 2**30
 
 # Names and values that together identify a cache entry. The values must be JSON-serialisable.
@@ -21,7 +21,7 @@ Key = Mapping[str, object]
 
 class ChecksummedStore:
     """
-    A key-value store in a folder. It never raises an exception, because callers can work without cached data.
+    A key-value store for cached data. Failed reads and writes are logged, because callers can work without a cache.
 
     An entry's file contains a magic string, the SHA-256 of the rest, the key as a line of JSON, and the stored bytes.
 
@@ -38,7 +38,7 @@ class ChecksummedStore:
         return self.folder / f"{hashlib.sha256(_to_json(key)).hexdigest()}.entry"
 
     def load(self, key: Key) -> bytes | None:
-        """Return the bytes stored under a key, or None if the entry is missing or damaged. Log a damaged entry."""
+        """Return the bytes stored under a key, or None if the entry is missing or damaged. Warn about damage."""
         path = self.path_of(key)
         if not path.exists():
             return None
@@ -58,7 +58,7 @@ class ChecksummedStore:
         return None
 
     def store(self, key: Key, content: bytes) -> None:
-        """Store bytes under a key. If the folder cannot be written, log a warning, but only the first time."""
+        """Store bytes under a key. If writing fails, log a warning, but only for the first failure."""
         rest = _to_json(key) + b"\n" + content
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Export each network architecture once with PyTorch's ONNX exporter. The trained weights are inserted later."""
+"""Export a network with random weights through PyTorch's ONNX exporter. graph.py inserts the trained weights."""
 
 import contextlib
 import logging
@@ -56,14 +56,14 @@ def export(kind: Kind, sizes: tuple[int, int, int], opset: int) -> bytes:
 
 @contextlib.contextmanager
 def _silenced_exporter() -> Iterator[None]:
-    """Suppress the exporter's warnings in the `with` block. Its errors are exceptions and still reach the caller."""
+    """Suppress the exporter's warnings in the `with` block. Exceptions still reach the caller."""
     # These loggers warn about a missing torchvision, which is not needed, and about each conversion between opsets.
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            # Callers cannot avoid these warnings: torch itself uses its own deprecated functions, such as LeafSpec.
+            # Users cannot avoid these warnings: torch itself calls functions that torch deprecates, such as LeafSpec.
             warnings.simplefilter("ignore")
             yield
     finally:

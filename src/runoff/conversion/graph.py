@@ -1,4 +1,4 @@
-"""Edit an exported ONNX graph: insert a network's weights, read them back, or add the logits as an output."""
+"""Insert a network's weights into an exported ONNX graph, read a graph's weights, or add the logits as an output."""
 
 import numpy as np
 import onnx
@@ -14,7 +14,7 @@ WEIGHT_NAMES = {
     "output.bias": "biases_output",
 }
 LOGITS_NAME = "logits_of_copy"
-# Metadata keys in every ONNX file that runoff writes. `runoff convert` recognises such files by the digest key.
+# Metadata keys of ONNX files that runoff writes. `runoff convert` overwrites other files only with --force.
 DIGEST_PROPERTY, KIND_PROPERTY = "runoff.digest", "runoff.kind"
 
 
@@ -42,9 +42,9 @@ def make_template(exported: bytes) -> onnx.ModelProto:
 
 def fits_all_sizes(model: onnx.ModelProto) -> bool:
     """
-    Return whether a template fits networks of every size, so that only its weights need to be replaced.
+    Return whether a template (an exported graph) can be reused for every layer size by replacing its weights.
 
-    It can if only the weights, the input and the output depend on a size: the graph must have no other initializer, no
+    It can if only its weights, input and output depend on layer sizes: the graph must have no other initializer, no
     constant, and no attribute that is a list of integers, such as the shape of a Reshape.
     """
     scalar_types = (onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.STRING)
@@ -56,7 +56,7 @@ def with_weights(model: onnx.ModelProto, mlp: Mlp) -> onnx.ModelProto:
     """
     Return a copy of a template with a network's weights, rounded to float32. Equal arguments give equal models.
 
-    The template must be one for networks of the same kind, either of the same sizes or of all sizes.
+    The template must have been exported for the network's kind and, unless it fits all sizes, for the network's sizes.
     """
     filled = onnx.ModelProto()
     filled.CopyFrom(model)

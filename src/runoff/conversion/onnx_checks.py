@@ -20,7 +20,7 @@ from runoff.conversion.single_thread_session import open_single_thread_session
 from runoff.errors import ModelError, quote
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
-# These limits are far above the networks that runoff is made for. They keep the trial run from filling the memory.
+# Far above the sizes of networks that runoff is made for, but low enough that the trial run cannot exhaust memory.
 _MAX_FEATURES = 2**20
 _MAX_FIXED_BATCH = 2**16
 _Fail = Callable[[str, str], NoReturn]
@@ -112,7 +112,7 @@ def _check_weights(tensors: list[TensorProto], fail: _Fail) -> None:
 
 def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | None]:
     """Check the model's only input. Return its name, its number of features and its batch size (None if dynamic)."""
-    # In IR version 3, the graph's inputs include the weights, so leave the weights out.
+    # In ONNX IR version 3, graph.input lists the weights too, so leave the weights out.
     weights = {tensor.name for tensor in model.graph.initializer}
     weights |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
@@ -142,7 +142,7 @@ def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | N
 
 
 def _run_on_zeros(content: bytes, input_name: str, input_size: int, fixed: int | None, fail: _Fail) -> int:
-    """Run the model in ONNX Runtime on batches of zeros, check its outputs, and return the size of an output row."""
+    """Run the model in ONNX Runtime on batches of zeros, check its outputs, and return their number per sample."""
     batches = [np.zeros((size, input_size), np.float32) for size in ((1, 3) if fixed is None else (fixed,))]
     try:
         session = open_single_thread_session(content)

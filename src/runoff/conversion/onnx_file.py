@@ -6,10 +6,10 @@ from runoff.conversion.onnx_model import OnnxModel
 from runoff.errors import ModelError
 from runoff.files.untrusted_file import read_bytes
 
-# Larger files are rejected. The networks that runoff is made for need less than 1 MiB; protobuf's own limit is 2 GiB.
+# Larger ONNX files are rejected. Networks that runoff is made for need less than 1 MiB; protobuf's limit is 2 GiB.
 MAX_ONNX_BYTES = 256 * 2**20
 _PICKLE_SUFFIXES = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".bin"}
-# First bytes of other file formats that users may pass by mistake, each with its part of the error message.
+# First bytes of other file formats that users may pass by mistake, each with the text for the error message.
 _OTHER_FORMATS = (
     (b"PK\x03\x04", "is a zip archive, as written by torch.save"),
     *((b"\x80" + bytes([protocol]), "is a Python pickle") for protocol in range(2, 6)),
@@ -20,7 +20,7 @@ _OTHER_FORMATS = (
 
 def read_onnx(path: Path) -> OnnxModel:
     """
-    Read a user's ONNX file and check that runoff can run it.
+    Read a user's ONNX file and check that runoff can benchmark its model.
 
     Returns:
         The model, with mlp=None and accuracy=None, because there is no reference for it.

@@ -25,12 +25,12 @@ class ParityReport:
 
     @property
     def fraction_of_allowed(self) -> float:
-        """The largest ratio of an output's or logit's error to the error that float32 rounding allows; at most 1."""
+        """The largest ratio of the error of an output or logit to the error that float32 rounding allows; at most 1."""
         return max(self.outputs.fraction_of_allowed, self.logits.fraction_of_allowed)
 
     @property
     def warning(self) -> str | None:
-        """A warning for the user if the model is ill-conditioned, otherwise None."""
+        """A warning if float32 rounding may change the model's outputs noticeably, otherwise None."""
         if not self.outputs.ill_conditioned:
             return None
         return (

@@ -16,9 +16,9 @@ from runoff.errors import ParityError
 from runoff.models.accuracy import Accuracy, compare
 from runoff.models.mlp import FLOAT32_EPS, FLOAT32_HEAD_FACTOR, Float32Array, Float64Array, Mlp, apply_head
 
-# For larger logits, a head returns almost 0 or 1, so a wrong head such as tanh cannot be told from a sigmoid.
+# Above this logit, both sigmoid and tanh return almost 1, so a model with the wrong head would not be detected.
 SATURATING_LOGIT = 8.0
-# Products below the smallest normal float32 number (2^-126) lose bits. Bounds in eps do not include this error.
+# Tolerance for products below 2^-126, the smallest normal float32 number: they lose bits, unlike larger products.
 _UNDERFLOW = 2.0**-126
 
 
@@ -56,7 +56,7 @@ def check_weights(mlp: Mlp, model: onnx.ModelProto) -> None:
 
 def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> ParityReport:
     """
-    Compare the logits, the head and the outputs with the reference, and return their errors. Ignore the weights.
+    Compare the model's logits, head and outputs (not its weights) with the reference, and return their errors.
 
     Comparing outputs is not enough, because with logits of millions float32 rounding may give any probability. So a
     copy of the model with the logits as a second output is checked as well: its logits against the reference, and its
@@ -69,7 +69,7 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
     logits_accuracy = _check_logits_and_head(mlp, samples, logits, model_with_logits)
     largest_logit = float(np.abs(logits).max())
     if largest_logit > SATURATING_LOGIT:
-        # Scale by a power of two, because this is exact in floating point.
+        # The scale is a power of two, because multiplying by it causes no rounding errors.
         scale = 2.0 ** np.floor(np.log2(SATURATING_LOGIT / 2 / largest_logit))
         scaled = replace(mlp, weights_output=mlp.weights_output * scale, biases_output=mlp.biases_output * scale)
         _check_logits_and_head(scaled, samples, scaled.logits(samples), graph.with_weights(model_with_logits, scaled))
@@ -83,14 +83,14 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
 
 @functools.cache
 def _thread_pools() -> threadpoolctl.ThreadpoolController:
-    """Return a controller of the process's thread pools. It is cached, because finding the pools takes milliseconds."""
+    """Return the controller of BLAS thread pools. It is cached, because finding the pools takes milliseconds."""
     return threadpoolctl.ThreadpoolController()
 
 
 def _check_logits_and_head(
     mlp: Mlp, samples: Float32Array, reference: Float64Array, model_with_logits: onnx.ModelProto
 ) -> Accuracy:
-    """Compare the model's logits with the reference, and its outputs with the head applied to its own logits."""
+    """Compare the model's logits with the reference, and its outputs with those computed from the model's logits."""
     tolerance = mlp.logit_tolerance(samples) + _UNDERFLOW * mlp.hidden_size
     logits_accuracy = []
     names = [OUTPUT_NAME, graph.LOGITS_NAME]
@@ -104,7 +104,7 @@ def _check_logits_and_head(
 
 
 def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterator[tuple[slice, list[Float32Array]]]:
-    """Run the model on successive batches of the sizes in BATCH_SIZES. Yield each batch's rows and its outputs."""
+    """Run the model on one batch of each size in BATCH_SIZES. Yield the rows of `samples` used and their outputs."""
     session = open_single_thread_session(model_bytes)
     start = 0
     for size in BATCH_SIZES:

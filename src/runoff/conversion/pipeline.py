@@ -20,9 +20,9 @@ from runoff.models.mlp import Kind, Mlp
 if TYPE_CHECKING:
     import onnx
 
-# The lowest opset that the exporter writes without a version conversion. Older opsets work with more runtimes.
+# The lowest opset that the exporter writes without converting from a newer one. More runtimes support low opsets.
 DEFAULT_OPSET = 18
-# Layer sizes of the exported template. Their values do not matter if graph.fits_all_sizes is true for the template.
+# Arbitrary layer sizes of the exported template. If its graph depends on them, the network's own sizes are used.
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
 
 
@@ -120,7 +120,7 @@ def _convert_uncached(mlp: Mlp, opset: int, cache: ConversionCache | None) -> On
 
 
 def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.ModelProto":
-    """Return an exported graph for the network. Networks of one kind share it unless it depends on the layer sizes."""
+    """Return an exported graph for the network: one shared by its kind, unless the graph depends on layer sizes."""
     from runoff.conversion import graph
 
     model = graph.make_template(_export(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))

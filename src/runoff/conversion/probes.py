@@ -6,7 +6,7 @@ import numpy as np
 
 from runoff.models.mlp import Float32Array
 
-# Batch sizes: the smallest possible, a small one, a common one, and one that is no multiple of any vector width.
+# The smallest batch size, a small one, a common one, and an odd one, which no SIMD vector width divides.
 BATCH_SIZES = (1, 2, 64, 257)
 _SEED = 20_240_229
 

@@ -3,7 +3,7 @@
 import functools
 import importlib.metadata
 
-# Increase this number whenever the output or the checks of conversions change, so that cached conversions expire.
+# Increase this number whenever the output or the checks of conversions change, so that old cache entries are ignored.
 CONVERTER_VERSION = 2
 # Names of the PyPI distributions that can provide each imported package.
 _DISTRIBUTIONS = {
@@ -16,7 +16,7 @@ _DISTRIBUTIONS = {
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the version of each part of the converter without importing it. A missing package has version `absent`."""
+    """Return the versions of the converter's parts, importing no package. A missing package has version `absent`."""
     return {
         "converter": str(CONVERTER_VERSION),
         "exporter": "torch.onnx.export(dynamo=True)",

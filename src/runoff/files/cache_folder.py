@@ -9,5 +9,5 @@ CACHE_DIR_VARIABLE = "RUNOFF_CACHE_DIR"
 
 
 def cache_folder() -> Path:
-    """Return the absolute path of the cache folder: $RUNOFF_CACHE_DIR if set, otherwise the user's default one."""
+    """Return the absolute path of the cache folder: $RUNOFF_CACHE_DIR if set, otherwise one in the user's home."""
     return Path(os.environ.get(CACHE_DIR_VARIABLE) or platformdirs.user_cache_dir("runoff")).absolute()

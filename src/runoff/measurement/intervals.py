@@ -50,9 +50,9 @@ def ratio_interval(numerator: Float64Array, denominator: Float64Array) -> Interv
 
 
 def _resampled_medians(rounds: Float64Array, stream: int) -> Float64Array:
-    """Return the median of each bootstrap resample, shape (_RESAMPLES,). Each `stream` has its own random numbers."""
+    """Return the median of each bootstrap resample, shape (_RESAMPLES,). `stream` is a part of the random seed."""
     count = len(rounds)
-    # Blocks of n^(1/3) rounds suit short correlations. A change of the machine's speed lasts longer, so use n^(1/2).
+    # The usual n^(1/3) rounds per block suit short correlations. The machine's speed changes slowly, so use n^(1/2).
     block_length = max(1, math.isqrt(count))
     rng = np.random.default_rng((_SEED, stream))
     starts = rng.integers(0, count, size=(_RESAMPLES, math.ceil(count / block_length)))

@@ -71,7 +71,7 @@ def package_versions() -> dict[str, str]:
 
 
 def cpu_steal_s() -> float:
-    """Return the CPU time in seconds that the hypervisor gave to other guests since boot, or 0 if it is unknown."""
+    """Return the CPU time in seconds that other virtual machines have taken since boot, or 0 if it is unknown."""
     try:
         fields = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
         return int(fields[8]) / float(os.sysconf("SC_CLK_TCK"))

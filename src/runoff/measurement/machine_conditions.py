@@ -13,8 +13,8 @@ class MachineConditions:
     The machine's speed and load before and after the rounds of one benchmark case.
 
     Attributes:
-        yardstick_before_s: Duration of the yardstick's work just before the rounds.
-        yardstick_after_s: Duration of the same work just after the rounds.
+        yardstick_before_s: Duration of a fixed workload, the yardstick, just before the rounds.
+        yardstick_after_s: Duration of the same workload just after the rounds.
         load_before: Load average over one minute, read before the rounds.
         steal_s: CPU time that the hypervisor gave to other machines during the rounds.
     """

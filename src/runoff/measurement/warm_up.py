@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 # A round of 4 ms is much longer than the overhead of the timer and the loop (about 50 ns), and much shorter than the
-# time for which the machine keeps one speed.
+# time between two changes of the machine's speed.
 ROUND_NS = 4_000_000
 # The warm-up ends when the median durations of two successive windows differ by at most 5 %. JIT compilers, memory
 # arenas and caches settle within tens of milliseconds, so each window lasts 20 ms.

@@ -1,5 +1,5 @@
 """
-A fixed workload, timed before and after every case. If its duration differs between runs, so does the machine's speed.
+A fixed workload, timed before and after every case. If it takes longer in one run, the machine was slower there.
 
 The workload is half NumPy and half plain Python, similar to a prediction call.
 """

@@ -14,7 +14,7 @@ ILL_CONDITIONED = 1e-3
 @dataclass(frozen=True)
 class Accuracy:
     """
-    The largest error in a batch of outputs, and the largest error that float32 rounding allows there.
+    The largest error in a batch of outputs, and the largest error that float32 rounding allows in that batch.
 
     Attributes:
         worst_error: Largest absolute difference from the reference.

@@ -17,9 +17,9 @@ from runoff.files.untrusted_file import read_bytes
 from runoff.models.mlp import Float64Array, Kind, Mlp
 from runoff.models.strict_json import json_type, parse_object
 
-# Larger files are rejected. The largest real model has 0.5 MB, and even a file of this size parses in a few seconds.
+# Larger files are rejected. The largest real model has 0.5 MB, and even 64 MiB are parsed in a few seconds.
 MAX_FILE_BYTES = 64 * 2**20
-# 256 times the largest hidden layer of any real model (256 units). Sizes are checked before arrays are allocated.
+# Larger layers are rejected before arrays are allocated. The largest hidden layer of any real model has 256 units.
 MAX_LAYER_SIZE = 65_536
 # A malicious file may contain millions of keys, so only the first ones are searched for a misspelled key.
 _MAX_KEYS_SEARCHED = 1000
@@ -142,7 +142,7 @@ class _NetworkReader:
         return self.float_array(list(chain.from_iterable(rows)), key, expected_shape)
 
     def float_array(self, numbers: list[Any], key: str, shape: tuple[int, ...]) -> Float64Array:
-        """Return parsed JSON values as an array. Raise ModelError unless each is a number that float32 can hold."""
+        """Return parsed JSON values as an array. Raise ModelError unless all are numbers within float32's range."""
 
         def name(index: int) -> str:
             return key + "".join(f"[{position}]" for position in np.unravel_index(index, shape))

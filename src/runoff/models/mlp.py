@@ -173,7 +173,7 @@ def apply_head(kind: Kind, logits: Float64Array) -> Float64Array:
 
 
 def _shifted_outputs(kind: Kind, logits: Float64Array, shift: Float64Array) -> Float64Array:
-    """Return each output with `shift` added to its own logit and (in a policy) subtracted from all other logits."""
+    """Compute each output after adding `shift` to its own logit and (in a policy) subtracting it from the others."""
     if kind is Kind.VALUE:
         return apply_head(kind, logits + shift)
     own, others = logits + shift, logits - shift

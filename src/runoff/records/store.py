@@ -95,7 +95,7 @@ class AtomicStore(FileStorage):
             newest = max((number for number, _ in self._numbered()), default=0)
             for number in itertools.count(newest + 1):
                 target = self.folder / f"{number:04}_{name}.json"
-                # pytest-benchmark's own storage ignores the lock, so the file may exist; then try the next number.
+                # pytest-benchmark itself ignores the lock, so it may have taken this number; then try the next one.
                 with suppress(FileExistsError):
                     write_atomically(target, content, replace=False)
                     break
@@ -142,7 +142,7 @@ class AtomicStore(FileStorage):
 
 def _to_json(output_json: dict[str, Any]) -> bytes:
     """Encode a run as JSON. NaN and infinities become null, because JSON does not support them."""
-    # safe_dumps accepts all types that pytest-benchmark puts into a run; msgspec then writes NaN as null.
+    # Only safe_dumps accepts every type that pytest-benchmark puts into a run, and only msgspec writes NaN as null.
     plain = json.loads(safe_dumps(output_json))
     return msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
 
