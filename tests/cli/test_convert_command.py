@@ -83,7 +83,7 @@ def test_model_of_another_kind_is_an_error(models: Path, capsys: pytest.CaptureF
 
 
 def test_opset_option_sets_the_opset_of_the_file(models: Path) -> None:
-    """Older runtimes cannot read the default opset, so users must be able to choose an older opset."""
+    """Older runtimes do not support the default opset, so users must be able to choose an older opset."""
     run(models / "p.model", "--opset", "20")
     assert 20 == onnx.load(models / "p.onnx").opset_import[0].version
     assert 20 != DEFAULT_OPSET
@@ -143,7 +143,7 @@ def test_folder_that_cannot_be_created_is_a_usage_error(models: Path, capsys: py
 
 
 def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If a folder has the ONNX file's name, the folder must be kept, and the other models must still be converted."""
+    """If a folder already has the ONNX file's name, it must be kept, and other models must still be converted."""
     (models / "p.onnx").mkdir()
     assert 1 == run(models, "--force")
     assert (models / "v.onnx").is_file()
@@ -151,7 +151,7 @@ def test_folder_in_the_outputs_place_fails_that_model_only(models: Path, capsys:
 
 
 def test_same_model_twice_is_an_error_before_anything_is_written(models: Path) -> None:
-    """If the same model were accepted twice, the second conversion would overwrite the file of the first."""
+    """If a model file could be given twice, its second conversion would overwrite the ONNX file of the first."""
     assert 1 == run(models / "p.model", models)
     assert ["p.model", "v.model"] == sorted(path.name for path in models.iterdir())
 
@@ -164,7 +164,7 @@ def test_path_may_contain_spaces_and_newlines(tmp_path: Path) -> None:
 
 
 def test_warning_of_an_ill_conditioned_model_is_shown(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An ill-conditioned model converts, but the user must learn that float32 rounding can change its outputs."""
+    """For an ill-conditioned model, the user must be warned that float32 rounding can change its outputs."""
     mlp = random_mlp()
     weights = mlp.weights_output.copy() * 1e7
     weights[1] = weights[0]

@@ -17,7 +17,7 @@ def _fill(folder: Path, latencies_s: list[float]) -> None:
 
 
 def test_history_shows_a_change_with_its_first_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The history names the first run with the new latency, so that the user can find the commit that caused it."""
+    """After a change of latency, the history names the first changed run, so that users can find the commit."""
     _fill(tmp_path, [1e-3] * 10 + [1.5e-3] * 10)
     assert main(["history", "--storage", str(tmp_path)]) == 0
     assert "+50% since 0011 of 2026-01-01" in capsys.readouterr().out
@@ -32,7 +32,7 @@ def test_history_gate_fails_if_a_case_became_slower(tmp_path: Path, capsys: pyte
 
 @pytest.mark.parametrize("latencies_s", [[1e-3] * 20, [1.5e-3] * 10 + [1e-3] * 10], ids=["steady", "faster"])
 def test_history_gate_passes_if_no_case_became_slower(tmp_path: Path, latencies_s: list[float]) -> None:
-    """Users would soon switch off a gate that fails although the latency is unchanged or better."""
+    """Users would soon switch off a gate that failed although no latency had increased."""
     _fill(tmp_path, latencies_s)
     assert main(["history", "--gate", "--storage", str(tmp_path)]) == 0
 
@@ -45,7 +45,7 @@ def test_history_gate_with_too_few_runs_is_inconclusive(tmp_path: Path, capsys: 
 
 
 def test_history_counts_skipped_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """If many saved files are broken, the history is misleading, so the user must see how many were skipped."""
+    """Broken files are skipped, which makes the history incomplete, so the user must see how many were skipped."""
     _fill(tmp_path, [1e-3] * 2)
     for number in range(10, 17):
         write_file(store_in(tmp_path), f"00{number}_bad.json", b"{")
@@ -61,7 +61,7 @@ def test_compare_shows_the_change_with_its_interval(tmp_path: Path, capsys: pyte
 
 
 def test_compare_reports_differences_between_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A new machine, an incomplete run or a retrained model may explain a change, so each must be reported."""
+    """A new machine, an incomplete run or a retrained model may explain a changed latency, so each is reported."""
     run = plain_run()
     run["runoff"] |= {"processor": "another", "complete": False, "incomplete_because": "interrupted"}
     run["benchmarks"][0]["extra_info"]["runoff"]["model_digest"] = "e" * 64

@@ -37,7 +37,7 @@ def entry_of(cache: ConversionCache, model: OnnxModel) -> Path:
 
 
 def test_hit_is_what_was_stored(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """A cached conversion is not verified again, so its bytes, sizes and parity report must be the stored ones."""
+    """A cached conversion is not verified again, so it must equal the stored one, including its parity report."""
     mlp, model, _ = kept
     assert model == convert(mlp, cache=cache)
 
@@ -48,7 +48,7 @@ def test_another_network_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, Onnx
 
 
 def test_another_opset_is_a_miss(cache: ConversionCache, kept: tuple[Mlp, OnnxModel, Path]) -> None:
-    """A conversion with a different opset is a different file, so it needs its own cache entry."""
+    """Conversions of one network to different opsets are different files, so each opset needs its own cache entry."""
     assert cache.load(kept[0].digest, DEFAULT_OPSET + 1) is None
 
 
@@ -161,7 +161,7 @@ def test_hit_imports_no_framework(cache: ConversionCache, tmp_path: Path) -> Non
 
 
 def test_several_processes_may_convert_the_same_models_at_once(cache: ConversionCache, tmp_path: Path) -> None:
-    """Parallel processes share the user's cache, so none of them may read a partially written entry."""
+    """Parallel processes share the user's cache, so no process may read an entry that another has half written."""
     models = tmp_path / "models"
     models.mkdir()
     for seed in range(8):

@@ -170,7 +170,7 @@ def test_pickle_with_an_onnx_suffix_is_not_unpickled(tmp_path: Path) -> None:
 
 
 def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
-    """Reading a very large file would fill the memory, so its size must be checked first."""
+    """Reading a very large file would exhaust memory, so the file's size must be checked first."""
     path = tmp_path / "net.onnx"
     with path.open("wb") as file:
         file.truncate(MAX_ONNX_BYTES + 1)
@@ -179,7 +179,7 @@ def test_file_over_the_size_limit_is_not_read(tmp_path: Path) -> None:
 
 
 def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
-    """The benchmark creates its input batches from the input size that is read from the user's ONNX file."""
+    """The benchmark generates inputs of the size stated in the ONNX file, so that size must be read correctly."""
     model = read_onnx(write(tmp_path, linear_model()))
     assert (3, 2, None) == (model.input_size, model.output_size, model.fixed_batch_size)
     assert "ONNX 3→2" == model.description
@@ -187,7 +187,7 @@ def test_sizes_of_a_usable_file_are_returned(tmp_path: Path) -> None:
 
 
 def test_fixed_batch_size_is_returned_and_described(tmp_path: Path) -> None:
-    """An ONNX file with a fixed batch dimension can be timed at that batch size only, so users must see the size."""
+    """A model with a fixed batch dimension can be timed at that batch size only, so its description must show it."""
     model = read_onnx(write(tmp_path, linear_model(input_shape=[4, 3], output_shape=[4, 2])))
     assert 4 == model.fixed_batch_size
     assert "ONNX 3→2 (batch size 4 only)" == model.description
@@ -200,7 +200,7 @@ def test_unnamed_batch_dimension_is_dynamic_too(batch: str | None, tmp_path: Pat
 
 
 def test_weights_listed_as_inputs_are_not_counted_as_inputs(tmp_path: Path) -> None:
-    """ONNX files of IR version 3 list their weights among the inputs, so these entries must not be counted."""
+    """ONNX files of IR version 3 list weights among the inputs, but only real inputs may be counted as inputs."""
     model = linear_model(ir_version=3, opset=8)
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [3, 2]))
     assert 3 == read_onnx(write(tmp_path, model)).input_size

@@ -1,4 +1,4 @@
-"""The parity check detects every kind of faulty conversion and accepts correct ones."""
+"""The parity check detects every kind of faulty conversion and accepts correct conversions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,7 +92,7 @@ def test_wrong_weight_is_caught(mlp: Mlp, fault: Edit) -> None:
 @pytest.mark.parametrize("fault", ["swapped-rows", "transposed", "zeros"])
 @pytest.mark.parametrize("mlp", [model for model in MODELS if model.id not in ("value-saturated",)])
 def test_wrong_layer_is_caught_by_the_outputs_alone(mlp: Mlp, fault: str) -> None:
-    """A graph with correct weights may still compute something wrong, so the check must also compare the outputs."""
+    """A graph with correct weights may still compute wrong outputs, so the check must also compare the outputs."""
     if fault == "transposed" and mlp.input_size != mlp.hidden_size:
         fault = "swapped-rows"
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -126,7 +126,7 @@ def test_softmax_over_the_batch_is_caught() -> None:
 
 
 def test_missing_activation_is_caught() -> None:
-    """If a conversion loses the ReLU, the network becomes linear, so its outputs are wrong."""
+    """A conversion without the ReLU gives a linear network with wrong outputs, which the check must detect."""
     mlp = random_mlp()
     with pytest.raises(ParityError, match="logit"):
         verify(mlp, edited(convert(mlp).onnx, with_operator("Relu", "Identity")))
@@ -141,7 +141,7 @@ def test_message_gives_the_position_of_the_worst_element() -> None:
 
 
 def test_model_that_overflows_float32_does_not_pass() -> None:
-    """Each weight of this model fits into float32, but its outputs overflow and become NaN, so it must not pass."""
+    """Each weight of this model fits into float32, but the outputs become NaN, so the check must reject the model."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_hidden=mlp.weights_hidden * 1e30, weights_output=mlp.weights_output * 1e30)
     with pytest.raises(ParityError, match="times what float32 allows"):
@@ -149,7 +149,7 @@ def test_model_that_overflows_float32_does_not_pass() -> None:
 
 
 def test_network_of_zeros_passes() -> None:
-    """For a network of zeros, error and tolerance are both zero, and the check must not divide one by the other."""
+    """If all weights are zero, the rounding errors and their bound are zero, but 0/0 must not make the check fail."""
     zero = random_mlp()
     zero = replace(zero, weights_hidden=zero.weights_hidden * 0, biases_hidden=zero.biases_hidden * 0)
     zero = replace(zero, biases_output=zero.biases_output * 0)
@@ -157,7 +157,7 @@ def test_network_of_zeros_passes() -> None:
 
 
 def test_ill_conditioned_model_gives_a_warning() -> None:
-    """The user must learn that no runtime can reproduce the probabilities of an ill-conditioned model in float32."""
+    """The user must be warned that no float32 runtime can reproduce the outputs of an ill-conditioned model."""
     mlp = scale_logits(random_mlp(), 1e7)
     undecided = mlp.weights_output.copy()
     undecided[1] = undecided[0]

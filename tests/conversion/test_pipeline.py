@@ -36,14 +36,14 @@ def test_converted_model_agrees_with_the_reference(kind: Kind, sizes: tuple[int,
     accuracy.check("converted", mlp, batch, found)
 
 
-# Each export takes a second, so only three architectures are tested. Reduced test runs use only one of them.
+# Each export takes a second, so only three architectures are tested, and only one unless FULL_SIZE is set.
 EXPORTED = ("81x64x9", "1x1x1", "7x7x7") if FULL_SIZE else ("7x7x7",)
 
 
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in EXPORTED])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """All networks share one exported graph, which is correct only if a separate export gives the same graph."""
+    """All networks of a kind share one exported graph, which is correct only if a separate export gives the same."""
     mlp = random_mlp(kind, *sizes)
     exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx
@@ -141,7 +141,7 @@ def test_graph_that_depends_on_sizes_is_not_shared() -> None:
 
 
 def test_conversion_has_a_description_and_sizes() -> None:
-    """Messages and table titles show a model's kind and layer sizes, so a conversion must provide them."""
+    """Messages and table titles show a model's kind and layer sizes, so a converted model must provide both."""
     model = convert(random_mlp())
     assert "policy 5→7→3" == model.description
     assert (5, 3, None) == (model.input_size, model.output_size, model.fixed_batch_size)

@@ -23,7 +23,7 @@ def test_real_network_converts(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in PATHS])
 def test_only_the_network_of_huge_logits_gets_a_warning(path: Path) -> None:
-    """The logits of rps_h256_policy reach eight million, so only this network is expected to get the warning."""
+    """Only rps_h256_policy has logits in the millions, so only its conversion must warn about float32 rounding."""
     report = convert(go_json.read(path)).accuracy
     assert report is not None
     assert (path.stem == "rps_h256_policy") == report.outputs.ill_conditioned

@@ -22,7 +22,7 @@ def python_interrupt_handler() -> Iterator[None]:
 
 
 def write_and_interrupt(path: Path, line_count: int, *, replace: bool) -> bool:
-    """Write a file, and raise SIGINT before line number `line_count`. Return whether that line was reached."""
+    """Write a file, and raise SIGINT before the `line_count`-th executed line. Return whether there was such a line."""
     lines_left = line_count
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -60,14 +60,14 @@ def test_interrupt_at_any_line_leaves_no_temporary_file(tmp_path: Path, replace:
 
 
 def test_name_of_the_greatest_length_is_possible(tmp_path: Path) -> None:
-    """File names are limited to 255 bytes, and the temporary file's name must stay below the limit too."""
+    """File names are limited to 255 bytes, and the name of the temporary file must not exceed this limit either."""
     path = tmp_path / ("ä" * 127)
     write_atomically(path, b"new")
     assert [path] == list(tmp_path.iterdir())
 
 
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    """If a file must not be replaced, the failed attempt to write it must leave the folder unchanged."""
+    """With replace=False, an existing file makes the write fail, which must leave the folder unchanged."""
     (tmp_path / "run.json").write_bytes(b"old")
     with pytest.raises(FileExistsError):
         write_atomically(tmp_path / "run.json", b"new", replace=False)

@@ -52,7 +52,7 @@ def test_fifo_is_rejected_without_waiting_for_a_writer(tmp_path: Path) -> None:
 
 @posix
 def test_device_is_rejected() -> None:
-    """/dev/zero has no end, so reading it would fill the memory. Devices must be rejected."""
+    """/dev/zero has no end, so reading it would exhaust memory. Devices must be rejected."""
     assert "is a device" in error_message(Path("/dev/zero"))
 
 

@@ -1,4 +1,4 @@
-"""Confidence intervals contain the true value about as often as promised, even for correlated rounds."""
+"""Confidence intervals of 95 % contain the true value almost that often, even if successive rounds are correlated."""
 
 import numpy as np
 import pytest
@@ -20,14 +20,14 @@ def _coverage(low_high: list[tuple[float, float]], truth: float) -> float:
 
 
 def test_ratio_interval_covers_the_truth_of_correlated_rounds() -> None:
-    """The intervals aim at a coverage of 95 %. With 60 correlated rounds it is lower, but it must exceed 82 %."""
+    """For 60 correlated rounds, fewer than the nominal 95 % of intervals contain the true ratio; 82 % must do so."""
     rng = np.random.default_rng(1)
     intervals = [ratio_interval(2.0 * _correlated_rounds(rng), _correlated_rounds(rng)) for _ in range(200)]
     assert _coverage([(i.low, i.high) for i in intervals], 2.0) > 0.82
 
 
 def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
-    """Resampling single rounds ignores their correlation, so the intervals are too narrow. Blocks must be resampled."""
+    """Resampling single rounds ignores correlation and gives too narrow intervals, so runoff resamples blocks."""
     rng = np.random.default_rng(1)
     found = []
     for _ in range(200):
@@ -38,7 +38,7 @@ def test_resampling_single_rounds_covers_the_truth_less_often() -> None:
 
 
 def test_swapping_the_sides_inverts_the_ratio() -> None:
-    """If A is 3 times as slow as B, readers expect that B takes 1/3 of A's time, so swapping must invert the ratio."""
+    """If A takes 3 times as long as B, B must take 1/3 of A's time, so swapping A and B must invert the ratio."""
     rng = np.random.default_rng(2)
     left, right = _correlated_rounds(rng), 3 * _correlated_rounds(rng)
     there, back = ratio_interval(left, right), ratio_interval(right, left)

@@ -9,7 +9,7 @@ from runoff.measurement.warm_up import ROUND_NS, warm_up
 
 
 class Clock:
-    """A fake clock. Each timed call advances it by one of the given durations, in their order."""
+    """A fake clock. Each call of `call` advances the clock by the next of the given durations."""
 
     def __init__(self, durations_ns: Iterator[int]) -> None:
         self.now_ns = 0
@@ -37,7 +37,7 @@ def test_slow_first_call_does_not_affect_the_rounds() -> None:
 
 
 def test_warm_up_goes_on_while_the_call_gets_faster() -> None:
-    """A JIT compiler may start late, and it must finish before the first timed round."""
+    """JIT compilation may start late, and the warm-up must last until the compilation has finished."""
     clock = Clock(chain((20_000_000 - 1_000_000 * n for n in range(19)), repeat(1_000_000)))
     assert warm_up(clock.call, clock.read).call_ns == 1_000_000
 

@@ -42,7 +42,7 @@ def test_number_that_overflows_is_rejected_with_its_place(
 
 
 def test_message_gives_row_and_column_of_a_number_in_a_matrix() -> None:
-    """One key contains thousands of numbers, so the message must also give the row and column of the invalid one."""
+    """A matrix may contain thousands of numbers, so the message must give the row and column of the invalid number."""
     document = json.loads(encoded(POLICY))
     document["weightsInputHidden"][2][3] = 1e39
     assert "weightsInputHidden[2][3] is 1e+39" in error_message(encoded(document))
@@ -97,7 +97,7 @@ def test_ragged_row_is_named(row: int) -> None:
 
 
 def test_message_recognises_a_transposed_matrix() -> None:
-    """Some exporters store weight matrices transposed, which users can easily correct if the message says so."""
+    """Some exporters transpose weight matrices. Users can correct this easily if the error message points it out."""
     transposed = np.transpose(POLICY["weightsInputHidden"]).tolist()
     message = error_message(encoded(POLICY | {"weightsInputHidden": transposed}))
     assert "weightsInputHidden has shape (5, 7), expected (7, 5)" in message
@@ -120,7 +120,7 @@ def test_message_gives_both_numbers_if_a_size_disagrees_with_an_array(key: str, 
 @pytest.mark.parametrize("value", [None, 1, "x", {}, [], [1], ["x"], [[1], "x"], [[[1]] * 5] * 7])
 @pytest.mark.parametrize("key", ["weightsInputHidden", "weightsHiddenOutput"])
 def test_value_that_is_not_a_matrix_is_rejected(key: str, value: object) -> None:
-    """Whatever the invalid value is, the error message must name the key that should contain a matrix."""
+    """If a key contains something other than a matrix, the error message must name that key."""
     assert key in error_message(encoded(POLICY | {key: value}))
 
 
@@ -153,7 +153,7 @@ def test_value_network_of_several_outputs_is_rejected() -> None:
 
 
 def test_file_over_the_size_limit_is_rejected(tmp_path: Path) -> None:
-    """A sparse file of a terabyte is easy to make and would fill the memory, so the size is checked before reading."""
+    """A sparse file of a terabyte is easy to make and would exhaust memory, so the size is checked before reading."""
     path = tmp_path / "large.model"
     with path.open("wb") as file:
         file.truncate(go_json.MAX_FILE_BYTES + 1)

@@ -97,7 +97,7 @@ def test_output_tolerance_bounds_every_shift_of_the_logits(kind: Kind) -> None:
 
 
 def test_output_tolerance_is_reached_by_a_shift_of_the_logits() -> None:
-    """Users are shown this tolerance as the possible effect of float32 rounding, so it must not be too large."""
+    """Messages show this tolerance as the possible effect of float32 rounding, so it must not exaggerate the effect."""
     mlp = random_mlp()
     mlp = replace(mlp, weights_output=mlp.weights_output * 1e4)
     batch = np.random.default_rng(0).normal(size=(1, 5))
@@ -115,7 +115,7 @@ def test_output_tolerance_of_a_probability_is_at_most_about_one() -> None:
 
 
 def test_output_tolerance_is_large_where_huge_logits_are_equal() -> None:
-    """If three huge logits are equal, rounding decides which output is largest, so the tolerance must allow each."""
+    """If three huge logits are equal, rounding may make any output the largest, so the tolerance must be large."""
     mlp = replace(random_mlp(), weights_output=np.full((3, 7), 1e9), biases_output=np.zeros(3))
     assert mlp.output_tolerance(np.ones((1, 5))).max() == pytest.approx(2 / 3, abs=0.01)
 
@@ -139,7 +139,7 @@ def test_digest_never_changes() -> None:
 
 
 def test_weights_cannot_be_changed() -> None:
-    """The digest is computed only once, so changing the weights afterwards would make it wrong."""
+    """The digest is computed once and cached, so the weights must be read-only, or the digest could become wrong."""
     with pytest.raises(ValueError, match="read-only"):
         random_mlp().weights_hidden[0, 0] = 1.0
 

@@ -48,7 +48,7 @@ def test_empty_list_of_paths_is_an_error() -> None:
 
 
 def test_folder_without_models_is_an_error(tmp_path: Path) -> None:
-    """If a folder contains no model files, the user probably gave the wrong folder, so this must be an error."""
+    """If a folder contains no model files, the user probably gave the wrong folder, so it must cause an error."""
     with pytest.raises(ModelError, match=r"the folder contains no \.model files"):
         find([str(tmp_path)])
 
@@ -84,7 +84,7 @@ def test_two_files_of_one_name_are_an_error(folder: Path, other: str) -> None:
 
 
 def test_names_that_differ_only_in_unsafe_characters_are_an_error(folder: Path) -> None:
-    """Spaces become underscores in test ids and file names, so `x y` and `x_y` would become the same model name."""
+    """Spaces in model names become underscores, so `x y` and `x_y` would share a name and must be rejected."""
     for name in ("x y.model", "x_y.model"):
         (folder / name).write_text("")
     with pytest.raises(ModelError, match="both would be called x_y"):

@@ -22,12 +22,12 @@ def test_literal_that_is_not_a_number_is_rejected(literal: str) -> None:
 
 
 def test_duplicate_key_is_rejected() -> None:
-    """JSON parsers disagree on which of two duplicate keys is used, so such a file has no unique meaning."""
+    """Different JSON parsers use different ones of two duplicate keys, so a file with duplicate keys is ambiguous."""
     assert "'inputSize' occurs more than once" in error_message(encoded(POLICY)[:-1] + b',"inputSize":5}')
 
 
 def test_duplicate_among_many_keys_is_found_in_linear_time() -> None:
-    """A quadratic search for duplicate keys took half a minute for this file, which an attacker could exploit."""
+    """With a quadratic search for duplicate keys, parsing this file took half a minute, which an attacker could exploit."""
     content = "{" + ",".join(f'"{index}":0' for index in range(40_000)) + ',"39999":0}'
     assert "'39999'" in error_message(content.encode())
 
@@ -108,5 +108,5 @@ def test_fast_parser_leaves_doubtful_files_to_the_careful_one(content: bytes) ->
 
 
 def test_ordinary_file_is_parsed_by_the_fast_parser() -> None:
-    """The careful parser alone would take four times as long for 294 models, so ordinary files need the fast one."""
+    """The careful parser takes four times as long as the fast parser, so ordinary files must use the fast parser."""
     assert _parse_fast(b'{"a":[0,-0.5,1e-07,-3]}') == {"a": [0, -0.5, 1e-07, -3]}

@@ -96,7 +96,7 @@ def _without(name: str) -> Callable[[Run], None]:
     ],
 )
 def test_hand_edited_run_is_rejected(tmp_path: Path, edit: Callable[[Run], None]) -> None:
-    """Tables divide by the numbers of a saved run, so every number must be finite and within its valid range."""
+    """Tables divide by numbers from saved runs, so every number must be finite and within its valid range."""
     run = copy.deepcopy(plain_run())
     edit(run)
     with pytest.raises(RecordError, match="0001_run"):

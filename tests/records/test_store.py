@@ -19,7 +19,7 @@ def _names(store: AtomicStore) -> list[str]:
 
 
 def test_file_saved_without_the_lock_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pytest-benchmark's own storage ignores our lock. If it takes our number first, its file must be kept."""
+    """pytest-benchmark itself ignores runoff's lock, so it may save a file meanwhile, which must not be overwritten."""
     store = store_in(tmp_path)
     theirs = write_file(store, "0001_run.json", b"theirs")
     monkeypatch.setattr(store, "_numbered", list)
@@ -37,7 +37,7 @@ def test_run_is_saved_under_the_next_number(tmp_path: Path) -> None:
 
 
 def test_numbers_continue_after_9999(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage finds only runs with four-digit numbers, but ours must continue after 9999."""
+    """pytest-benchmark itself finds only runs with four-digit numbers, but runoff must continue after 9999."""
     store = store_in(tmp_path)
     write_file(store, "9999_old.json", plain_run())
     store.save(plain_run(), "new")
@@ -108,7 +108,7 @@ def _start_saver(folder: Path, name: str) -> "subprocess.Popen[bytes]":
 
 
 def test_processes_that_save_at_the_same_time_lose_no_run(tmp_path: Path) -> None:
-    """pytest-benchmark's own storage lost 4 of 200 runs that were saved at once, so ours is tested for lost runs."""
+    """pytest-benchmark itself lost 4 of 200 runs that several processes saved at once; runoff must lose none."""
     savers = [_start_saver(tmp_path, str(n)) for n in range(3)]
     assert [0, 0, 0] == [saver.wait() for saver in savers]
     store = store_in(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Lock a file during the `with` block; create the file if it is missing. Do nothing on Windows, which lacks fcntl."""
+    """Lock a file during the `with` block; create the file if it is missing. On Windows (no fcntl), do nothing."""
     try:
         import fcntl
     except ImportError:
