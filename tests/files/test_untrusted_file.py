@@ -39,7 +39,7 @@ def test_missing_file_is_rejected(tmp_path: Path) -> None:
 
 
 def test_folder_is_rejected(tmp_path: Path) -> None:
-    """On POSIX systems a folder can be opened but not read as a file, so it needs an error message of its own."""
+    """On POSIX systems opening a folder succeeds and only reading it fails, so folders need their own error message."""
     assert "is a folder, expected a file" in error_message(tmp_path)
 
 
@@ -67,7 +67,7 @@ def test_socket_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @posix
 def test_message_gives_the_target_of_a_dangling_link(tmp_path: Path) -> None:
-    """`ls` shows a dangling link, so the message "no such file" would confuse users. It must name the link's target."""
+    """`ls` shows a dangling link, so the message "no such file" would confuse users unless it names the target."""
     (tmp_path / "link").symlink_to("nowhere")
     assert "is a link to nowhere, which does not exist" in error_message(tmp_path / "link")
 

@@ -49,7 +49,7 @@ def test_call_that_never_settles_is_reported_as_unsteady() -> None:
 
 
 def test_warm_up_ends_at_its_time_limit() -> None:
-    """In the gate, three workers warm up in every block, so the caller must be able to limit a warm-up's length."""
+    """In the gate, three workers warm up in every block, so the gate must be able to limit a warm-up's duration."""
     clock = Clock(1_000_000 * (1 + n) for n in range(10_000))
     assert 15 > warm_up(clock.call, clock.read, longest_ns=50_000_000).calls
 

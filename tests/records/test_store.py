@@ -45,7 +45,7 @@ def test_numbers_continue_after_9999(tmp_path: Path) -> None:
 
 
 def test_newest_run_comes_first(tmp_path: Path) -> None:
-    """Runs are sorted by number, because names would put 10000 before 9999 and clocks may be wrong."""
+    """Runs are sorted by number, because file names sort 10000 before 9999, and the saved times may be wrong."""
     store = store_in(tmp_path)
     for name in ("9999_a.json", "10000_b.json", "0002_c.json"):
         write_file(store, name, plain_run())

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `runoff compare`."""
     parser.epilog = EXAMPLES
     parser.add_argument("baseline", help="a saved run: its path, its number or the beginning of its file name")
-    parser.add_argument("candidate", help="the saved run to compare with it")
+    parser.add_argument("candidate", help="the saved run to compare with the baseline")
     parser.add_argument(
         "--storage", type=Path, default=Path(".benchmarks"), metavar="DIR", help="folder of saved runs (%(default)s)"
     )

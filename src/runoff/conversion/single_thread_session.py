@@ -9,6 +9,6 @@ def open_single_thread_session(model_bytes: bytes) -> onnxruntime.InferenceSessi
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Log fatal errors only: ONNX Runtime raises exceptions for all others, and its warnings do not help users.
+    # Log fatal errors only: other errors raise exceptions, and ONNX Runtime's warnings do not help users.
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])

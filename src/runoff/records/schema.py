@@ -44,7 +44,7 @@ class CaseRecord(Struct, frozen=True, kw_only=True):
         output_size: Number of outputs of one sample.
         device_type: Type of the device that really computed: `cpu` or `gpu`.
         device_name: Model name of that processor or GPU.
-        service: Whether a service computed, rather than this process.
+        service: Whether a service computed the outputs, rather than this process.
         framework_label: Name of the framework in table titles, such as `ONNX Runtime`.
         facts: Facts that the backend reports: framework, version, threads, spinning and so on.
         answers: How the outputs were verified: VERIFIED, UNVERIFIED, COMPUTES_NOTHING or OTHER_MODEL.
