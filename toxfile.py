@@ -1,8 +1,8 @@
 """
 A tox plugin that adds one type of environment, `runner = shared`.
 
-Several tox environments can share one folder of installed packages. The editable install of runoff is repeated only if
-it is out of date.
+Several tox environments can share one folder of installed packages. Starting one of them
+installs runoff in editable mode again only if the existing editable install is out of date.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ class SharedEnvRunner(VirtualEnvRunner):
 
     @property
     def cache(self) -> Info:
-        """Tox's notes about the folder. They get this environment's name, so that tox does not rebuild the folder."""
+        """Tox's record of the folder. Enter this environment's name as creator, or tox would rebuild the folder."""
         info = super().cache
         creator = info._content.get("ToxEnv")
         if creator:

@@ -77,7 +77,7 @@ def time_convert_s(models: Path, cache: Path) -> tuple[float, float]:
 
 def print_times(label: str, runs: int, measure: Callable[[], tuple[float, float]]) -> None:
     walls_s, cpus_s = zip(*(measure() for _ in tqdm(range(runs), desc=label, leave=False, disable=None)), strict=True)
-    # Print both times, because on a busy machine only the processor time excludes waiting for other programs.
+    # Print wall time and processor time: on a busy machine, the wall time includes waiting for other programs.
     print(
         f"{label:12} wall: median {statistics.median(walls_s):6.2f} s, min {min(walls_s):6.2f}, max {max(walls_s):6.2f}"
         f"   processor: median {statistics.median(cpus_s):6.2f} s   of {runs} runs"

@@ -34,8 +34,8 @@ SUITE = (
     "tests/perf", "--batch-sizes", "64,256,1024", "--backends", "onnxruntime-cpu,numpy,onnxruntime-grpc,null-grpc",
     "--model", "fixtures/models/rps_h64_policy.model", "fixtures/models/rps_h256_policy.model",
 )  # fmt: skip
-# The cases that are made slower: by 5 % in process, by 10 % over gRPC. Their calls take so long that the wrapper's own
-# overhead of 0.3 µs is negligible.
+# The cases that a "slow" run makes slower: by 5 % in process, by 10 % over gRPC. Their calls take so long
+# that the wrapper's own overhead of 0.3 µs is negligible.
 SLOWED = {
     "onnxruntime-cpu-rps_h64_policy-b1024": 0.05,
     "numpy-rps_h256_policy-b256": 0.05,

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 KINDS = ("same", "slow")
 STATISTICS = ("mean", "median", "min")
-# The same tolerance as in --benchmark-compare-fail=mean:5%, to which the gate is compared.
+# The report compares the gate with --benchmark-compare-fail=mean:5%, so this is the tolerance of that option.
 COMPARE_FAIL_TOLERANCE = 0.05
 
 

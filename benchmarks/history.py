@@ -20,7 +20,7 @@ from runoff.records.folder import RunFolder
 from runoff.report.trends import change_points, collect_series, history_lines
 from tests.support.saved_runs import plain_run
 
-# Number of cases per run. "usual" is as in benchmarks/gate_real.py; "large" is every backend at every batch size.
+# Number of cases per run. "usual" is as many as in benchmarks/gate_real.py.
 SIZES = {"small": 1, "usual": 24, "large": 88}
 # pytest-benchmark saves these fields, but runoff does not read them. Without them, the files would be too small to be
 # realistic.
@@ -65,7 +65,7 @@ def _make_benchmark(model: dict[str, Any], number: int, draw: random.Random) -> 
 
 
 def read_all(folder: Path) -> None:
-    """Read and validate every run in the folder."""
+    """Read every saved run in the folder and check that none is invalid."""
     found = RunFolder(folder)
     assert sum(1 for _ in found.runs()) == len(found.files())
 

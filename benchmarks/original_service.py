@@ -66,7 +66,7 @@ class OriginalService:
 
 
 def _keras_model(mlp: Mlp) -> Any:
-    """Return the network as a Keras model that is written in the usual style."""
+    """Return the network as a Keras model, built from `Dense` layers as most users would."""
     import keras  # type: ignore[import-untyped]  # Keras has no types
 
     head = "softmax" if mlp.kind is Kind.POLICY else "sigmoid"
@@ -102,7 +102,7 @@ def _server(service: OriginalService) -> tuple[grpc.Server, int]:
 def original_service(model: Path) -> Iterator[str]:
     """Run the stand-in service in a separate process; yield its address."""
     command = [sys.executable, "-m", "benchmarks.original_service", str(model)]
-    # The original service uses oneDNN, TensorFlow's default. This process may have disabled it, so remove the setting.
+    # The original service uses oneDNN, TensorFlow's default. Do not let it inherit the variable that disables oneDNN.
     environment = {key: value for key, value in os.environ.items() if key != "TF_ENABLE_ONEDNN_OPTS"}
     with subprocess.Popen(  # noqa: S603 - our own command
         command,

@@ -1,5 +1,5 @@
 """
-Measures a service's throughput with concurrent callers, for several numbers of threads and processes.
+Measures throughput under concurrent callers, for services with different numbers of threads and processes.
 
 The callers are threads of two load processes. Each caller has its own channel and one call in flight. All callers start
 together, and the calls answered within a fixed time are counted. If two service processes shared a port with
@@ -71,7 +71,7 @@ def serving(setup: Setup, engine: str) -> Iterator[list[str]]:
             yield [stack.enter_context(_asyncio_service(engine)) for _ in range(setup.processes)]
         else:
             arguments = ("--workers", str(setup.workers))
-            # Enter each context before starting the next service, so that none is left running if one fails to start.
+            # Enter each context before starting the next service: if it fails to start, the earlier ones are stopped.
             launched = [
                 stack.enter_context(launch(engine, [MODEL], extra_arguments=arguments)) for _ in range(setup.processes)
             ]
@@ -109,8 +109,8 @@ def throughput(
 ) -> tuple[float, float]:
     """Return the calls per second of all callers together, and the 99th percentile of the call durations in seconds."""
     assigned = [addresses[caller % len(addresses)] for caller in range(callers)]
-    # Split the list in the middle. If callers were assigned alternately, each load process would use only one of two
-    # addresses.
+    # Split the list in the middle. If callers were assigned alternately, each load process would call only one of two
+    # services.
     middle = (callers + 1) // 2
     active = [(load, own) for load, own in zip(loads, (assigned[:middle], assigned[middle:]), strict=True) if own]
     for load, own in active:

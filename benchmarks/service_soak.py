@@ -46,8 +46,8 @@ response is wrong, no call is lost, and its memory does not grow by more than 10
 """
 # One call in 25 is either invalid or cancelled by its caller.
 CALLS_PER_ODD_CALL = 25
-# Without a leak, memory varies by less than this within minutes. A leak of 100 bytes per call exceeds the limit after
-# 100,000 calls.
+# Without a leak, the service's memory varies by less than this limit within minutes. A leak of 100 bytes per
+# call exceeds the limit after 100,000 calls.
 MAX_GROWTH_MB = 10.0
 
 
@@ -137,7 +137,7 @@ class ResourceMonitor:
 
 
 def soak(engine: str, minutes: float, callers: int) -> tuple[Load, ResourceMonitor, int]:
-    """Put load on a service; return the outcomes of the calls, the readings, and the service's exit code."""
+    """Put load on a service; return call outcomes, memory and thread readings, and the exit code."""
     with launch(engine, [MODEL], device="cpu") as service:
         load, monitor = Load(service.address), ResourceMonitor(service.process.pid)
         threads = [threading.Thread(target=load.call_until_stopped, args=(number,)) for number in range(callers)]

@@ -43,7 +43,7 @@ _UNTIMED_CALLS = 10
 @dataclass(frozen=True)
 class Goal:
     """
-    A ratio of the call times of two services, and the limit for this ratio.
+    A goal for the ratio of two services' call times: a smallest or a largest acceptable value.
 
     Attributes:
         slow: The backend whose time is the numerator.
@@ -71,7 +71,7 @@ GOALS = (
 
 
 def open_backends(names: Sequence[str], mlp: Mlp, stack: ExitStack) -> dict[str, Backend]:
-    """Start the original service and one service per engine. Open a backend for the original and for each name."""
+    """Start the original service and one service per engine; return an open backend for each, by backend name."""
     services = {}
     for engine in dict.fromkeys(SERVICES[name] for name in names):
         services[engine] = stack.enter_context(launch(engine, [MODEL])).address

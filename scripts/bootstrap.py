@@ -22,7 +22,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 TOX_FOLDER = CHECKOUT / ".tox"
 BOOTSTRAP = TOX_FOLDER / "bootstrap"
 BOOTSTRAP_PYTHON = BOOTSTRAP / "bin" / "python"
-# The set-up is repeated if one of these files, the interpreter or RUNOFF_EXTRA has changed since the last one.
+# The set-up is repeated if one of these files, the interpreter or RUNOFF_EXTRA has changed since the last set-up.
 SET_UP_FILES = ("constraints.txt", "pyproject.toml", "tox.ini", "toxfile.py")
 # The tox environments that run if the user gives no pytest options.
 DEFAULT_ENVIRONMENTS = {"benchmark": ["benchmark"], "tests": ["lint", "types", "tests"]}
@@ -82,7 +82,7 @@ def pytest_arguments(job: str, options: Sequence[str]) -> list[str]:
 
 
 def names_tests(argument: str) -> bool:
-    """Return whether an argument is a folder or a module with tests of this checkout. It may end with ::test."""
+    """Return whether a pytest argument names a folder or module below tests/, with or without a `::test` at its end."""
     path = Path(argument.partition("::")[0]).resolve()
     is_test = path.is_dir() or (path.is_file() and path.suffix == ".py")
     return is_test and path.is_relative_to(CHECKOUT / "tests")
@@ -98,7 +98,7 @@ def lock() -> Iterator[None]:
         except BlockingIOError:
             report("another start is setting up this checkout; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
-        # Let pip and tox inherit the lock: if this process is killed while they go on, they hold it until they end.
+        # Let pip and tox inherit the lock: if only this process is killed, they hold the lock until they end.
         os.set_inheritable(file.fileno(), True)
         yield
 
@@ -172,7 +172,7 @@ def tox_command(environments: Sequence[str]) -> list[str]:
 
 
 def tox_variables() -> dict[str, str]:
-    """Return the variables for tox: the current ones without those of an outer tox, plus the caller's folder."""
+    """Return the environment for tox: the current one without an outer tox's variables, plus the caller's folder."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("TOX_")}
     return variables | {"RUNOFF_STARTED_IN": str(Path.cwd())}
 
