@@ -36,7 +36,7 @@ class Backend(ABC):
         input_size: Features of one sample.
         output_size: Outputs of one sample.
         device: The device that actually runs the model, which the backend detects after loading it.
-        facts: Facts that each record contains, such as framework, version, threads and spinning, as plain JSON values.
+        facts: Facts to save in each record, such as framework, version, threads and spinning, as plain JSON values.
     """
 
     name: str
@@ -64,16 +64,16 @@ class Backend(ABC):
 
     def profile(self, batch: Float32Array, calls: int) -> CallParts | None:  # noqa: ARG002 - unused by default
         """
-        Make additional calls to a service, and measure how long each part takes. Errors are those of `predict`.
+        Call a service `calls` more times, and measure each part of a call. Raises the same errors as `predict`.
 
         Returns:
-            The parts of a call to a service that reports its own times. None for other services and in process.
+            The average time of each part. None if the model runs in process or its service reports no times.
         """
         return None
 
     def check_same_service(self) -> None:  # noqa: B027 - an in-process model cannot be replaced
         """
-        Check that the service behind this backend is still the one that was opened.
+        Check that the service at this backend's address is the same one as when the backend was opened.
 
         Raises:
             ServiceError: If the service was restarted or replaced by a different one.

@@ -86,7 +86,7 @@ def open_grpc(
             info = client.model_info(mlp.kind)
         difference = identity.describe_other_model(address, mlp, info)
         if difference and not allow_other_model:
-            # The user may have given a wrong name for the right model, so the error also mentions an unknown name.
+            # Perhaps the user mistyped the model's name: if the service has no model of that name, the error mentions it.
             is_found = not info.model_name or model_name in ("", info.model_name)
             missing = "" if is_found else f"; it has no {mlp.kind} named {quote(model_name)}"
             raise OtherModelError(difference + missing)

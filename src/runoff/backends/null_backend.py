@@ -1,4 +1,4 @@
-"""A backend that computes nothing. In a service, it shows how long messages and transport alone take."""
+"""A backend that computes nothing. In a service, its timings show the overhead of messages and transport."""
 
 import numpy as np
 
@@ -21,5 +21,5 @@ class NullBackend(Backend):
 
 
 def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) -> Backend:  # noqa: ARG001
-    """Open a null backend that takes the input and output sizes of `mlp`. See `registry.open_in_process`."""
+    """Open a null backend with the input and output sizes of `mlp`. See `registry.open_in_process`."""
     return NullBackend(name, mlp)

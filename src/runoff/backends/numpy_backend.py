@@ -1,4 +1,4 @@
-"""A backend that runs a model in NumPy with float32. It is the simple implementation that every runtime should beat."""
+"""A backend that computes a model with plain NumPy code. Every inference framework should be faster than this code."""
 
 import numpy as np
 import threadpoolctl
@@ -13,7 +13,7 @@ class NumpyBackend(Backend):
 
     def __init__(self, name: str, mlp: Mlp, settings: Settings) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device("cpu", processor_name()))
-        # A BLAS library has one thread pool per process, so this limit also affects all other backends.
+        # A BLAS library has one thread pool per process, so this limit applies to all BLAS calls in the process.
         threadpoolctl.threadpool_limits(settings.threads, user_api="blas")
         pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
         self.facts |= {"framework": "numpy", "framework_version": np.__version__, "threads": settings.threads}

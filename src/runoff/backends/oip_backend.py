@@ -28,7 +28,7 @@ class OipBackend(Backend):
 
     def __init__(self, name: str, client: OipClient, mlp: Mlp, *, kind: Kind | None) -> None:
         """
-        Request the descriptions of the server and of the client's model. Errors are those of `open_oip`.
+        Request the metadata of the server and of the client's model. Raises the same errors as `open_oip`.
 
         The outputs must be probabilities if `kind` is policy. If `kind` is value or None, they must be finite.
         """
@@ -73,7 +73,7 @@ class OipBackend(Backend):
         self._client.close()
 
     def _request_identity(self) -> tuple[ServerMetadataResponse, ModelMetadataResponse, ModelInfo | None]:
-        """Request the server's metadata, the model's metadata and, from runoff's own service, the ModelInfo."""
+        """Request the server's metadata, the model's metadata and, if the server is runoff's own, the ModelInfo."""
         server = self._client.server_metadata()
         metadata, info = self._client.model_identity()
         if info or server.name != SERVER_NAME:
@@ -85,12 +85,12 @@ class OipBackend(Backend):
         try:
             return server, metadata, ours.model_info(self._expected_kind, client.model_name)
         except OtherModelError:
-            # The named model may be a value network instead of a policy or vice versa, which allow_other_model permits.
+            # With allow_other_model, the model may be of the other kind: value instead of policy, or vice versa.
             other = next(kind for kind in Kind if kind is not self._expected_kind)
             return server, metadata, ours.model_info(other, client.model_name)
 
     def _facts_of_server(self) -> dict[str, str | int | float | bool]:
-        """Return the facts about the server and the model that each record contains."""
+        """Return the facts about the server and its model that are saved in each record."""
         if self.info:
             return identity.facts_of(self.info, self._client.address)
         return {

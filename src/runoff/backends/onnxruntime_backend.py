@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # importing this module must not import ONNX Runtime
     from onnxruntime import InferenceSession
 
 _FLOAT32 = np.dtype(np.float32)
-# `predict` copies a small batch into memory that is bound to the session, which saves about 1 µs compared with `run`.
+# `predict` copies a small batch into memory bound to the session. This takes about 1 µs less than the session's `run`.
 # Above 32 KiB, copying costs more than it saves, so `predict` calls `run`. Measured for 81→64→9, with bound memory and
 # with `run`: 4.7 and 5.7 µs for 1 sample, 14.4 and 14.7 µs for 64 samples, 177 and 169 µs for 1024 samples.
 _LARGEST_BOUND_BATCH = 8_192  # numbers
-# Each batch size needs its own bound memory. This constant limits it in a service that receives many batch sizes.
+# Each batch size needs its own bound memory, so bind at most this many sizes. `predict` calls `run` for the others.
 _MOST_BINDINGS = 64
 
 
@@ -72,7 +72,7 @@ class OnnxRuntimeBackend(Backend):
         return outputs
 
     def _bind(self, batch_size: int) -> None:
-        """Allocate input and output memory for one batch size, and bind it to the session."""
+        """Allocate an input and an output array for one batch size, and bind them to the session's input and output."""
         inputs = np.empty((batch_size, self.input_size), dtype=np.float32)
         outputs = np.empty((batch_size, self.output_size), dtype=np.float32)
         binding = self._session.io_binding()
@@ -130,7 +130,7 @@ def check_placement(name: str, session: InferenceSession, provider: str) -> None
     """Raise BackendUnavailable if any node of the model runs on an execution provider other than `provider`."""
     found = set(session.get_providers()[:1])
     # Outputs are always in CPU memory and do not show which device computed them, so check the provider of each node.
-    # Older versions of ONNX Runtime cannot report it, and rely on the option `disable_cpu_ep_fallback` alone.
+    # Older versions of ONNX Runtime do not report providers; there, only `disable_cpu_ep_fallback` excludes the CPU.
     if hasattr(session, "get_provider_graph_assignment_info"):
         found |= {part.ep_name for part in session.get_provider_graph_assignment_info()}
     strays = sorted(found - {provider})

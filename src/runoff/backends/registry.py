@@ -41,7 +41,7 @@ class InProcess:
 
     @property
     def runs_onnx(self) -> bool:
-        """Whether the backend loads the model from an ONNX file and does not need an Mlp with its weights."""
+        """Whether the backend loads the model from an ONNX file. All other backends build the model from an Mlp."""
         return self.module == "onnxruntime_backend"
 
 
@@ -55,7 +55,7 @@ IN_PROCESS: dict[str, InProcess] = {
     "tensorflow-gpu": InProcess("tensorflow_backend", "gpu", ("tensorflow",), "gpu", "TensorFlow"),
     "null": InProcess("null_backend", "cpu", (), "", "nothing"),
 }
-# For each engine that a service can host: the in-process backend that it uses on each type of device.
+# The in-process backend that runs the model inside a service, by the service's engine and the type of device.
 ENGINES: dict[str, dict[str, str]] = {
     "tensorflow": {"cpu": "tensorflow-cpu", "gpu": "tensorflow-gpu"},
     "onnxruntime": {"cpu": "onnxruntime-cpu", "gpu": "onnxruntime-cuda"},
@@ -63,16 +63,16 @@ ENGINES: dict[str, dict[str, str]] = {
     "numpy": {"cpu": "numpy"},
     "null": {"cpu": "null"},
 }
-# The protocols that a service speaks on its port: the original protocol (grpc) and the Open Inference Protocol (oip).
+# The protocols that runoff's service speaks: the original protocol (grpc) and the Open Inference Protocol (oip).
 PROTOCOLS = ("grpc", "oip")
-# For each backend that calls a service started by runoff: the engine of that service. The two backends of an engine,
-# one for each protocol, call the same service.
+# The backends that call a service started by runoff, each with the engine of that service. The two backends of an
+# engine, one for each protocol, call the same service.
 SERVICES: dict[str, str] = {
     f"{engine}-{protocol}": engine
     for protocol in PROTOCOLS
     for engine in ("tensorflow", "onnxruntime", "torch", "null")
 }
-# For each backend that calls a service at an address chosen by the user: the option that sets this address.
+# The backends that call a service at an address chosen by the user, each with the option that sets the address.
 REMOTES: dict[str, str] = {f"remote-{protocol}": f"--{protocol}-addr" for protocol in PROTOCOLS}
 _SERVICE_PACKAGES = ("grpc", "google.protobuf", "grpc_health")
 
@@ -115,7 +115,7 @@ def protocol_of(name: str) -> str:
 
 def require_packages(name: str, device_type: str = "cpu") -> None:
     """
-    Check that all packages that a backend needs are installed, without importing them.
+    Check, without importing anything, that all packages that a backend needs are installed.
 
     Args:
         name: Name of any backend.
@@ -136,7 +136,7 @@ def require_packages(name: str, device_type: str = "cpu") -> None:
 def _require(name: str, packages: tuple[str, ...], extra: str) -> None:
     """Raise BackendUnavailable with an installation command if one of the packages is not installed."""
     for package in packages:
-        # `find_spec` imports the parent package of a submodule, so check the top-level package only.
+        # `find_spec` imports the parent package of a submodule, so look for the top-level package only.
         if importlib.util.find_spec(package.partition(".")[0]) is None:
             raise BackendUnavailable(
                 f"{name}: the package {package} is not installed; install it with: pip install 'runoff[{extra}]'"

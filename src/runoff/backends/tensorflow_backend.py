@@ -1,5 +1,5 @@
 """
-A backend that runs a model in TensorFlow in this process: a compiled function, called by the operation PartitionedCall.
+A backend that compiles a model into a TensorFlow function, and calls the function by the operation PartitionedCall.
 
 Measured for 81→64→9 on 2 cores, from array to array, fastest of 25 rounds, at batch 1 / 64 / 1024, in ms:
 
@@ -34,7 +34,7 @@ def _quiet_unless_asked() -> Iterator[None]:
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    # TensorFlow's C++ code logs some lines before it reads the log level, so also redirect the file descriptor.
+    # TensorFlow's C++ code logs some lines before it reads the log level, so also redirect standard error to a file.
     with tempfile.TemporaryFile() as captured:
         stderr = os.dup(2)
         os.dup2(captured.fileno(), 2)
@@ -62,7 +62,7 @@ class TensorFlowBackend(Backend):
     def __init__(self, name: str, mlp: Mlp, device_type: str) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device(device_type))
         function = _compile(mlp, device_type)
-        # Use PartitionedCall on the CPU only. On a GPU it is untested, and calls take much longer than it could save.
+        # Use PartitionedCall on the CPU only. On a GPU, it is untested and could save only a small part of a call.
         self._run = partial(_run_as_operation, function) if device_type == "cpu" else function
         # If a GPU is visible, TensorFlow would copy the inputs of a model on the CPU to the GPU and back. Each call is
         # therefore pinned to the CPU, but only if there is a GPU, because pinning takes time.
@@ -85,7 +85,7 @@ class TensorFlowBackend(Backend):
         return outputs
 
     def _detect_device(self) -> Device:
-        """Return the device of a trial output. Raise BackendUnavailable if it is not the one in the backend's name."""
+        """Return the device of a trial output. Raise BackendUnavailable if the backend's name states another device."""
         with self._placement():
             output = self._run(tf.zeros((1, self.input_size)))
         placement = tf.DeviceSpec.from_string(output.device)
@@ -114,11 +114,11 @@ def open_backend(name: str, mlp: Mlp, onnx: bytes | None, settings: Settings) ->
 
 def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Settings) -> None:
     """Set TensorFlow's process-wide options. Raise BackendError if it already uses a different number of threads."""
-    # TensorFloat-32 keeps only 10 of float32's 23 fraction bits, so outputs would differ too much from the reference.
+    # TensorFloat-32 keeps only 10 of float32's 23 fraction bits, which is too inaccurate for the outputs.
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
-        # The network is a chain in which each operation needs the previous one's result, so none can run in parallel.
+        # Each of the network's operations needs the previous operation's result, so no two can run at the same time.
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         running = tf.config.threading.get_intra_op_parallelism_threads()
@@ -127,7 +127,7 @@ def _configure(name: str, gpus: "list[tf.config.PhysicalDevice]", settings: Sett
             f" {settings.threads}; use one number of threads, or another process"
         ) from None
     for gpu in gpus:
-        # By default, TensorFlow reserves all of the GPU's memory, but other frameworks in the same run need some too.
+        # By default, TensorFlow reserves the whole GPU memory, but other frameworks in this process also need some.
         if not tf.config.experimental.get_memory_growth(gpu):
             tf.config.experimental.set_memory_growth(gpu, True)
 
@@ -137,7 +137,7 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
     head = tf.nn.softmax if mlp.kind is Kind.POLICY else tf.nn.sigmoid
 
     def forward(batch: "tf.Tensor") -> "tf.Tensor":
-        # Pin the function instead of hiding the GPU, because a -gpu backend may be open in the same process.
+        # Pin the function to its device. Hiding the GPU instead would affect a -gpu backend opened in this process.
         with tf.device(f"/{device_type.upper()}:0"):
             hidden = tf.nn.relu(_layer(batch, mlp.weights_hidden, mlp.biases_hidden))
             return head(_layer(hidden, mlp.weights_output, mlp.biases_output))
@@ -147,7 +147,7 @@ def _compile(mlp: Mlp, device_type: str) -> "tf.types.experimental.ConcreteFunct
 
 
 def _run_as_operation(function: "tf.types.experimental.ConcreteFunction", inputs: "tf.Tensor") -> "tf.Tensor":
-    """Run a function as an operation. This saves about 100 µs that a direct call spends on checking its arguments."""
+    """Run a function by PartitionedCall, which saves the 100 µs that a direct call spends on checking its arguments."""
     return tf.raw_ops.PartitionedCall(args=[inputs], Tout=[tf.float32], f=function)[0]
 
 

@@ -15,7 +15,7 @@ class TorchBackend(Backend):
     def __init__(self, name: str, mlp: Mlp, device: torch.device, settings: Settings) -> None:
         # PyTorch has one thread pool per process, so this setting also affects all other PyTorch backends.
         torch.set_num_threads(settings.threads)
-        # TensorFloat-32 keeps 10 of float32's 23 fraction bits, so outputs would differ too much from the reference.
+        # TensorFloat-32 keeps 10 of float32's 23 fraction bits, which is too inaccurate for the outputs.
         torch.backends.cuda.matmul.allow_tf32 = False
         module = MlpModule(mlp.kind, mlp.sizes)
         with torch.no_grad():
@@ -46,7 +46,7 @@ class TorchBackend(Backend):
         return outputs
 
     def _detect_device(self, name: str) -> Device:
-        """Return the device of a trial output. Raise BackendUnavailable if it is not the one in the backend's name."""
+        """Return the device of a trial output. Raise BackendUnavailable if the backend's name states another device."""
         with torch.inference_mode():
             output = self._forward(torch.zeros((1, self._module.hidden.in_features), device=self._device))
         if (output.device.type != "cpu") != name.endswith("-cuda"):

@@ -1,1 +1,1 @@
-"""Code that the gRPC clients and the service share. Each subfolder contains the code for one protocol."""
+"""The gRPC clients, and code that they share with the service. Each subfolder contains the code for one protocol."""

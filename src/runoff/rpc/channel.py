@@ -10,12 +10,12 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None = Non
     """Create a channel to `host:port`, with TLS if credentials are given. The first call opens the connection."""
     options = [
         *message_options(MAX_MESSAGE_BYTES),
-        # By default, gRPC uses the proxy in the environment variable http_proxy even for calls to this machine.
+        # By default, gRPC uses the proxy in the environment variable http_proxy even for local calls, which then fail.
         ("grpc.enable_http_proxy", 0),
         # By default, gRPC silently repeats a call that a stopping server did not process. The second attempt may reach
         # a different service, and a benchmark would record both attempts as one slow call.
         ("grpc.enable_retries", 0),
-        # By default, all channels of a process to the same address share a connection, and fail together if it breaks.
+        # By default, all of a process's channels to one address share one connection, and all fail if it breaks.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if credentials is not None:

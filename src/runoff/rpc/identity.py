@@ -1,4 +1,4 @@
-"""Describes the service and the model at an address, and detects that a different service replaced them."""
+"""Describes a gRPC service and its model, and detects that a different service has replaced it at its address."""
 
 from dataclasses import fields
 
@@ -7,10 +7,10 @@ from runoff.measurement.machine import Device
 from runoff.models.mlp import Mlp
 from runoff.rpc.model_info import ModelInfo
 
-# Maps the device that a service reports to a Device.type. Metal is Apple's programming interface for GPUs.
+# Maps each device name that a service can report to a Device.type. Metal is Apple's programming interface for GPUs.
 _DEVICE_TYPES = {"cpu": "cpu", "gpu": "gpu", "metal": "gpu"}
 
-# The fact with this name in a record states whether runoff would notice a different service at the same address.
+# The fact with this name states whether runoff would notice if a different service took over the same address.
 IDENTITY_FACT = "service_tells_identity"
 # The error about a replaced service lists changed fields in this order, beginning with the clearest evidence.
 _CLEAREST = ("pid", "nonce", "model_digest", "sizes", "device", "framework")
@@ -23,7 +23,7 @@ def device_of(info: ModelInfo) -> Device:
 
 
 def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | bool]:
-    """Return the facts about a service and its model that each record contains."""
+    """Return the facts about a service and its model that are saved in each record."""
     return {
         **info.facts,
         "framework": info.framework,
@@ -39,7 +39,7 @@ def facts_of(info: ModelInfo, address: str) -> dict[str, str | int | float | boo
         "service_pid": info.pid,
         "service_nonce": info.nonce,
         "service_versions": ", ".join(f"{name} {version}" for name, version in sorted(info.versions.items())),
-        # Without a nonce, a different service that has the same sizes, device and framework cannot be distinguished.
+        # Without a nonce, runoff cannot distinguish two services with the same sizes, device and framework.
         IDENTITY_FACT: bool(info.nonce),
     }
 
@@ -56,7 +56,7 @@ def check_unchanged(name: str, address: str, before: ModelInfo, after: ModelInfo
 
 
 def check_batch_limit(name: str, address: str, info: ModelInfo | None, batch_size: int) -> None:
-    """Raise ShapeError if a batch exceeds the service's limit. A service without `info` announces no limit."""
+    """Raise ShapeError if a batch exceeds the service's limit. If `info` is None, there is no known limit."""
     if info and 0 < info.max_batch_size < batch_size:
         raise ShapeError(
             f"{name}: the batch has {batch_size} samples, the service at {address} takes at most"

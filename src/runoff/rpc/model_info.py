@@ -1,10 +1,10 @@
-"""The description of a model that a service sends to its clients, which is the same in both protocols."""
+"""The description of a model that a service sends to its clients. Both protocols use the same description."""
 
 from dataclasses import dataclass, field
 
 # Key of the trailing metadata that runoff's service adds to each ModelMetadataResponse of the Open Inference Protocol:
 # a serialized neural.ModelInfoResponse. The response itself has no field for it, and runoff cannot add one, because
-# implementations of the protocol disagree on the meaning of its field 6.
+# implementations of the protocol disagree on the meaning of the next field number, 6.
 MODEL_INFO_KEY = "runoff-model-info-bin"
 
 

@@ -9,7 +9,7 @@ from runoff.models.mlp import Float32Array, Kind
 
 # Rounding errors of a sum of probabilities are below this tolerance, even for 65,536 outputs or in half precision.
 _SUM_TOLERANCE = 1e-3
-# Up to this many numbers, Python's own `sum` and `min` are faster than five NumPy calls with their overhead.
+# Up to this many numbers, Python's own `sum` and `min` are faster than the five NumPy calls below.
 _FEW = 64
 
 

@@ -14,7 +14,7 @@ from runoff.files.untrusted_file import read_bytes
 if TYPE_CHECKING:  # parsing options must not import gRPC
     import grpc
 
-# This is enough for any real file: even a bundle of all public certificate authorities has only 0.25 MB.
+# The limit is ample for a PEM file: even a bundle of all public certificate authorities has only 0.25 MB.
 _MAX_PEM_BYTES = 2**22
 
 
@@ -128,7 +128,7 @@ def _read_certificates(option: str, path: str) -> bytes:
 
 
 def _read(option: str, path: str) -> bytes:
-    """Return the contents of the file at an option's path. Raise UsageError if it cannot be read."""
+    """Read the file that the user gave for a TLS option. Raise UsageError if the file cannot be read."""
     try:
         return read_bytes(Path(path), _MAX_PEM_BYTES)
     except ModelError as error:

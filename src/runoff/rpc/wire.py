@@ -1,5 +1,5 @@
 """
-Reads and writes serialized protobuf messages with NumPy, if they contain samples of equal length.
+Uses NumPy to read and write serialized protobuf messages whose samples all have the same length.
 
 Serialized samples of equal length form a row-major matrix of bytes, in which a few columns, the tags and lengths, are
 constant. NumPy copies such a matrix in one step, whereas protobuf's Python classes handle one number at a time: 1024
@@ -45,7 +45,7 @@ def field_1_header(length: int) -> bytes:
 
 
 def text_field(number: int, text: str) -> bytes:
-    """Return a serialized string field. It has no bytes if the string is empty, because proto3 omits empty fields."""
+    """Return a serialized string field, or no bytes if the string is empty, because proto3 omits empty fields."""
     content = text.encode()
     return varint(number << 3 | 2) + varint(len(content)) + content if content else b""
 
@@ -81,7 +81,7 @@ def split_field_1(message: bytes) -> tuple[int, int]:
 
 def leading_entries(message: bytes) -> tuple[BytesArray, int]:
     """
-    Find the leading entries of repeated field 1 in a message, up to the first entry of a different length.
+    Find the entries of repeated field 1 at the start of a message, up to the first entry of a different length.
 
     Args:
         message: A serialized message.

@@ -59,7 +59,7 @@ class NeuralClient(ServiceClient):
         self, batch: Float32Array, kind: Kind, model_name: str, output_size: int, calls: int
     ) -> CallParts | None:
         """
-        Make calls and measure how long each part takes. See `profile_calls`.
+        Make calls and measure how long each part of a call takes. See `profile_calls`.
 
         The arguments before `calls` and the errors are those of `predict`.
         """

@@ -10,7 +10,7 @@ from runoff.rpc import wire
 from runoff.rpc.limits import MAX_BATCH_SIZE, check_parsed_size
 from runoff.rpc.neural.neural_pb2 import BatchPredictRequest, PredictRequest
 
-# Model type and name usually take about 30 bytes. Do not cache long ones, or a client could fill the memory with them.
+# Model type and name usually take about 30 bytes. Do not cache long names, or a client could exhaust the memory.
 _LONGEST_KEPT_TAIL = 256
 _NO_BATCH: Float32Array = np.empty((0, 0), np.float32)
 
@@ -81,7 +81,7 @@ def decode_batch_predict(message: bytes) -> Request:
     rest = BatchPredictRequest.FromString(message[end:])
     length = entries.shape[1]
     start, stop = wire.split_field_1(entries[0].tobytes()) if length else (0, 0)
-    # In the usual layout, all entries are empty, or they all consist of the same header followed by packed features.
+    # In the usual layout, either all entries are empty, or each is the same header followed by packed features.
     if not rest.inputs and stop == length and not (stop - start) % 4 and wire.is_constant(entries[:, :start]):
         batch = wire.floats(entries[:, start:])
         return Request(rest.model_type, rest.model_name, len(entries), batch.shape[1], batch)
@@ -92,7 +92,7 @@ def decode_batch_predict(message: bytes) -> Request:
 def _take_samples(request: BatchPredictRequest) -> Request:
     """Convert a request that protobuf parsed into a Request."""
     count = len(request.inputs)
-    # Do not loop over too many samples: a message of 2 MiB can contain a million, which would take half a minute.
+    # A message of 2 MiB can contain a million samples, and a Python loop over them would take half a minute.
     if count > MAX_BATCH_SIZE:
         return Request(request.model_type, request.model_name, count, 0, _NO_BATCH)
     lengths = [len(sample.features) for sample in request.inputs]
@@ -104,7 +104,7 @@ def _take_samples(request: BatchPredictRequest) -> Request:
 
 @lru_cache(maxsize=64)
 def _read_names(tail: bytes) -> tuple[str, str] | None:
-    """Parse the bytes after a request's features as model type and name. Return None if more features follow."""
+    """Read model type and name from the bytes after a request's features. Return None if more features follow."""
     check_parsed_size(len(tail))
     rest = PredictRequest.FromString(tail)
     return None if rest.features else (rest.model_type, rest.model_name)

@@ -76,7 +76,7 @@ def decode_batch_predict(message: bytes, kind: Kind) -> Float32Array:
 
 
 def _read_plain_body(message: bytes, kind: Kind) -> Float32Array | None:
-    """Read one PredictResponse in 20 µs less than `_read_equal_bodies`. Return None if its layout is unusual."""
+    """Read one PredictResponse, 20 µs faster than `_read_equal_bodies`. Return None if the layout is unusual."""
     if kind is Kind.VALUE:
         plain, start, end = len(message) == 5 and message[0] == wire.FIELD_2_FLOAT, 1, 5
     else:
@@ -86,7 +86,7 @@ def _read_plain_body(message: bytes, kind: Kind) -> Float32Array | None:
 
 
 def _read_equal_bodies(bodies: wire.BytesArray, kind: Kind) -> Float32Array | None:
-    """Read serialized PredictResponses, one in each row. Return None unless they all have the same, usual layout."""
+    """Read serialized PredictResponses, one in each row of bytes. Return None unless all have the same usual layout."""
     if not bodies.size:
         return None
     if kind is Kind.VALUE:
@@ -118,9 +118,9 @@ def _take_outputs(responses: list[PredictResponse], kind: Kind) -> Float32Array:
 
 
 def _check_fields(index: int, response: PredictResponse, kind: Kind) -> None:
-    """Raise ServiceError unless a sample's response has the field that belongs to the kind, and not the other one."""
+    """Raise ServiceError unless a sample's response has only the field for the kind: probabilities or a value."""
     has_probabilities, has_value = bool(response.probabilities), response.value != 0.0
-    # proto3 omits a value of 0.0, which a tanh head can return, so a response with neither field is a legal value. If
+    # proto3 omits a value of 0.0, which a tanh head can return, so a response with neither field is a valid value. If
     # the service in fact computed nothing, the comparison with the reference outputs fails.
     if has_probabilities == has_value and (has_value or kind is Kind.POLICY):
         found = "both of" if has_value else "neither of"

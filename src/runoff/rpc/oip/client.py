@@ -93,7 +93,7 @@ class OipClient(ServiceClient):
 
     def profile(self, batch: Float32Array, tensors: ModelTensors, kind: Kind | None, calls: int) -> CallParts | None:
         """
-        Make calls and measure how long each part takes. See `profile_calls`.
+        Make calls and measure how long each part of a call takes. See `profile_calls`.
 
         The arguments before `calls` and the errors are those of `predict`.
         """
@@ -105,7 +105,7 @@ class OipClient(ServiceClient):
         )
 
     def _encode(self, batch: Float32Array, tensors: ModelTensors) -> bytes:
-        """Return the serialized request for a batch. Raise ShapeError if the batch is too large or has a wrong size."""
+        """Return the serialized request for a batch. Raise ShapeError if the batch size is not allowed."""
         shape = tensors.input_shape(len(batch))
         names = tensors.input_name, tensors.output_name
         request = codec.encode_request(self.model_name, self.model_version, *names, shape, batch)
@@ -119,7 +119,7 @@ class OipClient(ServiceClient):
         return self._read(parse_response, response_type, response), metadata
 
     def _describe(self, error: grpc.RpcError) -> RunoffError:
-        # Triton also returns UNAVAILABLE, with the model's quoted name in its message, if the model failed to load.
+        # If a model failed to load, Triton also returns UNAVAILABLE, with the model's name in quotes in the message.
         details = error.details() or ""
         if error.code() is grpc.StatusCode.UNAVAILABLE and f"'{self.model_name}'" in details:
             return OtherModelError(f"{self.address} does not serve {self.model_name}: {quote(details, 300)}")

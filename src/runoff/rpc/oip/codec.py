@@ -49,14 +49,14 @@ _NO_NUMBERS: Float32Array = np.empty(0, np.float32)
 def encode_request(
     model_name: str, model_version: str, input_name: str, output_name: str, shape: tuple[int, ...], batch: Float32Array
 ) -> bytes:
-    """Encode a batch as a ModelInferRequest with one raw input, which requests one output."""
+    """Encode a batch as a ModelInferRequest with one raw input and one requested output."""
     header = headers.write_request_header(model_name, model_version, input_name, output_name, shape)
     return _with_raw(header, _RAW_INPUT, batch)
 
 
 def encode_response(request: Header, version: str, output_name: str, outputs: Float32Array, *, typed: bool) -> bytes:
-    """Encode outputs as a ModelInferResponse, raw or typed, which repeats the model name and id of the request."""
-    # Do not cache a header with a long id, because the client chooses the id and could fill the memory.
+    """Encode outputs as a ModelInferResponse, raw or typed. Model name and id are copied from the request."""
+    # Do not cache a header with a long id, or a client could exhaust the memory by sending many of them.
     is_short = len(request.id) < headers.LONGEST_KEPT_BYTES
     write = headers.write_response_header if is_short else headers.write_response_header.__wrapped__
     header = write(request.model_name, version, request.id, output_name, outputs.shape)
@@ -86,7 +86,7 @@ def decode_request(message: bytes) -> InferMessage:
 
 
 def decode_response(message: bytes) -> InferMessage:
-    """Decode a serialized ModelInferResponse. Raise protobuf's DecodeError if the bytes are not a valid one."""
+    """Decode a serialized ModelInferResponse. Raise protobuf's DecodeError if the message is invalid."""
     found = _read_raw(headers.read_response_header, message, _RAW_OUTPUT)
     if found is not None:
         return found
@@ -95,7 +95,7 @@ def decode_response(message: bytes) -> InferMessage:
 
 
 def _read_raw(read_header: Callable[[bytes], Header], message: bytes, raw_tag: int) -> InferMessage | None:
-    """Decode a message whose only raw entry is at the end. Return None if the message has any other layout."""
+    """Decode a message that ends with its only raw entry. Return None if the message has any other layout."""
     offset, start, end = _find_field(message, raw_tag, 0, len(message))
     if not start or end != len(message):
         return None
@@ -113,7 +113,7 @@ def _read_parsed(
 
 
 def _typed_bytes(message: bytes) -> int:
-    """Return the size in bytes of the first input's fp32_contents, or 0 if they are not in their usual place."""
+    """Return the size in bytes of the first input's fp32_contents, or 0 if the field is not in the usual place."""
     start, end = 0, len(message)
     for tag in (_INPUTS, _CONTENTS, _FP32):
         _, start, end = _find_field(message, tag, start, end)
@@ -154,9 +154,9 @@ def _with_raw(header: bytes, raw_tag: int, numbers: Float32Array) -> bytes:
 
 
 def _fp32(contents: InferTensorContents) -> Float32Array:
-    """Return fp32_contents as an array. Read their serialized bytes, because protobuf's list of numbers is slow."""
+    """Return fp32_contents as an array. Read their serialized bytes, because protobuf's own list of numbers is slow."""
     count = len(contents.fp32_contents)
-    # Fields are serialized by field number, so fp32_contents come first unless there are contents of a wrong datatype.
+    # Protobuf sorts fields by number, so fp32_contents come first unless the tensor has contents of another datatype.
     if not count or contents.ListFields()[0][0].name != "fp32_contents":
         return _NO_NUMBERS
     start = 1 + len(wire.varint(4 * count))

@@ -11,11 +11,11 @@ from itertools import islice
 from runoff.rpc.oip.inference_pb2 import ModelInferRequest, ModelInferResponse
 from runoff.rpc.oip.names import DATATYPE
 
-# A header usually takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can fill the
-# memory by sending many long headers.
+# A header usually takes about 60 bytes. Headers above LONGEST_KEPT_BYTES are not cached, so that no client can exhaust
+# the memory by sending many long headers.
 LONGEST_KEPT_BYTES, _HEADERS_KEPT = 4096, 256
-# Read at most this many tensors and raw entries of a message, and dimensions and parameters of a tensor. Legal messages
-# have one tensor with two dimensions and few parameters, but a hostile message can have 100,000 of each.
+# Read at most this many tensors per message, raw entries per message, dimensions per tensor and parameters per tensor.
+# Legal messages have one tensor with two dimensions and few parameters, but a hostile one can have 100,000 of each.
 MOST_READ = 16
 
 

@@ -16,7 +16,7 @@ _ANY = -1
 @dataclass(frozen=True)
 class ModelTensors:
     """
-    The names and shapes of a model's input and output. Each of them is a single float32 tensor.
+    The names and shapes of a model's only input tensor and only output tensor, both float32.
 
     Attributes:
         input_name: The server's name for the input.
@@ -41,7 +41,7 @@ class ModelTensors:
         return (batch_size, self.input_size) if self.has_batch_dimension else (self.input_size,)
 
     def is_output_shape(self, shape: tuple[int, ...], batch_size: int) -> bool:
-        """Return whether outputs may have this shape. If output_size is 1, the last dimension may be missing."""
+        """Return whether a response's shape is correct. If output_size is 1, the last dimension may be missing."""
         batch = (batch_size,) if self.has_batch_dimension else ()
         return shape == (*batch, self.output_size) or (self.output_size == 1 and shape == batch)
 
@@ -100,7 +100,7 @@ def _only(role: str, name: str, tensors: Sequence[_Tensor]) -> _Tensor:
 
 
 def _split_shape(name: str, tensor: _Tensor) -> tuple[Sequence[int], int]:
-    """Return the batch dimension, in a list that is empty if the tensor has none, and the size of one sample."""
+    """Return a tensor's batch dimension, as a list that is empty if there is none, and the size of one sample."""
     shape = list(tensor.shape)
     if 1 <= len(shape) <= 2 and all(size == _ANY or size >= 1 for size in shape):
         return shape[:-1], shape[-1]
