@@ -32,7 +32,7 @@ def server(backends: dict[str, WatchedBackend]) -> Iterator[Server]:
 def test_unknown_name_opens_the_services_first_model_of_the_kind(
     server: Server, backends: dict[str, WatchedBackend], requested: str, opened: str
 ) -> None:
-    """A service often has a different name for the user's model, so the record must contain the service's name."""
+    """A service may have the user's model under a different name, so the record must contain the service's name."""
     with open_grpc("x-grpc", server.address, FIRST, requested, any_name=True, allow_other_model=True) as backend:
         backend.predict(np.ones((1, 5), np.float32))
         assert (opened, backends[opened].mlp.digest) == (
@@ -43,12 +43,12 @@ def test_unknown_name_opens_the_services_first_model_of_the_kind(
 
 
 def test_error_about_another_model_mentions_the_unknown_name(server: Server) -> None:
-    """The user may have given a wrong name for the right model, so the error must mention the name as well."""
+    """Perhaps the user mistyped the model's name and so opened another model, so the error must mention the name."""
     with pytest.raises(OtherModelError, match=r"runs first, .* other weights.*; it has no policy named 'elsewhere'"):
         open_grpc("x-grpc", server.address, SECOND, "elsewhere", any_name=True)
 
 
 def test_unknown_name_is_refused_by_default(server: Server) -> None:
-    """runoff starts its own service with the requested model name, so an unknown name shows a defect in runoff."""
+    """If a service that runoff started lacks the requested model, runoff has a bug, so opening must fail."""
     with pytest.raises(OtherModelError, match="no policy model named 'elsewhere'"):
         open_grpc("x-grpc", server.address, FIRST, "elsewhere")

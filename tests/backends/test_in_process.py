@@ -52,7 +52,7 @@ def _batch(size: int, features: int = 11) -> Float32Array:
 
 @pytest.mark.parametrize("batch_size", BATCH_SIZES)
 def test_outputs_match_the_reference(backend: Backend, mlp: Mlp, batch_size: int) -> None:
-    """The onnxruntime backend treats the first call with a batch size differently, so check later calls as well."""
+    """The onnxruntime backend runs different code from the second call with a batch size on, so check several calls."""
     for seed in range(3):
         batch = _batch(batch_size) + np.float32(seed)
         accuracy.check(backend.name, mlp, batch, backend.predict(batch))
@@ -121,7 +121,7 @@ def test_null_backend_returns_legal_outputs(mlp: Mlp) -> None:
 
 
 def test_cuda_without_a_gpu_is_an_error_with_the_cure(mlp: Mlp, onnx: bytes) -> None:
-    """A backend whose name ends in -cuda must fail without a GPU, because timings of the CPU would be mislabelled."""
+    """A backend whose name ends in -cuda must fail without a GPU, or the CPU's timings would be labelled as a GPU's."""
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_onnx_file_are_refused(mlp: Mlp) -> None:
 
 
 def test_onnx_file_without_weights_runs_on_onnxruntime_only(onnx: bytes) -> None:
-    """Only the onnxruntime backends run ONNX files. All others build the network from its weights."""
+    """All other backends build the network from its weights, so without weights they must report an error."""
     with pytest.raises(BackendError, match="needs the model's weights"):
         open_in_process("numpy", None, onnx)
 
@@ -156,7 +156,7 @@ def test_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch
 
 
 def test_tables_of_the_registry_refer_to_each_other() -> None:
-    """A mistake in these tables would otherwise show only when somebody opens the affected backend."""
+    """Without this test, a mistake in the registry's tables would show only when a user opens the affected backend."""
     assert {name for devices in ENGINES.values() for name in devices.values()} <= set(IN_PROCESS)
     assert set(SERVICES.values()) <= set(ENGINES)
     assert {protocol_of(name) for name in (*SERVICES, *REMOTES)} == set(PROTOCOLS)

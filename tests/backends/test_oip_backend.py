@@ -29,7 +29,7 @@ def test_outputs_match_the_reference(batch_size: int) -> None:
 
 
 def test_device_and_facts_are_those_of_the_service() -> None:
-    """The protocol has no fields for the device and the facts, so runoff's service must send them as metadata."""
+    """The Open Inference Protocol has no fields for device and facts, so the service must send both as metadata."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         assert ("cpu", "a processor") == (backend.device.type, backend.device.name)
         assert ("watched", 3, "m") == tuple(backend.facts[key] for key in ("framework", "threads", "service_model"))
@@ -37,7 +37,7 @@ def test_device_and_facts_are_those_of_the_service() -> None:
 
 
 def test_profile_contains_the_times_of_the_service() -> None:
-    """Users compare the two protocols part by part, so this backend must report a call's parts too."""
+    """Users compare how long each part of a call takes in both protocols, so this backend must report the parts too."""
     with served({"m": WatchedBackend(MLP)}) as server, open_oip("x-oip", server.address, MLP, "m") as backend:
         parts = backend.profile(np.ones((2, 5), np.float32), 3)
     assert parts is not None
@@ -45,7 +45,7 @@ def test_profile_contains_the_times_of_the_service() -> None:
 
 
 def test_error_for_a_missing_model_names_the_loaded_ones() -> None:
-    """The name in --oip-model may be misspelt."""
+    """The user may have misspelt the name in --oip-model, so the error must list the names of the loaded models."""
     with (
         served({"m": WatchedBackend(MLP)}) as server,
         pytest.raises(OtherModelError, match="no model named 'n' is loaded; loaded: 'm'"),
@@ -71,7 +71,7 @@ def test_other_model_of_the_same_name_is_refused(other: Mlp, message_part: str) 
 
 
 def test_allowed_other_model_is_labelled() -> None:
-    """With --allow-other-model, users can time any model, so the record must state that it is not the expected one."""
+    """With --allow-other-model, users can time any model, so the record must state that another model was timed."""
     other = random_mlp(Kind.VALUE, input_size=4)
     with (
         served({"m": WatchedBackend(other)}) as server,
@@ -105,7 +105,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently reconnects to a new server, but the record would still describe the old server."""
+    """A gRPC channel silently reconnects to a new server, whose timings would be recorded as the old server's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_oip("x-oip", first.address, MLP, "m")
         backend.check_same_service()
@@ -129,7 +129,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
     ],
 )
 def test_changed_metadata_of_a_foreign_server_is_noticed(method: str, changed: Message, message: str) -> None:
-    """Foreign servers send no nonce, so a change of their metadata is the only sign that they were replaced."""
+    """Third-party servers send no nonce, so only changed metadata can show that another server has replaced one."""
     methods = server_methods(model_metadata())
     before, is_changed = methods[method], threading.Event()
     assert isinstance(before, bytes)

@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return the methods of a server that adds one of these ModelInfos, or nothing, to each ModelMetadata response."""
+    """Return the methods of a server that adds `infos`, one by one, to its ModelMetadata responses. None adds nothing."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)
@@ -71,7 +71,7 @@ def test_service_is_identified_by_call_metadata() -> None:
 
 
 def test_other_weights_are_found_by_call_metadata() -> None:
-    """A model with different weights has the same inputs and outputs, so the client must compare the digest."""
+    """Models with different weights can have equal input and output sizes, so the client must compare digests."""
     with (
         foreign_service(with_infos(info(digest="0" * 64)), SERVICE_NAME) as address,
         pytest.raises(OtherModelError, match="other weights"),
@@ -105,7 +105,7 @@ def test_get_model_info_identifies_a_service_without_call_metadata(monkeypatch: 
 
 
 def test_facts_about_a_foreign_server_state_that_it_has_no_identity() -> None:
-    """runoff would not notice that a similar server replaced a foreign one, so the record must state that risk."""
+    """runoff would not notice if a similar server replaced a third-party server, so the record must state this risk."""
     with (
         foreign_service(with_infos(None), SERVICE_NAME) as address,
         open_oip("x-oip", address, MLP, "net") as backend,
@@ -133,7 +133,7 @@ def test_server_identified_only_once_was_replaced(before: bytes | None, after: b
 
 @pytest.mark.parametrize("metadata", [b"\xff\xff", b""], ids=["no-message", "no-sizes"])
 def test_invalid_model_info_is_refused(metadata: bytes) -> None:
-    """A foreign server may use the same metadata key for different data, so the client must check the ModelInfo."""
+    """A third-party server may use the same metadata key for other data, so the client must check the ModelInfo."""
     with (
         foreign_service(with_infos(metadata), SERVICE_NAME) as address,
         pytest.raises(ServiceError, match=r"not a valid neural\.ModelInfoResponse|a model of sizes"),

@@ -63,6 +63,6 @@ def test_mlserver_reads_typed_requests_of_our_stubs(address: str) -> None:
 
 @pytest.mark.parametrize(("model", "version"), [("nett", ""), ("net", "9")])
 def test_model_that_mlserver_lacks_is_refused(address: str, model: str, version: str) -> None:
-    """A wrong model name or version must be an error when the backend is opened, before any timed call."""
+    """Opening a backend with a wrong model name or version must fail, so that users see the error early."""
     with pytest.raises(OtherModelError, match=f"has no such model: .*{model}"):
         open_oip("remote-oip", address, MLP, model, version)

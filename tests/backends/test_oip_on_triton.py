@@ -41,7 +41,7 @@ def batch_of(size: int) -> Float32Array:
     ("model", "size"), [("net", 1), ("net", 300), ("batched", 1), ("batched", 64), ("one_sample", 1)]
 )
 def test_outputs_from_triton_match_the_reference(address: str, model: str, size: int) -> None:
-    """The three models define the batch dimension themselves, let Triton add it, or lack it. All must work."""
+    """One model defines a batch dimension, one lets Triton add it, and one has none. The client must support all."""
     with open_oip("remote-oip", address, MLP, model) as backend:
         accuracy.check(model, MLP, batch_of(size), backend.predict(batch_of(size)))
         backend.check_same_service()
@@ -66,7 +66,7 @@ def test_facts_about_triton_contain_no_device(address: str) -> None:
     ],
 )
 def test_model_that_triton_lacks_is_refused(address: str, model: str, version: str, message: str) -> None:
-    """A wrong model name, version or datatype must be an error when the backend is opened, before any timed call."""
+    """Opening a backend with a wrong model name, version or datatype must fail, so that users see the error early."""
     with pytest.raises(OtherModelError, match=message):
         open_oip("remote-oip", address, MLP, model, version)
 
@@ -78,13 +78,13 @@ def test_model_of_other_sizes_on_triton_is_refused(address: str) -> None:
 
 
 def test_other_weights_on_triton_fail_the_parity_check(address: str) -> None:
-    """The protocol's metadata does not identify a model's weights, so only wrong outputs reveal different weights."""
+    """Triton's metadata do not identify a model's weights, so the accuracy check must notice the wrong outputs."""
     with open_oip("remote-oip", address, MLP, "other_weights") as backend, pytest.raises(ParityError):
         accuracy.check("other_weights", MLP, batch_of(4), backend.predict(batch_of(4)))
 
 
 def test_batch_over_tritons_limit_raises_tritons_message(address: str) -> None:
-    """The protocol does not announce Triton's batch limit, so the client has to rely on Triton's own error."""
+    """Triton's metadata do not contain the batch limit, so the client must send the batch and show Triton's error."""
     with (
         open_oip("remote-oip", address, MLP, "batched") as backend,
         pytest.raises(ServiceError, match=r"INVALID_ARGUMENT.*batch-size must be <= 64"),
@@ -108,13 +108,13 @@ def test_triton_reads_requests_of_our_stubs(address: str, typed: bool) -> None:
 
 
 def test_unknown_model_on_triton_is_not_ready(address: str) -> None:
-    """The protocol does not define the response for a missing model, so runoff's service imitates Triton's."""
+    """The protocol does not define this response. runoff's service imitates Triton's, so check what Triton returns."""
     response = call(address, "ModelReady", ModelReadyRequest(name="nett").SerializeToString())
     assert not ModelReadyResponse.FromString(response).ready
 
 
 def test_perf_run_times_triton_after_checking_its_outputs(address: str, tmp_path: Path) -> None:
-    """Users run the perf suite with these options to measure their own Triton server."""
+    """Users run the perf suite with these options to measure their own Triton server, so the options must work."""
     perf = PerfRun(tmp_path)
     options = ["--backends", "remote-oip,null-oip", "--oip-addr", address, "--oip-model", "net", "--batch-sizes", "4"]
     done = perf.run(*options)

@@ -17,7 +17,7 @@ from tests.support.models import random_mlp
 @pytest.mark.skipif(has_nvidia_gpu(), reason="has a GPU")
 @pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
 def test_service_does_not_start_without_the_requested_gpu(engine: str) -> None:
-    """If the service silently ran on the CPU instead, its timings would be labelled as a GPU's."""
+    """If the service silently ran on the CPU instead of the GPU, its timings would be labelled as a GPU's."""
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"needs {engine}")
     options = ["--engine", engine, "--device", "gpu", "--untrained", "4,3,2", "--port", "0"]
@@ -48,7 +48,7 @@ def _session(*nodes_on: str) -> SimpleNamespace:
 
 
 def test_onnxruntime_node_on_another_device_is_refused() -> None:
-    """If one of four nodes runs on the CPU, a timing describes neither the CPU nor the GPU, so it must not be taken."""
+    """If one of four nodes runs on the CPU, a timing describes neither the CPU nor the GPU, so it must fail."""
     from runoff.backends.onnxruntime_backend import check_placement
 
     name, cuda = "onnxruntime-cuda", "CUDAExecutionProvider"
@@ -58,7 +58,7 @@ def test_onnxruntime_node_on_another_device_is_refused() -> None:
 
 
 def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
-    """The other tests use fake sessions, so a real session must have the methods that they imitate."""
+    """The other tests use fake sessions, so this test checks that a real session has the same methods."""
     from runoff.backends.onnxruntime_backend import check_placement, create_session
     from runoff.conversion import ConversionCache, convert
 
@@ -70,7 +70,7 @@ def test_real_onnxruntime_session_reports_the_providers_of_its_nodes() -> None:
 
 
 def test_onnxruntime_session_has_no_fallback_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session option must forbid falling back to the CPU, and the check must notice if the option is ignored."""
+    """The session's options must forbid the CPU. If ONNX Runtime ignores the options, the backend must notice this."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     from runoff.backends.onnxruntime_backend import create_session
 

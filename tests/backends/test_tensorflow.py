@@ -1,4 +1,4 @@
-"""Tests of the TensorFlow backend. It runs in a separate process, because its options apply to the whole process."""
+"""Tests of the TensorFlow backend. They run it in a separate process, because its options affect the whole process."""
 
 import importlib.util
 import json
@@ -100,7 +100,7 @@ def test_outputs_match_the_reference_and_stay_unchanged(found: dict[str, Any], k
 
 
 def test_facts_contain_device_and_threads_in_use(found: dict[str, Any]) -> None:
-    """A timing depends on the device and the number of threads, so the record must contain those in use."""
+    """Timings depend on device and number of threads, so the record must contain the ones that are really used."""
     assert ["cpu", processor_name()] == found["device"]
     assert ("tensorflow", 2, 1) == tuple(found["facts"][key] for key in ("framework", "threads", "inter_op_threads"))
 
@@ -115,7 +115,7 @@ def test_absent_gpu_is_an_error_with_the_cure(found: dict[str, Any]) -> None:
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any]) -> None:
-    """If the service silently ran on the CPU instead, its timings would be labelled as a GPU's."""
+    """If the service silently ran on the CPU instead of the GPU, its timings would be labelled as a GPU's."""
     exit_code, output, errors = found["gpu service"]
     assert (1, "") == (exit_code, output)
     assert "an NVIDIA GPU" in errors
@@ -125,13 +125,13 @@ def test_service_does_not_start_without_the_requested_gpu(found: dict[str, Any])
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="has a GPU")
 def test_model_on_another_device_is_refused(found: dict[str, Any]) -> None:
-    """TensorFlow silently uses the CPU for operations that it cannot run on the GPU, so the backend must check this."""
+    """TensorFlow silently runs an operation on the CPU if the GPU cannot, so the backend must check the device."""
     assert "BackendUnavailable: tensorflow-gpu: TensorFlow put the model on " in found["wrong device"]
     assert "device:CPU:0" in found["wrong device"]
 
 
 def test_other_number_of_threads_in_one_process_is_an_error(found: dict[str, Any]) -> None:
-    """TensorFlow cannot change its number of threads later, so a record with the requested number would be wrong."""
+    """TensorFlow cannot change its number of threads after its first use, so a request for another number must fail."""
     assert "BackendError: tensorflow-cpu: TensorFlow already runs with 2 threads" in found["other threads"]
 
 
@@ -141,5 +141,5 @@ def test_wrong_shape_is_a_shape_error(found: dict[str, Any]) -> None:
 
 
 def test_tensorflow_writes_nothing_to_standard_error(probe: "subprocess.CompletedProcess[str]") -> None:
-    """TensorFlow logs a dozen lines when it starts, and the user could overlook the results between them."""
+    """TensorFlow logs a dozen lines when it starts. Among so many lines, the user could overlook the results."""
     assert "" == probe.stderr

@@ -1,4 +1,4 @@
-"""Tests that the PyTorch backend behaves as all backends must."""
+"""Tests of the PyTorch backend: its outputs, facts, devices and errors."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_outputs_match_the_reference(kind: Kind, batch_size: int) -> None:
 
 
 def test_facts_contain_device_and_threads_in_use() -> None:
-    """A timing depends on the device and the number of threads, so the record must contain those in use."""
+    """Timings depend on device and number of threads, so the record must contain the ones that are really used."""
     with open_in_process("torch-cpu", random_mlp(), settings=Settings(threads=2)) as backend:
         assert ("cpu", processor_name()) == (backend.device.type, backend.device.name)
         assert {
@@ -47,7 +47,7 @@ def test_later_call_does_not_change_earlier_outputs() -> None:
 
 
 def test_read_only_batch_is_accepted_without_a_warning() -> None:
-    """Input batches are often read-only arrays. PyTorch warns about tensors on them, so the backend must copy them."""
+    """PyTorch warns if a tensor shares the memory of a read-only array, so the backend must copy read-only batches."""
     batch = np.ones((2, 5), np.float32)
     batch.setflags(write=False)
     with open_in_process("torch-cpu", random_mlp()) as backend:

@@ -59,7 +59,7 @@ def test_both_ends_of_the_port_range_are_ports(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["005", "00", "08080"])
 def test_port_with_leading_zero_is_refused(text: str) -> None:
-    """A port with a leading zero is probably mistyped, and the service must not listen on a wrong port."""
+    """A port with a leading zero is probably mistyped, and the service should not listen on a wrong port."""
     with pytest.raises(UsageError, match=f"'{text}', expected no zero in front"):
         parse_port(text)
 
@@ -73,7 +73,7 @@ def test_service_listens_on_loopback_hosts_only() -> None:
 
 
 def test_service_listens_on_other_ip_addresses_if_allowed() -> None:
-    """A host name can stand for several addresses, so the service must accept IP addresses only."""
+    """A host name can resolve to several addresses, so the service must accept IP addresses only."""
     hosts = ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1"]  # noqa: S104 - allowed by the argument
     assert hosts == [listen_host(host, allow_others=True) for host in hosts]
     for host in ("example.org", "", "300.1.1.1", "fe80::1%eth0", "x" * 10_000):

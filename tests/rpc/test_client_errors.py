@@ -1,4 +1,4 @@
-"""Tests the client's errors if no service, or an unsuitable program, listens at the address."""
+"""Tests the errors of the original protocol's client if no service, or a wrong program, listens at the address."""
 
 import grpc
 import numpy as np
@@ -41,7 +41,7 @@ def test_missing_server_is_named_in_the_error() -> None:
     ],
 )
 def test_other_program_at_the_address_is_named_in_the_error(response: bytes) -> None:
-    """With gRPC's own error, users would suspect a firewall, so the error must say that it is not a gRPC server."""
+    """gRPC's own error suggests a network fault, so runoff's error must state that the program is not a gRPC server."""
     with listener(response) as address, pytest.raises(ServiceError, match="another protocol"):
         open_grpc("x-grpc", address, MLP, timeout_s=60)
 
@@ -53,7 +53,7 @@ def test_silent_program_at_the_address_is_an_error_at_the_deadline() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """gRPC's status UNIMPLEMENTED does not show users that a different service listens at the address."""
+    """gRPC only reports the status UNIMPLEMENTED, so the error must state that another service uses the address."""
     with (
         foreign_service({}, name="other.Service") as address,
         pytest.raises(ServiceError, match=r"another protocol \(a gRPC server without neural.NeuralService\)"),
@@ -74,13 +74,13 @@ def test_loading_service_is_not_reported_as_missing() -> None:
 
 
 def test_unknown_host_is_reported_as_missing_server() -> None:
-    """A host name may be misspelt. The test uses a copy of gRPC's error, because a real look-up can take long."""
+    """A user may misspell a host name. The test uses a copy of gRPC's error, because a real look-up can take long."""
     error = channel.describe_failure(Unresolved(), "nowhere:1", 1.0, "x.X")
     assert "no gRPC server at nowhere:1: 'errors resolving nowhere:1: [field:hostname lookup error]'" == str(error)
 
 
 def test_status_of_a_foreign_service_is_shown() -> None:
-    """Many foreign services return UNKNOWN for every error, so the client must show the text of the error as well."""
+    """Many third-party services return UNKNOWN for every error, so the client must also show the error's text."""
 
     def fail(_request: bytes, _context: object) -> bytes:
         raise ValueError("no such model" + "!" * 1000)
@@ -112,7 +112,7 @@ def test_hung_call_ends_at_the_deadline() -> None:
 
 
 def test_successor_on_the_same_port_is_noticed() -> None:
-    """A gRPC channel silently reconnects to a new server, but the record would still describe the old server."""
+    """A gRPC channel silently reconnects to a new server, whose timings would be recorded as the old server's."""
     with served({"m": WatchedBackend(MLP)}) as first:
         backend = open_grpc("x-grpc", first.address, MLP)
         backend.check_same_service()

@@ -61,7 +61,7 @@ def open_grpc(
         name: The backend's name.
         address: `host:port` of the service.
         mlp: The model that the service should run.
-        model_name: The service's name for the model. A foreign service that does not name its models runs its only one.
+        model_name: The service's name for the model. A service without model names runs its only model.
         timeout_s: Deadline of every call.
         any_name: Open the service's first model of that kind if it has no model of that name. `info` and the facts
             then name the opened model.
@@ -86,7 +86,7 @@ def open_grpc(
             info = client.model_info(mlp.kind)
         difference = identity.describe_other_model(address, mlp, info)
         if difference and not allow_other_model:
-            # Perhaps the user mistyped the model's name: if the service has no model of that name, the error mentions it.
+            # Perhaps the user mistyped the name of the model, so the error states whether that name is unknown.
             is_found = not info.model_name or model_name in ("", info.model_name)
             missing = "" if is_found else f"; it has no {mlp.kind} named {quote(model_name)}"
             raise OtherModelError(difference + missing)

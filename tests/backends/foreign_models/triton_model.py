@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-# Triton's Python interpreter does not search the virtual environment that contains NumPy, so add its folder.
+# Triton's Python does not search the virtual environment that contains NumPy, so add NumPy's folder to the path.
 sys.path.insert(0, (FOLDER / "site-packages.txt").read_text())
 
 import numpy as np  # noqa: E402

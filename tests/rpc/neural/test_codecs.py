@@ -1,4 +1,4 @@
-"""Tests that our codecs for the original protocol and protobuf can read each other's messages, in every layout."""
+"""Tests that our codecs for the original protocol are compatible with protobuf, in every legal message layout."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def probabilities_of(shape: tuple[int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
-    """Foreign services parse our requests with protobuf, so protobuf must accept them."""
+    """Third-party services parse our requests with protobuf, so protobuf must accept them."""
     batch = batch_of(shape)
     found = BatchPredictRequest.FromString(request_codec.encode_batch_predict(batch, "policy", "a"))
     inputs = [InputFeatures(features=sample) for sample in batch]
@@ -40,7 +40,7 @@ def test_protobuf_reads_our_batch_request(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_request_of_one(shape: tuple[int, int]) -> None:
-    """Foreign services parse our requests with protobuf. As in protobuf, an empty model name must not be sent."""
+    """Third-party services expect requests as protobuf writes them, so an empty model name must be omitted."""
     sample = batch_of((1, shape[1]))
     found = request_codec.encode_predict(sample, "value", "")
     assert PredictRequest(features=sample[0], model_type="value").SerializeToString() == found
@@ -119,7 +119,7 @@ def test_protobuf_reads_our_batch_response(kind: Kind, shape: tuple[int, int]) -
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_our_responses_and_protobufs_alike(kind: Kind, shape: tuple[int, int]) -> None:
-    """Foreign services omit a best move of 0, unlike our service, so the client must read samples of unequal length."""
+    """Third-party services omit a best move of 0, so the client must read responses with samples of unequal length."""
     outputs = probabilities_of(shape) if kind is Kind.POLICY else batch_of((shape[0], 1))
     ours = response_codec.encode_batch_predict(outputs, kind)
     foreign = BatchPredictResponse.FromString(ours).SerializeToString()
@@ -155,7 +155,7 @@ def _mutated(message: bytes, seed: int) -> bytes:
     random = np.random.default_rng(seed)
     mutated = bytearray(message)
     if random.random() < 0.7:
-        # Change a byte near one end of the message, because decoders must check the tags and lengths there.
+        # Change a byte near the start or end of the message, because decoders must check the tags and lengths there.
         place = int(random.integers(0, 4)) * int(random.choice([1, -1]))
         mutated[place] = int(random.integers(0, 256))
     if random.random() < 0.2:
@@ -167,7 +167,7 @@ def _mutated(message: bytes, seed: int) -> bytes:
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> None:
-    """The fast path checks only a few bytes, so it might read wrong numbers from a damaged message."""
+    """The fast path for the usual layout checks only a few bytes, so it might misread a damaged message."""
     outputs = probabilities_of((1, 9)) if kind is Kind.POLICY else batch_of((1, 1))
     for seed in range(3000):
         message = _mutated(response_codec.encode_predict(outputs, kind), seed)
@@ -179,7 +179,7 @@ def test_fast_path_for_one_response_reads_what_protobuf_reads(kind: Kind) -> Non
 
 
 def test_fast_path_for_one_request_reads_what_protobuf_reads() -> None:
-    """The fast path checks only a few bytes, so it might read wrong numbers from a damaged message."""
+    """The fast path for the usual layout checks only a few bytes, so it might misread a damaged message."""
     for seed in range(3000):
         message = _mutated(request_codec.encode_predict(batch_of((1, 3)), "policy", "net"), seed)
         try:

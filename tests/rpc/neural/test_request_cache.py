@@ -9,7 +9,7 @@ from runoff.rpc.neural.neural_pb2 import PredictRequest
 
 
 def test_long_model_names_are_not_cached() -> None:
-    """If long names were cached, a client could fill the memory by sending a new long name in each request."""
+    """If long names were cached, a client could exhaust the memory by sending a new long name in each request."""
     sample = request_codec.encode_predict(np.array([[0.1, 0.2, 0.3]], np.float32), "", "")
     tracemalloc.start()
     try:

@@ -104,7 +104,7 @@ def test_response_that_breaks_the_contract_is_a_service_error(response: bytes, m
     ],
 )
 def test_bad_response_to_one_sample_is_a_service_error(response: PredictResponse, message: str) -> None:
-    """For one sample, the client calls Predict instead of BatchPredict, so it must check that response as well."""
+    """For one sample, the client calls Predict instead of BatchPredict, so it must check a PredictResponse as well."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": response.SerializeToString()}
     with (
         foreign_service(dict(methods)) as address,
@@ -147,14 +147,14 @@ def test_missing_probabilities_are_a_service_error() -> None:
 
 
 def test_negative_value_of_a_foreign_service_is_accepted() -> None:
-    """A foreign service's tanh head can return negative values, so the client must not require values above 0."""
+    """A third-party service's tanh head can return negative values, so the client must not require values above 0."""
     methods = {"GetModelInfo": foreign_info(VALUE_MLP), "Predict": PredictResponse(value=-0.75).SerializeToString()}
     with foreign_service(dict(methods)) as address, open_grpc("x-grpc", address, VALUE_MLP) as backend:
         assert [[-0.75]] == backend.predict(ones(1)).tolist()
 
 
 def test_model_of_other_sizes_is_refused_with_both_descriptions() -> None:
-    """The original service always runs a 64→128→8 network, so the error must show that it is not the user's model."""
+    """The original service always runs a 64→128→8 network, so the error must state both networks' sizes."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, (64, 128, 8))}) as address,
         pytest.raises(OtherModelError, match="sizes 64→128→8, expected policy 5→7→3"),
@@ -187,7 +187,7 @@ def test_same_sizes_with_other_weights_are_refused() -> None:
 
 
 def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
-    """A strict foreign service may refuse unknown fields, so the client must not send it the field model_name."""
+    """A strict third-party service may refuse unknown fields, so the client must not send it the field model_name."""
     seen: list[bytes] = []
 
     def predict(request: bytes, _: object) -> bytes:
@@ -207,7 +207,7 @@ def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
     [pytest.param((0, 7, 3), "sizes \\(0, 7, 3\\)", id="zero"), pytest.param((-5, 7, 3), "sizes", id="negative")],
 )
 def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, int], message: str) -> None:
-    """A service that lacks the model may send an empty ModelInfoResponse, whose sizes are 0, so it must be refused."""
+    """A service that lacks the model may send an empty ModelInfoResponse, in which all sizes are 0."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, sizes)}) as address,
         NeuralClient(address) as client,
@@ -221,7 +221,7 @@ def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, in
     [("cpu", "cpu"), ("gpu", "gpu"), ("metal", "gpu"), ("GPU", "gpu"), ("", "unknown"), ("tpu", "unknown")],
 )
 def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> None:
-    """runoff must never guess a device, because a record would then label timings with the wrong one."""
+    """runoff must never guess a device, because a wrong guess would mislabel the timings in the record."""
     info = ModelInfoResponse.FromString(foreign_info(MLP))
     info.device = device
     with (
@@ -232,6 +232,6 @@ def test_device_is_the_one_that_the_service_reports(device: str, type_: str) -> 
 
 
 def test_batch_over_the_limit_is_refused_before_it_is_sent() -> None:
-    """The service would refuse the batch too, but only after receiving megabytes, so the client must not send it."""
+    """The service would also refuse the batch, but only after receiving megabytes, so the client must not send it."""
     with NeuralClient("127.0.0.1:1") as client, pytest.raises(ShapeError, match="65537 samples, the limit"):
         client.predict(np.zeros((65_537, 1), np.float32), Kind.POLICY)

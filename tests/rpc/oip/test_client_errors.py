@@ -1,4 +1,4 @@
-"""Tests the Open Inference client's errors if a call fails or an unsuitable program listens at the address."""
+"""Tests the errors of the Open Inference client if a call fails or a wrong program listens at the address."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ MLP = random_mlp()
 
 
 def test_batch_whose_message_exceeds_the_limit_is_not_sent() -> None:
-    """The server would refuse the request too, but only after receiving megabytes, so the client must not send it."""
+    """The server too would refuse so large a request, but only after receiving it, so the client must not send it."""
     with (
         foreign_service(server_methods(model_metadata((-1, 1000))), SERVICE_NAME) as address,
         open_oip("x-oip", address, random_mlp(input_size=1000), "net") as backend,
@@ -33,7 +33,7 @@ def test_silent_program_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_http_server_at_the_address_is_named_in_the_error() -> None:
-    """Users easily mistake Triton's HTTP port for its gRPC port, so the error must mention the wrong protocol."""
+    """Users easily mistake Triton's HTTP port for its gRPC port, so the error must state that it is not gRPC."""
     with (
         listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address,
         pytest.raises(ServiceError, match="another protocol"),
@@ -49,7 +49,7 @@ def test_missing_server_is_named_in_the_error() -> None:
 
 
 def test_other_grpc_service_at_the_address_is_named_in_the_error() -> None:
-    """If a gRPC server lacks the protocol, its status UNIMPLEMENTED does not show users that the address is wrong."""
+    """A gRPC server without the protocol returns UNIMPLEMENTED. The error must tell users that the address is wrong."""
     with (
         foreign_service({}) as address,
         pytest.raises(ServiceError, match=r"a gRPC server without inference\.GRPCInferenceService"),

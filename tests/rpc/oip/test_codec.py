@@ -1,4 +1,4 @@
-"""Tests that our codec for the Open Inference Protocol and protobuf can read each other's messages."""
+"""Tests that our codec for the Open Inference Protocol is compatible with protobuf."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def batch_of(shape: tuple[int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_request(shape: tuple[int, int]) -> None:
-    """Foreign servers parse our requests with protobuf, so protobuf must accept them."""
+    """Third-party servers parse our requests with protobuf, so protobuf must accept them."""
     batch = batch_of(shape)
     expected = infer_request(batch, "net")
     expected.model_version = "3"
@@ -35,7 +35,7 @@ def test_protobuf_reads_our_request(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_protobuf_reads_our_response(shape: tuple[int, int], typed: bool) -> None:
-    """Foreign clients parse our responses with protobuf, so protobuf must accept them."""
+    """Third-party clients parse our responses with protobuf, so protobuf must accept them."""
     outputs = batch_of(shape)
     request = headers.Header("net", "", "", ())
     found = codec.encode_response(request, "1", "output", outputs, typed=typed)
@@ -45,7 +45,7 @@ def test_protobuf_reads_our_response(shape: tuple[int, int], typed: bool) -> Non
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool) -> None:
-    """Foreign clients write their requests with protobuf, so our decoder must read what protobuf writes."""
+    """Third-party clients write their requests with protobuf, so our decoder must read what protobuf writes."""
     batch = batch_of(shape)
     found = codec.decode_request(infer_request(batch, "net", typed=typed).SerializeToString())
     [tensor] = found.header.tensors
@@ -55,7 +55,7 @@ def test_our_decoder_reads_protobufs_request(shape: tuple[int, int], typed: bool
 
 
 def test_numbers_of_a_raw_message_are_an_aligned_writable_copy() -> None:
-    """The numbers may start at any byte of a message, but many compute kernels need an aligned array."""
+    """The numbers may start at any byte of a message, so they must be copied: many kernels need aligned memory."""
     batch = batch_of((3, 81))
     for length in range(4):
         message = infer_request(batch, "n" * length).SerializeToString()
@@ -73,7 +73,7 @@ def test_header_too_long_for_the_cache_is_read() -> None:
 
 
 def test_long_headers_are_not_cached() -> None:
-    """If long headers were cached, a client could fill the memory by sending a new long header in each request."""
+    """If long headers were cached, a client could exhaust the memory by sending a new long header in each request."""
     before = headers.read_request_header.cache_info().currsize
     codec.decode_request(infer_request(batch_of((2, 5)), "m" * 5000).SerializeToString())
     long_id = headers.Header("net", "", "i" * 5000, ())
@@ -94,6 +94,6 @@ def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
 
 
 def test_default_descriptor_pool_is_left_to_other_stubs() -> None:
-    """tritonclient and kserve define the same messages in protobuf's default pool, so ours must not be in it."""
+    """tritonclient and kserve register messages of the same names in protobuf's default pool, so ours must not."""
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("inference.ModelInferRequest")

@@ -27,7 +27,7 @@ def named_response(outputs: Float32Array) -> ModelInferResponse:
 
 @pytest.mark.parametrize("shape", [(-1, 5), (-1, -1), (2, 5)], ids=["any-batch", "any-size", "this-batch"])
 def test_request_has_the_names_and_shape_that_the_server_announces(shape: tuple[int, ...]) -> None:
-    """Servers name their tensors differently and may accept only one batch size, so requests must follow them."""
+    """Tensor names and allowed batch sizes differ between servers, so requests must match the server's metadata."""
     seen: list[bytes] = []
 
     def infer(request: bytes, _: object) -> bytes:
@@ -54,7 +54,7 @@ def test_request_has_the_names_and_shape_that_the_server_announces(shape: tuple[
 
 
 def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
-    """A Triton model can have no batch dimension, so the client must send one sample per call and refuse more."""
+    """A Triton model can lack a batch dimension, so the client must send single samples and refuse larger batches."""
     seen: list[bytes] = []
 
     def infer(request: bytes, _: object) -> bytes:
@@ -70,7 +70,7 @@ def test_model_without_a_batch_dimension_accepts_one_sample() -> None:
 
 
 def test_error_names_the_fixed_batch_size_of_a_model() -> None:
-    """The server's error would be about tensor dimensions, so the client's own error must name the batch size."""
+    """The server's error would mention only tensor dimensions, so the client's own error must name the batch size."""
     methods = server_methods(model_metadata((4, 5), (4, 3)))
     with (
         foreign_service(methods, SERVICE_NAME) as address,
@@ -147,7 +147,7 @@ def test_allowed_other_model_is_opened_with_its_own_sizes() -> None:
 
 
 def test_facts_about_a_foreign_server_contain_no_device() -> None:
-    """The protocol has no field for the device. runoff must not guess it, or it might label timings wrongly."""
+    """The protocol has no field for the device, and runoff must not guess: a wrong guess would mislabel the timings."""
     methods = server_methods(model_metadata())
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         assert "unknown" == backend.device.type

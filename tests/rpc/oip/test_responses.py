@@ -28,7 +28,7 @@ def response_of(outputs: Float32Array = EVEN, *, typed: bool = False) -> ModelIn
 
 @pytest.mark.parametrize("typed", [False, True], ids=["raw", "typed"])
 def test_response_is_read_raw_or_typed(typed: bool) -> None:
-    """A server may send raw or typed outputs, whatever the client sent, so the client must read both."""
+    """A server may send raw or typed outputs, regardless of the request's form, so the client must read both forms."""
     methods = server_methods(model_metadata(), response_of(typed=typed))
     with foreign_service(methods, SERVICE_NAME) as address, open_oip("x-oip", address, MLP, "net") as backend:
         np.testing.assert_array_equal(EVEN, backend.predict(ONES))
