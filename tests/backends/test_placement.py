@@ -48,7 +48,7 @@ def _session(*nodes_on: str) -> SimpleNamespace:
 
 
 def test_onnxruntime_node_on_another_device_is_refused() -> None:
-    """If one of four nodes runs on the CPU, a timing describes neither the CPU nor the GPU, so it must fail."""
+    """If one of four nodes runs on the CPU, a timing describes neither device, so opening must fail."""
     from runoff.backends.onnxruntime_backend import check_placement
 
     name, cuda = "onnxruntime-cuda", "CUDAExecutionProvider"

@@ -207,7 +207,7 @@ def test_no_name_is_sent_to_a_service_that_does_not_echo_it() -> None:
     [pytest.param((0, 7, 3), "sizes \\(0, 7, 3\\)", id="zero"), pytest.param((-5, 7, 3), "sizes", id="negative")],
 )
 def test_announced_sizes_below_one_are_a_service_error(sizes: tuple[int, int, int], message: str) -> None:
-    """A service that lacks the model may send an empty ModelInfoResponse, in which all sizes are 0."""
+    """A service that lacks the model may send an empty ModelInfoResponse, whose sizes of 0 must be refused."""
     with (
         foreign_service({"GetModelInfo": foreign_info(MLP, sizes)}) as address,
         NeuralClient(address) as client,

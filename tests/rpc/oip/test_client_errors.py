@@ -33,7 +33,7 @@ def test_silent_program_at_the_address_is_named_in_the_error() -> None:
 
 
 def test_http_server_at_the_address_is_named_in_the_error() -> None:
-    """Users easily mistake Triton's HTTP port for its gRPC port, so the error must state that it is not gRPC."""
+    """Users easily mistake Triton's HTTP port for its gRPC port, so the error must name the wrong protocol."""
     with (
         listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as address,
         pytest.raises(ServiceError, match="another protocol"),
