@@ -17,7 +17,7 @@ def _fill(folder: Path, latencies_s: list[float]) -> None:
 
 
 def test_history_shows_a_change_with_its_first_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After a change of latency, the history names the first changed run, so that users can find the commit."""
+    """The history must name the first run with a changed latency, so that users can find the responsible commit."""
     _fill(tmp_path, [1e-3] * 10 + [1.5e-3] * 10)
     assert main(["history", "--storage", str(tmp_path)]) == 0
     assert "+50% since 0011 of 2026-01-01" in capsys.readouterr().out

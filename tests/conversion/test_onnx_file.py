@@ -46,7 +46,7 @@ def with_constant_node(tensor: TensorProto) -> onnx.ModelProto:
 
 
 def in_subgraph(tensor: TensorProto) -> onnx.ModelProto:
-    """Make a model whose tensor is hidden in a branch of an If node, where it is not among the main graph's weights."""
+    """Make a model with a tensor in a branch of an If node, where a check of the main graph alone would miss it."""
     branch = helper.make_graph([helper.make_node("Identity", ["t"], ["o"])], "b", [], [], [tensor])
     model = linear_model()
     model.graph.node.append(helper.make_node("If", ["x"], ["z"], then_branch=branch, else_branch=branch))
@@ -99,7 +99,7 @@ def two_outputs() -> onnx.ModelProto:
 
 
 def fixed_batch_inside() -> onnx.ModelProto:
-    """Make a model whose input has a dynamic batch dimension, although an inner Reshape accepts only one sample."""
+    """Make a model that declares a dynamic batch dimension but contains a Reshape that accepts only one sample."""
     model = linear_model()
     model.graph.initializer.append(numpy_helper.from_array(np.array([1, 3]), "shape"))
     model.graph.node.insert(0, helper.make_node("Reshape", ["x", "shape"], ["r"]))

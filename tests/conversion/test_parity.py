@@ -175,7 +175,7 @@ def test_ordinary_model_gives_no_warning() -> None:
 
 
 def test_probe_samples_contain_zeros_and_binary_and_real_vectors() -> None:
-    """Some conversion faults show only for zero inputs, only for 0/1 inputs or only for real-valued inputs."""
+    """Some faults affect only zero inputs, only 0/1 inputs or only real-valued inputs, so samples include all three."""
     samples = probe_samples(81)
     is_binary = ((samples == 0) | (samples == 1)).all(axis=1)
     assert (samples == 0).all(axis=1).any()

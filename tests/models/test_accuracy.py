@@ -40,7 +40,7 @@ def test_output_that_is_not_finite_is_wrong(number: float) -> None:
 
 @pytest.mark.parametrize("shape", [(6,), (5, 3), (6, 4), (6, 3, 1)])
 def test_outputs_of_another_shape_are_rejected(shape: tuple[int, ...]) -> None:
-    """NumPy would broadcast outputs of the wrong shape, so unrelated numbers would be compared."""
+    """NumPy would broadcast outputs of the wrong shape and compare unrelated numbers, so the shape is checked."""
     with pytest.raises(ShapeError, match="expected \\(6, 3\\)"):
         accuracy.check("backend", MLP, BATCH, np.zeros(shape, np.float32))
 

@@ -67,7 +67,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("other", ["a.model", "./a.model", "sub/../a.model", "link.model"])
 def test_same_file_twice_is_an_error(folder: Path, other: str) -> None:
-    """A model given twice would be timed twice, so this is an error, even if the second path is a symbolic link."""
+    """A model given twice would be timed twice, so it must be rejected, even if the second path is a symbolic link."""
     (folder / "sub").mkdir()
     (folder / "link.model").symlink_to(folder / "a.model")
     with pytest.raises(ModelError, match="the same file is named twice"):

@@ -23,7 +23,7 @@ def _written(folder: Path, run: Run) -> Path:
 
 
 def test_record_survives_writing_and_reading(tmp_path: Path) -> None:
-    """A field that was lost between saving and reading would be missing from later comparisons."""
+    """A field lost between saving and reading would be missing from comparisons, so reading must restore all fields."""
     (record,) = read_run(_written(tmp_path, plain_run(2e-3))).records
     assert (2e-3, "net") == (record.latency_s_per_batch, record.model)
 

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         message, exit_code = "interrupted", EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The program that reads stdout (such as `head`) has exited. Discard the rest, or flushing at exit would fail.
+        # The program that reads stdout (such as `head`) has exited. Discard output, so that the flush at exit succeeds.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     print(f"runoff {arguments.command}: {message}", file=sys.stderr)  # noqa: T201

@@ -14,7 +14,7 @@ WEIGHT_NAMES = {
     "output.bias": "biases_output",
 }
 LOGITS_NAME = "logits_of_copy"
-# Metadata keys of ONNX files that runoff writes. `runoff convert` overwrites other files only with --force.
+# Metadata keys that mark ONNX files written by runoff. `runoff convert` overwrites other files only with --force.
 DIGEST_PROPERTY, KIND_PROPERTY = "runoff.digest", "runoff.kind"
 
 

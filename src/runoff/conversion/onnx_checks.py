@@ -20,7 +20,7 @@ from runoff.conversion.single_thread_session import open_single_thread_session
 from runoff.errors import ModelError, quote
 
 _STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
-# Far above the sizes of networks that runoff is made for, but low enough that the trial run cannot exhaust memory.
+# Limits far above the networks that runoff is made for, but low enough that the trial run cannot exhaust memory.
 _MAX_FEATURES = 2**20
 _MAX_FIXED_BATCH = 2**16
 _Fail = Callable[[str, str], NoReturn]
@@ -142,7 +142,7 @@ def _check_input(model: onnx.ModelProto, fail: _Fail) -> tuple[str, int, int | N
 
 
 def _run_on_zeros(content: bytes, input_name: str, input_size: int, fixed: int | None, fail: _Fail) -> int:
-    """Run the model in ONNX Runtime on batches of zeros, check its outputs, and return their number per sample."""
+    """Run the model in ONNX Runtime on batches of zeros, check the outputs, and return the output size."""
     batches = [np.zeros((size, input_size), np.float32) for size in ((1, 3) if fixed is None else (fixed,))]
     try:
         session = open_single_thread_session(content)

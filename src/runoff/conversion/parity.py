@@ -83,14 +83,14 @@ def check_outputs(mlp: Mlp, model_bytes: bytes, model: onnx.ModelProto) -> Parit
 
 @functools.cache
 def _thread_pools() -> threadpoolctl.ThreadpoolController:
-    """Return the controller of BLAS thread pools. It is cached, because finding the pools takes milliseconds."""
+    """Return an object that limits the number of BLAS threads. Creating it takes milliseconds, so it is cached."""
     return threadpoolctl.ThreadpoolController()
 
 
 def _check_logits_and_head(
     mlp: Mlp, samples: Float32Array, reference: Float64Array, model_with_logits: onnx.ModelProto
 ) -> Accuracy:
-    """Compare the model's logits with the reference, and its outputs with those computed from the model's logits."""
+    """Compare the model's logits with the reference, and its outputs with those expected for its own logits."""
     tolerance = mlp.logit_tolerance(samples) + _UNDERFLOW * mlp.hidden_size
     logits_accuracy = []
     names = [OUTPUT_NAME, graph.LOGITS_NAME]
@@ -104,7 +104,7 @@ def _check_logits_and_head(
 
 
 def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterator[tuple[slice, list[Float32Array]]]:
-    """Run the model on one batch of each size in BATCH_SIZES. Yield the rows of `samples` used and their outputs."""
+    """Run the model on one batch of each size in BATCH_SIZES. Yield each batch's rows (a slice) and its outputs."""
     session = open_single_thread_session(model_bytes)
     start = 0
     for size in BATCH_SIZES:
@@ -114,7 +114,7 @@ def _run(model_bytes: bytes, samples: Float32Array, names: list[str]) -> Iterato
 
 
 def _worst_of(batches: Iterable[Accuracy]) -> Accuracy:
-    """Return the largest errors of all batches, and the position of the element closest to its allowed error."""
+    """Return the largest errors of all batches, and the position of the largest ratio of error to allowed error."""
     accuracies = list(batches)
     worst = max(accuracies, key=lambda accuracy: accuracy.fraction_of_allowed)
     return replace(

@@ -20,7 +20,7 @@ from runoff.models.mlp import Kind, Mlp
 if TYPE_CHECKING:
     import onnx
 
-# The lowest opset that the exporter writes without converting from a newer one. More runtimes support low opsets.
+# The lowest opset that the exporter writes without converting from a newer one. Low opsets run in more runtimes.
 DEFAULT_OPSET = 18
 # Arbitrary layer sizes of the exported template. If its graph depends on them, the network's own sizes are used.
 _TEMPLATE_SIZES = {Kind.POLICY: (5, 7, 3), Kind.VALUE: (5, 7, 1)}
@@ -120,7 +120,7 @@ def _convert_uncached(mlp: Mlp, opset: int, cache: ConversionCache | None) -> On
 
 
 def _template(mlp: Mlp, opset: int, cache: ConversionCache | None) -> "onnx.ModelProto":
-    """Return an exported graph for the network: one shared by its kind, unless the graph depends on layer sizes."""
+    """Return an exported graph for the network. If the graph fits all layer sizes, all networks of a kind share it."""
     from runoff.conversion import graph
 
     model = graph.make_template(_export(mlp.kind, _TEMPLATE_SIZES[mlp.kind], opset, cache))

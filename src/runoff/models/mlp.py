@@ -173,7 +173,7 @@ def apply_head(kind: Kind, logits: Float64Array) -> Float64Array:
 
 
 def _shifted_outputs(kind: Kind, logits: Float64Array, shift: Float64Array) -> Float64Array:
-    """Compute each output after adding `shift` to its own logit and (in a policy) subtracting it from the others."""
+    """Return each output after adding `shift` to its logit and (in a policy) subtracting it from all other logits."""
     if kind is Kind.VALUE:
         return apply_head(kind, logits + shift)
     own, others = logits + shift, logits - shift
