@@ -92,7 +92,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
     ],
 )
 def test_each_case_gets_its_verdict(changed: GatedRun, case: str, expected: str) -> None:
-    """The cases of this suite are in different situations, and each verdict must match the situation of its case."""
+    """The suite has a slower, a faster, a renamed and other benchmarks, and each must get the right verdict."""
     assert expected == changed.verdicts.get(case), changed.output
 
 
@@ -210,7 +210,7 @@ def test_each_side_imports_the_package_of_its_own_checkout(tmp_path: Path) -> No
 
 
 def test_gate_saves_one_run_and_its_workers_none(tmp_path: Path) -> None:
-    """Every block starts workers. If they saved runs too, the history would fill with runs that no user started."""
+    """If the gate's workers saved runs too, the history would fill with runs that no user started."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)\n")
     (folder / "pytest.ini").write_text("[pytest]\nrunoff_save = true\n")
     commit(folder)

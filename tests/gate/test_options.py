@@ -38,7 +38,7 @@ def test_unusable_option_is_a_usage_error(suite: Path, arguments: list[str], mes
 
 
 def test_gate_option_without_baseline_is_a_usage_error(suite: Path) -> None:
-    """If a CI job loses its --gate-against by mistake, the job must fail instead of passing without a comparison."""
+    """If somebody deletes --gate-against from a CI job by mistake, the job must fail, not pass without comparing."""
     gated = run_gate(suite, "--gate-strict")
     assert 4 == gated.exit_code
     assert "--gate-strict: there is no baseline" in gated.output

@@ -39,7 +39,7 @@ def test_slash_in_a_parameter_does_not_shorten_the_test_name() -> None:
 
 
 def test_repeating_command_is_safe_to_paste() -> None:
-    """Test ids may contain brackets, spaces and shell metacharacters, so the command must quote them."""
+    """Test ids may contain brackets, spaces and shell metacharacters, so the printed command must quote test ids."""
     odd = CaseVerdict("test_x.py::test_some[a b; rm $x]", Verdict.OK, 0.03)
     text = "\n".join(terminal_lines(gate_result(odd), INVOCATION))
     assert " -m pytest 'test_x.py::test_some[a b; rm $x]' --gate-against main" in text

@@ -1,4 +1,4 @@
-"""How the user called pytest: the arguments, which workers receive too, and the tests that they select."""
+"""The pytest command line that the user typed: its arguments, its folders, and the tests that it selects."""
 
 import os
 from collections.abc import Callable

@@ -19,7 +19,7 @@ from runoff.gate.options import MARKER, GateOptions, add_options, parse_options
 if TYPE_CHECKING:
     from runoff.gate.run.result import GateResult
 
-# The reason, if any, why this run must never become a baseline. The plugin that saves runs reads it.
+# The reason, if any, why this run must never become a baseline. The plugin that saves runs reads the reason.
 NO_BASELINE_BECAUSE = pytest.StashKey[str]()
 
 
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run the gate instead of pytest's test loop, unless a plugin that was loaded later has already replaced it."""
+    """Run the gate instead of pytest's test loop, unless another plugin has already replaced that loop."""
     plugin = session.config.pluginmanager.get_plugin("runoff-gate-run")
     return plugin.run_loop(session) if isinstance(plugin, GatePlugin) else None
 
@@ -79,7 +79,7 @@ class GatePlugin:
         ordinary = [item for item in session.items if not _is_benchmark(item)]
         benchmarks = [item for item in session.items if _is_benchmark(item)]
         _run_items(session, ordinary)
-        # Set a reason that remains in place if the comparison raises an exception, for example after Ctrl-C.
+        # If the comparison raises an exception, for example after Ctrl-C, this run must not become a baseline.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
         from runoff.gate.replay import replay
         from runoff.gate.run_in_pytest import compare

@@ -144,7 +144,7 @@ def _repeat_command(case_verdict: CaseVerdict, invocation: Invocation) -> str:
     file, separator, test = case_verdict.case.partition("::")
     test_id = os.path.relpath(invocation.root / file, invocation.folder) + separator + test
     python = short_program_path(Path(sys.executable), invocation.folder)
-    # Put the test id first: after an option with many values, such as --model, pytest would read it as one of them.
+    # Put the test id first: after `--model a.model`, pytest would read it as the path of a second model.
     return shlex.join([python, "-m", "pytest", test_id, *invocation.options])
 
 

@@ -97,20 +97,20 @@ def test_other_models_replace_the_values_of_the_suites_option(suite: Path) -> No
 
 
 def test_unknown_baseline_is_an_error_with_a_cure(suite: Path) -> None:
-    """Most users see this error in CI, where a shallow clone lacks the revision, so the message must give the cure."""
+    """Most users see this error in CI, where a shallow clone lacks the revision, so the message must name a remedy."""
     with pytest.raises(GateError, match=r"no baseline: 'v9'.*git fetch"):
         find_side(suite, "v9")
 
 
 @pytest.mark.parametrize("text", ["", "-x", "--upload-pack=touch x", "main\nmain"])
 def test_text_that_git_could_misread_is_refused(suite: Path, text: str) -> None:
-    """The value is passed to git as an argument. If git read it as an option, it could run a command."""
+    """The gate passes the option's value to git. If git read the value as an option, it could run a command."""
     with pytest.raises(UsageError):
         find_side(suite, text)
 
 
 def test_failed_environment_leaves_nothing_behind(suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If an incomplete environment were left behind, the next run would use it as if it were complete."""
+    """If an incomplete virtual environment were left behind, the next gate run would use it as if it were complete."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     (suite / "requirements.txt").write_text("another-package\n")
     with pytest.raises(GateError, match=r"(?s)cannot create an environment for the baseline.*CHECKOUT:PYTHON"):
@@ -137,14 +137,14 @@ def pyproject(version: str) -> str:
 
 
 def test_environment_is_created_once_and_reused(suite: Path, commands: list[list[str]]) -> None:
-    """Installing packages takes minutes, so runs must share the environment although each has its own worktree."""
+    """Installing packages takes minutes, so gate runs with the same requirements must share one environment."""
     (suite / "requirements.txt").write_text("another-package\n")
     commit(suite, "pyproject.toml", pyproject("1"))
     (suite / "pyproject.toml").write_text(pyproject("2"))
     first, second = (find_side(suite, "main") for _ in range(2))
     assert first.python == second.python != sys.executable
     assert 2 == len(commands), "one command creates the environment, one installs the packages"
-    # The environment's editable install points to the first worktree, which is gone, so the second must be on the path.
+    # The editable install points to the first worktree, which is gone, so sys.path must contain the second worktree.
     assert str(second.invocation.tree) in second.python_path
 
 

@@ -1,4 +1,4 @@
-"""The pytest command that runs in the baseline's checkout, and when two checkouts can share an environment."""
+"""How the gate builds the baseline's pytest command, and when two checkouts can share one environment."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_tests_precede_options_that_take_many_values(tmp_path: Path) -> None:
 
 
 def test_files_that_the_side_lacks_are_left_out(tmp_path: Path) -> None:
-    """pytest runs no test at all if one of its files is missing, so the gate must not pass that file to pytest."""
+    """pytest runs no test at all if its command names a missing file, so the gate must leave that file out."""
     (tmp_path / "test_a.py").touch()
     command = side_in(tmp_path).command(["test_a.py", "test_b.py"])
     assert str(tmp_path / "test_a.py") in command

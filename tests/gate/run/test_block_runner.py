@@ -35,21 +35,21 @@ def silent_workers() -> Iterator[Any]:
 def test_case_that_runs_when_the_time_ends_is_not_blamed(silent_workers: Any) -> None:
     """When --gate-budget is used up, the gate must stop waiting for the running case, but not report it as failed."""
     runner = BlockRunner(end=time.monotonic() + 5)
-    # Makes the block's time end exactly when the case starts, however fast this machine is.
+    # This callback ends the block's time exactly when the case starts, however fast this machine is.
     runner.on_case = lambda _: setattr(runner, "end", time.monotonic())
     assert [] == runner.run_block(silent_workers, ["test_hangs", "test_next"])
     assert runner.cut_short
 
 
 def test_no_case_starts_after_the_end(silent_workers: Any) -> None:
-    """Between cases, workers wait for requests, so they can shut down normally and need not be killed."""
+    """If the time ends between two cases, no worker hangs, so the gate can shut the workers down normally."""
     runner = BlockRunner(end=time.monotonic())
     assert [] == runner.run_block(silent_workers, ["test_some"])
     assert not runner.cut_short
 
 
 def test_worker_that_misses_its_deadline_is_lost(silent_workers: Any) -> None:
-    """If a case hangs while there is still time, the block ends and reports that case as failed."""
+    """If a case misses its deadline before the time budget is used up, the block ends and reports it as failed."""
     runner = BlockRunner(end=time.monotonic() + 300, deadlines=Deadlines(set_up_s=0.2))
     (block,) = runner.run_block(silent_workers, ["test_hangs", "test_next"])
     assert block.lost

@@ -13,7 +13,7 @@ needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason
 
 @needs_affinity
 def test_sides_share_one_core_and_leave_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Timings of two sides on one core have a tenth of the noise of different cores, so the sides must share one."""
+    """Comparing two sides on one core is ten times less noisy than on two cores, so both sides must share a core."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 0, 5})
     cores = assign_cores()
     assert ((0, 2, 5), (5,), (0, 2), "") == (cores.usable, cores.timed, cores.others, cores.note)
@@ -27,7 +27,7 @@ def test_single_core_is_not_reserved_for_timing(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_system_without_affinity_is_gated_with_a_note(tmp_path: Path) -> None:
-    """macOS and Windows lack the affinity functions, so the gate must work without them and warn about more noise."""
+    """macOS and Windows cannot pin processes to cores, so the gate must only warn there that timings are noisier."""
     folder = make_suite(tmp_path / "suite", "def test_some(benchmark): benchmark(work, 500)")
     write_tests(folder, "def test_some(benchmark): benchmark(work, 1000)")
     (tmp_path / "elsewhere").mkdir()

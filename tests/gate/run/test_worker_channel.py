@@ -1,4 +1,4 @@
-"""The gate's coordinator never waits forever, even if a foreign process connects or a worker stops mid-message."""
+"""The gate's coordinator never waits forever, even if an unrelated process connects or a worker hangs."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ def connect(listener: Listener, line: bytes = b"") -> socket.socket:
 
 
 def test_strangers_are_rejected_and_the_worker_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any local user can connect to the port, so a foreign process must not block the gate or pose as a worker."""
+    """Any local user can connect to the port, so an unrelated process must not block the gate or pose as a worker."""
     monkeypatch.setattr("runoff.gate.run.worker_channel._TOKEN_TIMEOUT_S", 0.2)
     with Listener() as listener:
         first_message = json.dumps({"token": listener.token, "side": 0}).encode() + b"\n"
@@ -73,7 +73,7 @@ def test_end_of_a_worker_ends_the_wait(pair: tuple[Connection, socket.socket]) -
 
 
 def test_message_that_has_arrived_is_read_after_the_deadline(pair: tuple[Connection, socket.socket]) -> None:
-    """If one worker uses up the time, the workers that answered in time must not be reported as lost."""
+    """If one worker misses the common deadline, the workers that answered in time must not be reported as lost."""
     pair[1].sendall(b'{"state": "ready"}\n')
     ours, theirs = socket.socketpair()
     with ours, theirs:

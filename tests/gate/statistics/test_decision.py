@@ -39,7 +39,7 @@ def test_clear_blocks_give_a_clear_verdict(change: float, expected: Verdict) -> 
 
 
 def test_slowdown_hidden_in_noise_is_inconclusive() -> None:
-    """In strong noise, the evidence is too weak for `regression`, but `ok` would hide a slowdown of 4 %."""
+    """Under heavy noise, the evidence is too weak for `regression`, but `ok` would hide a slowdown of 4 %."""
     assert Verdict.INCONCLUSIVE is decide(0.04, spread=15)
 
 
@@ -55,7 +55,7 @@ def test_case_whose_null_differs_from_the_baseline_is_invalid() -> None:
 
 
 def test_regression_needs_more_evidence_among_more_cases() -> None:
-    """The p value, at least 2⁻¹² for 12 blocks, is multiplied by the number of cases, and 41 · 2⁻¹² is above 1 %."""
+    """The p value of 12 blocks is at least 2⁻¹². Multiplied by 41 cases, it exceeds the 1 % that a regression needs."""
     assert Verdict.REGRESSION is decide(0.05, cases=40)
     assert Verdict.INCONCLUSIVE is decide(0.05, cases=41)
 
@@ -87,7 +87,7 @@ def test_second_stage_is_for_cases_that_may_be_slower_or_are_clearly_faster(chan
 
 
 def test_second_stage_is_for_noisy_cases_and_for_an_unequal_null() -> None:
-    """Five noisy blocks may miss a slowdown, and the null may differ by accident, so such cases need more blocks."""
+    """A slowdown may hide in five noisy blocks, and the null may differ by chance, so such cases need more blocks."""
     assert needs_second_stage(0.0, spread=8)
     assert needs_second_stage(0.0, null=0.05)
 

@@ -35,12 +35,12 @@ SOURCES = [
 
 
 def assert_rate_at_most(highest: float, count: int, total: int) -> None:
-    """Fail if a count this large would be almost impossible at a true rate of `highest` or less."""
+    """Fail if `count` of `total` is so large that the true rate is almost certainly above `highest`."""
     assert highest >= lower_confidence(count, total, ALMOST_CERTAIN)
 
 
 def assert_rate_at_least(lowest: float, count: int, total: int) -> None:
-    """Fail if a count this small would be almost impossible at a true rate of `lowest` or more."""
+    """Fail if `count` of `total` is so small that the true rate is almost certainly below `lowest`."""
     assert lowest <= upper_confidence(count, total, ALMOST_CERTAIN)
 
 
@@ -52,7 +52,7 @@ def test_false_alarms_are_rarer_than_alpha(source: BlockSource) -> None:
     assert_rate_at_most(0.002, counts.false_alarm_runs, counts.runs)
     assert_rate_at_most(0.002, counts.invalid_runs, counts.runs)
     if FULL_SIZE:
-        # A test of reduced size has 200 runs, which cannot prove a rate below 1 % even without any false alarm.
+        # With fewer runs, the confidence bound would be too wide: 200 runs without a false alarm prove no rate of 1 %.
         assert Plan().alpha >= upper_confidence(counts.false_alarm_runs, counts.runs)
         assert Plan().alpha >= upper_confidence(counts.invalid_runs, counts.runs)
 

@@ -9,7 +9,7 @@ from runoff.gate.statistics.plan import Plan
 
 
 def test_twelve_blocks_suffice_for_forty_cases() -> None:
-    """The smallest p value of 12 blocks is 2⁻¹². Times 40 cases, it is below 1 %, but times 41 cases, it is not."""
+    """The smallest p value of 12 blocks is 2⁻¹². Multiplied by 40 cases, it is below 1 %; multiplied by 41, above."""
     assert [12, 12, 13] == [Plan().blocks_for(cases) for cases in (1, 40, 41)]
 
 

@@ -29,7 +29,7 @@ def test_distribution_equals_a_count_of_all_sign_patterns() -> None:
 
 @pytest.mark.parametrize("blocks", [1, 5, 12, 24])
 def test_blocks_of_one_sign_have_the_smallest_p_value(blocks: int) -> None:
-    """From the smallest p value, the gate decides whether a run could find a regression, so it must be exact."""
+    """The gate refuses runs whose smallest possible p value allows no regression, so that p value must be exact."""
     assert 2.0**-blocks == signed_rank.p_increase(np.linspace(0.01, 0.02, blocks))
 
 

@@ -27,7 +27,7 @@ from runoff.errors import GateError, quote
 from runoff.files.cache_folder import cache_folder
 from runoff.files.file_lock import hold_lock
 
-# Files that determine package versions. If one differs between the sides, the baseline gets its own environment.
+# Files that determine package versions. If candidate and baseline differ in one, the baseline gets a new environment.
 _REQUIREMENT_FILES = (
     "constraints*.txt", "requirements*.txt", "requirements/*.txt", "uv.lock", "poetry.lock", "pdm.lock",
     "Pipfile.lock", "pylock*.toml", "setup.py",
@@ -116,7 +116,7 @@ def find_or_create(tree: Path, report_line: Callable[[str], None]) -> str:
 
 
 def _pip_arguments(tree: Path) -> Iterator[str]:
-    """Yield `pip install` arguments: the project, its requirements, extras and groups installed here, and pytest."""
+    """Yield the arguments of `pip install`. Of the extras and dependency groups, include those installed here."""
     for path in sorted(tree.glob("constraints*.txt")):
         yield from ("--constraint", str(path))
     project = _pyproject(tree)
@@ -135,7 +135,7 @@ def _pip_arguments(tree: Path) -> Iterator[str]:
 
 
 def _are_installed(requirements: Iterable[str], project: str, extras: dict[str, list[str]]) -> bool:
-    """Return whether all required packages are installed in this environment, in whatever version."""
+    """Return whether all required packages are installed in the current environment, in any version."""
     for text in requirements:
         try:
             wanted = Requirement(text)
@@ -177,7 +177,7 @@ def _run(command: list[str], tree: Path, report_line: Callable[[str], None]) -> 
                 if re.match(r"(Collecting|Downloading|Installing|Building) ", line.lstrip()):
                     report_line(f"  {output[-1].strip()[:100]}")
         except BaseException:
-            # Stop pip after Ctrl-C. Otherwise it would keep writing to the folder that is being removed.
+            # Stop pip after Ctrl-C. Otherwise pip would still write to the new environment while the gate removes it.
             process.kill()
             raise
         finally:

@@ -53,7 +53,7 @@ def prepare_baseline(
 
 
 def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_line: Callable[[str], None]) -> Side:
-    """Return the baseline side of a checked-out commit, with its own environment if it needs different packages."""
+    """Return a baseline that runs a checked-out commit, in a new environment if the commit needs other packages."""
     side = _other_tree(invocation, folder, label)
     same_packages = environment.declared_packages(folder) == environment.declared_packages(invocation.tree)
     if same_packages and not environment.is_installed_as_copy(invocation.tree):
@@ -65,7 +65,7 @@ def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_lin
 
 
 def _other_tree(invocation: Invocation, tree: Path, label: str) -> Side:
-    """Return the baseline side of another checkout. Its sources come before the candidate's in sys.path."""
+    """Return a baseline that runs another checkout's tests, with that checkout's sources first in sys.path."""
     folders = [tree / folder for folder in environment.source_folders(invocation.tree)]
     python_path = tuple(str(folder) for folder in folders if folder.is_dir())
     return Side("baseline", label, sys.executable, relocate_invocation(invocation, tree), python_path)
@@ -79,7 +79,7 @@ def _parse_paths(text: str) -> tuple[Path | None, str | None]:
         return Path(text), None
     if _is_interpreter(text):
         return None, str(Path(text).absolute())
-    # Both paths may contain colons, so try every colon as the separator.
+    # In CHECKOUT:PYTHON, both paths may contain colons, so try every colon as the separator.
     for index in [index for index, letter in enumerate(text) if letter == ":"]:
         tree, python = text[:index], text[index + 1 :]
         if Path(tree).is_dir() and _is_interpreter(python):

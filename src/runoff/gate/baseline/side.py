@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# pytest options whose values are paths in the checkout. For the baseline, they are translated to its own checkout.
+# pytest options whose values are paths in the checkout. The baseline gets the same paths in its own checkout.
 _CHECKOUT_PATH_OPTIONS = ("-c", "--config-file", "--rootdir", "--confcutdir")
 
 
@@ -32,7 +32,7 @@ class Invocation:
     @property
     def options(self) -> list[str]:
         """All command-line arguments except those that select tests."""
-        # If an argument occurs several times, remove the last one: an earlier one may be the value of an option.
+        # Remove the last occurrence of each test path: an earlier occurrence may be the value of an option.
         kept = list(reversed(self.arguments))
         for argument in self.positional:
             if argument in kept:
@@ -62,10 +62,10 @@ class Side:
     set_options: dict[str, Any] = field(default_factory=dict)
 
     def command(self, files: Sequence[str]) -> list[str]:
-        """Return a worker's command. `files` are relative to the rootdir; without files, use the user's selection."""
+        """Return the command of a worker that collects `files` (relative to the rootdir), or the user's selection."""
         invocation = self.invocation
         if files:
-            # Leave out files missing on this side: pytest would stop. Their cases are reported as new or missing.
+            # Leave out files that this side lacks: pytest would run nothing. Reports call their cases new or missing.
             paths = [str(invocation.root / file) for file in files if (invocation.root / file).exists()]
         else:
             paths = list(dict.fromkeys(argument.partition("::")[0] for argument in invocation.positional))
@@ -110,7 +110,7 @@ def _relocate_arguments(invocation: Invocation, folder: Path, tree: Path) -> Ite
 
 
 def _relocate_test(argument: str, old_tree: Path, new_tree: Path) -> str:
-    """Translate an absolute path or test id to the new checkout. Return a relative one unchanged."""
+    """Translate an absolute path or test id to the new checkout. Return a relative path or test id unchanged."""
     path, separator, test = argument.partition("::")
     if not Path(path).is_absolute():
         return argument
@@ -122,7 +122,7 @@ def _relocate_path(path: Path, old_tree: Path, new_tree: Path) -> Path:
 
 
 def _same_file(value: str, old_folder: Path, new_folder: Path) -> str:
-    """Return an option's value. If it names a file that exists only in the old folder, make it absolute."""
+    """Return an option's value, made absolute if it is a relative path that exists only in the old folder."""
     # Most values are not paths. Skip very long values and values with a zero byte: `exists` would raise an error.
     if not value or Path(value).is_absolute() or len(value) > 1000 or "\0" in value:
         return value

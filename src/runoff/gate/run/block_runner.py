@@ -55,7 +55,7 @@ class BlockRunner:
             start = time.monotonic()
             block = self._run_case(workers, case, start)
             if block.lost and self.is_over():
-                # The end of the budget cut the wait short, so this case did not fail and gets no result.
+                # The wait ended because the time budget was used up. The case did not fail, so it gets no result.
                 self.cut_short = True
                 break
             blocks.append(block)
@@ -116,7 +116,7 @@ class BlockRunner:
         return CaseBlock(case, time.monotonic() - start, _failures(workers, last))
 
     def _request_ns(self, workers: WorkerSet, side: int, request: Message, key: str, expected_ns: float) -> float:
-        """Let one worker measure a duration. Wait at most `round_s` plus twenty times the expected duration."""
+        """Return a duration that one worker measures. Wait at most `round_s` plus twenty times `expected_ns`."""
         connection = workers.connections[side]
         connection.send(**request)
         message = connection.receive(self.timeout_s(self.deadlines.round_s + 20e-9 * expected_ns))

@@ -24,7 +24,7 @@ class CoreAssignment:
     note: str = ""
 
     def for_set_up(self, index: int) -> tuple[int, ...]:
-        """Return the core for a worker's untimed code. The workers have different cores and set up in parallel."""
+        """Return the core for a worker's untimed code. Each worker gets a different core, to set up in parallel."""
         return (self.usable[index % len(self.usable)],) if self.usable else ()
 
     @contextmanager

@@ -87,8 +87,8 @@ class GateRun:
             left = [case for case in cases if not self._cases[case].failures]
             if not left:
                 return
-            # In each block, one case waits for the server to start. If that case dropped out, another case will wait,
-            # so the sum of the costs is too low. The previous block's duration includes this wait.
+            # In each block, the first case that needs a server waits for its start. If that case dropped out, another
+            # case waits, and the sum of the costs is too low. The previous block's duration includes such a wait.
             sum_s = self._typical_start_s() + sum(self._cases[case].cost_s for case in left)
             expected_s = max(sum_s, self._last_block_s.get(stage, 0.0))
             if time.monotonic() + expected_s > self._blocks.end:
@@ -108,7 +108,7 @@ class GateRun:
             left = self._drop_uncollected(left, running)
             done = self._blocks.run_block(running, left)
             if (done and done[-1].lost) or self._blocks.cut_short:
-                # Do not wait for the usual grace period, because a worker that hangs may occupy the timed core.
+                # Kill the workers after 1 s instead of the usual 10 s: a worker that hangs may occupy the timed core.
                 running.stop(grace_s=1.0)
             for block in done:
                 self._keep(block, stage)

@@ -18,8 +18,8 @@ TURNS = (
 )
 # Many short rounds are better than few long ones. On a shared machine, neighbouring rounds differ by tens of per cent,
 # whether they last 0.3 ms or 8 ms. More rounds therefore make a block more precise: its result varies by 5 % with 24
-# rounds of 2.5 ms, but by 2 % with 240 rounds of 0.25 ms. On a quiet machine, processes differ more than rounds, so
-# more rounds help less. 40 cycles of six rounds per side are 240 rounds.
+# rounds of 2.5 ms, but by 2 % with 240 rounds of 0.25 ms. On a quiet machine, more rounds help less, because times
+# differ more between processes than between rounds. 40 cycles of six rounds per side are 240 rounds.
 MOST_CYCLES = 40
 
 

@@ -20,7 +20,7 @@ from runoff.interrupts import interrupt_deferred
 CANDIDATE, BASELINE, NULL = range(3)
 NAMES = ("candidate", "baseline", "second copy of the baseline")
 _LOG_TAIL_BYTES = 3000
-# Before a disconnected worker exits, its test suite stops its servers. runoff's own servers need 8 s at most.
+# After a worker is disconnected, its fixtures stop their servers. runoff's own servers need at most 8 s to stop.
 _STOP_TIMEOUT_S = 10.0
 
 
@@ -53,7 +53,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            # In its own session, a worker receives no Ctrl-C. The coordinator does, and stops the workers.
+            # In its own process session, a worker gets no Ctrl-C. The coordinator gets it and stops the workers.
             start_new_session=True,
         )
         self.name = NAMES[index]
@@ -135,7 +135,7 @@ class WorkerSet:
                         "gate_options": gate_options,
                         "set_options": side.set_options,
                     }
-                    # Defer Ctrl-C. Between the start and the append, it would leave a process that is never stopped.
+                    # If Ctrl-C came after the process started but before the append, nothing would stop the process.
                     with interrupt_deferred():
                         self._workers.append(Worker(side, index, files, settings))
                 accepted = listener.accept_workers(3, collect_s, self._check_alive)
@@ -156,7 +156,7 @@ class WorkerSet:
             connection.send(**message)
 
     def why_lost(self, index: int, lost: WorkerLost) -> str:
-        """Return why a worker was lost. If its process has ended, include the exit code and the end of its output."""
+        """Return the reason why a worker was lost, with its exit code and last output if its process has ended."""
         worker = self._workers[index]
         end = worker.describe_end()
         return f"the {worker.name} {lost}" if worker.process.poll() is None else f"the {worker.name}'s pytest {end}"

@@ -119,8 +119,8 @@ def _smallest_visible(blocks: Float64Array, limit: float, error: float) -> float
     `limit` is the tolerance as a log-ratio; `error` is alpha divided by the number of cases that share it. The result
     is infinity if no slowdown would have been a regression.
     """
-    # A regression needs a lower bound above 0. A larger slowdown would shift the estimate and the bound by the same
-    # amount, so the bound is above 0 as soon as the estimate exceeds the distance between the two.
+    # A regression needs a lower bound above 0. A larger slowdown would raise the estimate and the lower bound by the
+    # same amount, so the bound would be above 0 once the estimate exceeded their (constant) distance.
     distance = float(hodges_lehmann(blocks) - lower_bound(blocks, error))
     return math.expm1(max(limit, distance)) if math.isfinite(distance) else math.inf
 

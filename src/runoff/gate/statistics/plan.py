@@ -73,7 +73,7 @@ class Plan:
             raise GateError(self.budget_refusal(f"both stages, for a single case, would need {needed_s:.0f} s"))
 
     def budget_refusal(self, why: str) -> str:
-        """Return the error message for a budget that is too short. `why` is a clause that becomes part of it."""
+        """Return the error message for a budget that is too short. `why` is a clause for the message."""
         return (
             f"the gate could never find a regression: --gate-budget {self.budget_s:.0f}s leaves no room for the second"
             f" stage: {why}; allow more time or choose fewer cases"
@@ -81,7 +81,7 @@ class Plan:
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return how many cases, counted from the most suspicious one, can have a second stage in the remaining time.
+        Return how many cases the remaining time allows in the second stage, starting with the most suspicious.
 
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.

@@ -97,7 +97,7 @@ class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the i
         """Add the rounds to pytest-benchmark's results by running `pedantic` with a timer that replays them."""
         readings = iter([reading for duration_s in durations_s for reading in (0.0, duration_s)])
         self._mode, self._timer, self.cprofile = None, lambda: next(readings), False
-        # Some suites replace the fixture's runner. Remove their runner, which would run instead of the replay.
+        # Some suites replace the fixture's runner. Remove their runner, because it would not replay the rounds.
         self.__dict__.pop("_make_runner", None)
         super().pedantic(lambda: None, rounds=len(durations_s), iterations=iterations)
         assert next(readings, None) is None, "pytest-benchmark read its timer an unexpected number of times"  # noqa: S101

@@ -40,13 +40,13 @@ from runoff_gate_cores import CorePinning, descendants
 
 # Remove the settings from the environment, because a pytest process that a test starts must not act as a worker.
 SETTINGS: dict[str, Any] = json.loads(os.environ.pop("RUNOFF_GATE_WORKER", "{}"))
-# Standard input is a pipe that the coordinator holds open. Duplicate it now, because pytest's capture replaces file 0.
+# Standard input is a pipe that the coordinator holds open. Duplicate it: pytest's capture replaces descriptor 0.
 _COORDINATOR_PIPE = os.dup(0) if SETTINGS else -1
 _ORPHAN_GRACE_S = 10.0
-# pytest does not define this exit code, so it prints no terminal summary. Nobody would read the summary, and Hypothesis
-# alone would take a second to import modules for its empty section.
+# pytest prints a terminal summary only for exit codes that it defines, and 70 is not among them. Nobody would read a
+# worker's summary, and Hypothesis alone would take a second to import modules for its empty section of the summary.
 _EXIT_CODE = 70
-# Values for pytest options whose own values could overwrite the user's files, select other tests or change the timing.
+# These values replace the user's, which could make workers overwrite files, select other tests or distort the timing.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
     "basetemp": None, "benchmark_autosave": None, "benchmark_compare": None, "benchmark_compare_fail": None,
     "benchmark_cprofile": None, "benchmark_disable": False, "benchmark_enable": True, "benchmark_histogram": [],
@@ -190,7 +190,7 @@ class WorkerPlugin:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the gate's options, because the user's arguments contain them and runoff may not be installed here."""
+    """Declare the gate's options: the user's arguments contain them, and runoff may be missing in this environment."""
     for flag, declared in SETTINGS.get("gate_options", {}).items():
         parser.addoption(flag, **declared)
 
@@ -214,6 +214,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Run requested cases instead of pytest's test loop, unless a plugin loaded later has already replaced it."""
+    """Run the requested cases instead of pytest's test loop, unless another plugin has already replaced the loop."""
     worker = session.config.pluginmanager.get_plugin("runoff-gate-worker")
     return worker.run_loop(session) if isinstance(worker, WorkerPlugin) else None
