@@ -1,5 +1,5 @@
 """
-A minimal asyncio gRPC server for speed comparisons. It decodes, computes and encodes in its event loop.
+A minimal asyncio gRPC server for speed comparisons. Decoding, forward passes and encoding run in its event loop.
 
 Run from the repository root: python -m benchmarks.asyncio_service ENGINE MODEL
 """

@@ -15,7 +15,7 @@ Round = Callable[[], float]
 
 
 def pin_to_one_core() -> str:
-    """Pin this process to the last core if the system supports it; return a description, such as "pinned to core 1"."""
+    """Pin this process to the last core if the system allows it; return a description such as "pinned to core 1"."""
     if not hasattr(os, "sched_setaffinity"):
         return "not pinned (not supported on this system)"
     core = max(os.sched_getaffinity(0))
