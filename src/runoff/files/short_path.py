@@ -1,4 +1,4 @@
-"""Paths in lines for the user, as short as possible in the folder where the user works."""
+"""Shorten file paths in messages: print a path inside the working folder relative to that folder."""
 
 import os
 from pathlib import Path
