@@ -1,1 +1,1 @@
-"""All backends: one module for each runtime, the shared base class in `base`, and the list of names in `registry`."""
+"""All backends: a module per framework or protocol, their base class in `base`, and a list of names in `registry`."""

@@ -55,7 +55,7 @@ IN_PROCESS: dict[str, InProcess] = {
     "tensorflow-gpu": InProcess("tensorflow_backend", "gpu", ("tensorflow",), "gpu", "TensorFlow"),
     "null": InProcess("null_backend", "cpu", (), "", "nothing"),
 }
-# The in-process backend that runs the model inside a service, by the service's engine and the type of device.
+# For each engine of a service and each type of device: the in-process backend that runs the model.
 ENGINES: dict[str, dict[str, str]] = {
     "tensorflow": {"cpu": "tensorflow-cpu", "gpu": "tensorflow-gpu"},
     "onnxruntime": {"cpu": "onnxruntime-cpu", "gpu": "onnxruntime-cuda"},

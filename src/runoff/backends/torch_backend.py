@@ -15,7 +15,7 @@ class TorchBackend(Backend):
     def __init__(self, name: str, mlp: Mlp, device: torch.device, settings: Settings) -> None:
         # PyTorch has one thread pool per process, so this setting also affects all other PyTorch backends.
         torch.set_num_threads(settings.threads)
-        # TensorFloat-32 keeps 10 of float32's 23 fraction bits, which is too inaccurate for the outputs.
+        # TensorFloat-32 keeps only 10 of float32's 23 fraction bits, so the outputs could fail the accuracy check.
         torch.backends.cuda.matmul.allow_tf32 = False
         module = MlpModule(mlp.kind, mlp.sizes)
         with torch.no_grad():

@@ -28,7 +28,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise UsageError(f"the address {quote(text)} cannot be read, {_EXAMPLE}; {quote(cure, 80)[1:-1]}")
     elif not host:
         raise UsageError(f"the address {quote(text)} has no host, {_EXAMPLE}")
-    # Refuse a host of digits and dots that is no valid IPv4 address, even if a resolver accepts it: it is mistyped.
+    # A host of digits and dots is mistyped if it is not a valid IPv4 address, even if a resolver accepts the host.
     elif not (_is_ip_address(host) if host.replace(".", "").isdigit() else _HOST_NAME.match(host)):
         raise UsageError(f"the address {quote(text)} has the invalid host {quote(host)}; {_EXAMPLE}")
     port = parse_port(port_text)

@@ -70,7 +70,7 @@ def profile_calls(
     calls: int,
 ) -> CallParts | None:
     """
-    Make calls and measure their parts, which makes each call about 20 µs slower. Benchmarks do not time these calls.
+    Make calls and time each part of a call, which adds about 20 µs to a call. Benchmarks do not time these calls.
 
     Args:
         encode: Returns the serialized request.

@@ -3,7 +3,7 @@
 # The largest batch, 65,536 samples of 81 features, is a message of 22 MB. gRPC's default limit of 4 MiB would allow
 # only 12,000 such samples.
 MAX_MESSAGE_BYTES = 32 * 2**20
-# A batch of more samples could keep the service busy for seconds.
+# A batch of more than 65,536 samples could keep the service busy for seconds.
 MAX_BATCH_SIZE = 65_536
 # Protobuf creates an object for every field, and a field can be as short as 2 bytes. Parsing 32 MiB of such fields
 # takes a gigabyte of memory and one second, in which no other Python code runs. Parsing 2 MiB took at most 63 MiB and

@@ -94,6 +94,6 @@ def test_generated_files_match_the_proto_file(tmp_path: Path) -> None:
 
 
 def test_default_descriptor_pool_is_left_to_other_stubs() -> None:
-    """tritonclient and kserve register messages of the same names in protobuf's default pool, so ours must not."""
+    """tritonclient and kserve register messages of the same names in protobuf's default pool, so runoff must not."""
     with pytest.raises(KeyError):
         descriptor_pool.Default().FindMessageTypeByName("inference.ModelInferRequest")
