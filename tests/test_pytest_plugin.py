@@ -121,7 +121,7 @@ def test_failed_benchmark_is_not_saved(tmp_path: Path) -> None:
     assert _run(suite).returncode == 1
     (saved,) = _saved(suite)
     assert ["test_quick", "test_last"] == [benchmark["name"] for benchmark in saved["benchmarks"]]
-    assert not saved["runoff"]["complete"]
+    assert saved["runoff"]["incomplete_because"] == "1 test failed"
 
 
 def test_interrupted_run_is_saved_and_marked(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runoff.units import format_count, format_duration, format_ratio
+from runoff.units import format_count, format_duration, format_items, format_ratio
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,9 @@ def test_count_has_three_digits_and_a_prefix(count: float, shown: str) -> None:
 def test_ratio_keeps_two_digits_when_small(ratio: float, shown: str) -> None:
     """A service that is 200 times slower must not appear as 0.00×."""
     assert shown == format_ratio(ratio)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases")])
+def test_items_are_plural_unless_there_is_one(count: int, shown: str) -> None:
+    """A message such as `1 cases` looks like a mistake."""
+    assert shown == format_items(count, "case")

@@ -46,7 +46,8 @@ class SavedRuns:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._passed: set[str] = set()
-        self._failed = 0
+        # Maps the id of each failed test to whether it is a benchmark.
+        self._failed: dict[str, bool] = {}
         self._incomplete_because = ""
         # The store stays None if the user chose a storage of pytest-benchmark that is not a folder.
         self._store: AtomicStore | None = None
@@ -91,7 +92,7 @@ class SavedRuns:
         """Record which tests passed, because only benchmarks of passed tests are saved."""
         report = yield
         if report.failed:
-            self._failed += 1
+            self._failed[report.nodeid] = "benchmark" in getattr(item, "fixturenames", ())
             fixture = getattr(item, "funcargs", {}).get("benchmark")
             if fixture is not None:
                 # Prevent pytest-benchmark's warning that the failed test did not use its benchmark fixture.
@@ -116,12 +117,13 @@ class SavedRuns:
     def _why_incomplete(self, session: pytest.Session, exitstatus: int) -> str:
         """Return the reason why the run did not measure every case, or an empty string if it measured them all."""
         from runoff.gate.plugin import NO_BASELINE_BECAUSE
+        from runoff.units import format_items
 
         ended: dict[int, str] = {
             pytest.ExitCode.INTERRUPTED: "interrupted",
             pytest.ExitCode.INTERNAL_ERROR: "an internal error",
         }
-        failed = f"{self._failed} tests failed" if self._failed else ""
+        failed = f"{format_items(len(self._failed), 'test')} failed" if self._failed else ""
         stopped = str(session.shouldstop or session.shouldfail or "")
         no_baseline = self._config.stash.get(NO_BASELINE_BECAUSE, "")
         return ended.get(exitstatus, "") or failed or stopped or no_baseline
@@ -160,7 +162,8 @@ class SavedRuns:
         records = msgspec.convert([b.extra_info["runoff"] for b in measured], type=list[CaseRecord])
         cases = [MeasuredCase(record, np.array(b.stats.data)) for record, b in zip(records, measured, strict=True)]
         detailed = self._config.option.verbose > 0
-        lines, more = comparison_lines(cases, detailed=detailed), [] if detailed else [_MORE]
+        lines = comparison_lines(cases, sum(self._failed.values()), detailed=detailed)
+        more = [] if detailed else [_MORE]
         store, folder = self._store, self._config.invocation_params.dir
         if store is not None:
             earlier_runs = ((path, run) for path, run in store.runs_newest_first() if path != store.saved)

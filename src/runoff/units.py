@@ -28,6 +28,11 @@ def format_count(count: float) -> str:
     return f"{_three_digits(count / (scale or 1.0))}{prefix}"
 
 
+def format_items(count: int, item: str) -> str:
+    """Format a number of items, such as `1 case` or `2 cases`. `item` is a noun whose plural ends in s."""
+    return f"{count} {item}" if count == 1 else f"{count} {item}s"
+
+
 def format_ratio(ratio: float) -> str:
     """Format a ratio with up to three digits and a times sign, such as `0.52×`. Return `-` if it is not finite."""
     if not math.isfinite(ratio):

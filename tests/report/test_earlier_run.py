@@ -27,7 +27,7 @@ def test_cases_with_overlapping_intervals_are_counted_not_listed() -> None:
     """If the intervals overlap, the difference may be chance, so the case gets no row of its own."""
     wide: dict[str, Any] = {"latency_low_s_per_batch": 0.9e-3, "latency_high_s_per_batch": 1.2e-3}
     lines = _lines([case_record(latency_s=1.05e-3, **wide)], [case_record(**wide)])
-    assert ["1 of 1 cases did not change beyond the 95 % intervals of both runs"] == lines[1:]
+    assert ["cases that changed by no more than the 95 % intervals of both runs: 1 of 1"] == lines[1:]
 
 
 def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
@@ -36,8 +36,8 @@ def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
     before = [case_record(batch_size=size) for size in range(1, 15)]
     lines = _lines(now, before)
     assert 10 == len([line for line in lines if line.startswith("onnxruntime-cpu-net")])
-    assert lines[-2].startswith("4 more cases changed by less; 0 of 15 cases did not change")
-    assert lines[-2].endswith("1 are not comparable or not in that run")
+    assert lines[-2].startswith("further cases that changed by less: 4; cases that changed by no more than the 95 %")
+    assert lines[-2].endswith(": 0 of 15; cases that are not comparable or not in that run: 1")
 
 
 def test_incomplete_run_is_never_a_baseline() -> None:
@@ -86,3 +86,12 @@ def test_run_with_one_common_case_is_better_than_none() -> None:
     found = closest_earlier_run(describe_run(""), now, [_saved_run(1, now[0])])
     assert found is not None
     assert len(found.changes) == 1
+
+
+def test_run_with_the_most_common_cases_is_chosen_if_none_has_half() -> None:
+    """Among runs that measured less than half of the cases, the largest overlap shows most, then the newest date."""
+    now = [case_record(batch_size=size) for size in range(1, 9)]
+    runs = [_saved_run(4, now[0]), _saved_run(3, *now[:3]), _saved_run(2, *now[:3]), _saved_run(1, *now[:2])]
+    found = closest_earlier_run(describe_run(""), now, runs)
+    assert found is not None
+    assert ("0003_run.json", 3) == (found.path.name, len(found.changes))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL
+from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, UNVERIFIED
 from runoff.report.headline import headlines
 from runoff.report.measured import MeasuredCase
 from tests.support.records import case_record, measured_case
@@ -103,8 +103,8 @@ def test_run_without_a_service_names_the_fastest_backend() -> None:
     """If no service was timed, users still want to know which backend is the fastest in process."""
     cases = [measured_case("numpy", 1, 2e-3), measured_case("onnxruntime-cpu", 1), measured_case("numpy", 8, 3e-3)]
     expected = (
-        "net: onnxruntime-cpu is the fastest backend at batch 1 with 1.00 ms per call;"
-        " numpy takes 3.00 ms per call at batch 8; no service was timed"
+        "net: onnxruntime-cpu is the fastest backend with 1.00 ms per call at batch 1;"
+        " numpy takes 3.00 ms per call at batch 8; no service that runs this model was timed"
     )
     assert [expected] == headlines(cases)
 
@@ -112,7 +112,23 @@ def test_run_without_a_service_names_the_fastest_backend() -> None:
 def test_fastest_backend_within_the_noise_is_not_called_fastest() -> None:
     """If the intervals of two backends overlap, either may be faster, so neither is called the fastest."""
     [line] = headlines([measured_case("numpy", 1, 1.0001e-3), measured_case("onnxruntime-cpu", 1)])
-    assert "no certain difference between onnxruntime-cpu (1.00 ms per call) and numpy (1.00 ms)" in line
+    expected = "at batch 1 between the fastest backends onnxruntime-cpu (1.00 ms per call) and numpy (1.00 ms)"
+    assert f"net: no certain difference {expected};" in line
+
+
+@pytest.mark.parametrize("others", [{}, {"numpy": 1e-2}], ids=["alone", "fastest"])
+def test_same_backend_at_both_batch_sizes_is_named_once(others: dict[str, float]) -> None:
+    """If the fastest backend is the same at both batch sizes, a second mention of its name adds nothing."""
+    backends = {"onnxruntime-cpu": 1e-3, **others}
+    [line] = headlines([measured_case(name, size, backends[name] * size) for name in backends for size in (1, 8)])
+    start = "is the fastest backend with" if others else "takes"
+    assert f"net: onnxruntime-cpu {start} 1.00 ms per call at batch 1 and 8.00 ms per call at batch 8; no" in line
+
+
+def test_unverified_model_is_marked_in_every_headline() -> None:
+    """Somebody who reads only the headline must see that the timed outputs may be wrong."""
+    [line] = headlines([measured_case(answers=UNVERIFIED)])
+    assert line.startswith("net (not verified against a reference): onnxruntime-cpu takes 1.00 ms")
 
 
 def test_run_of_services_alone_says_what_is_missing() -> None:
@@ -130,7 +146,7 @@ def test_service_at_other_batch_sizes_is_not_compared() -> None:
 def test_null_service_gets_no_result() -> None:
     """A null service computes nothing, so it cannot win."""
     null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
-    assert ["net: nothing was timed that computes the model"] == headlines([null])
+    assert ["net: no backend that computes this model was timed"] == headlines([null])
     assert "wins" not in headlines([measured_case(), null])[0]
 
 
@@ -140,6 +156,7 @@ def test_service_that_runs_another_model_gets_no_result() -> None:
     lines = headlines([measured_case(), other])
     assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]
     assert "remote-grpc" not in lines[0]
+    assert lines[0].endswith("no service that runs this model was timed")
 
 
 def test_two_services_of_one_framework_are_told_apart() -> None:

@@ -1,10 +1,12 @@
 """The report of a run: results first, then the devices and a table per model."""
 
+import re
 from typing import Any
 
 from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, UNVERIFIED
 from runoff.report.measured import MeasuredCase
-from runoff.report.run_report import WIDTH, comparison_lines
+from runoff.report.run_report import comparison_lines
+from runoff.report.tables import WIDTH
 from tests.support.records import measured_case
 
 
@@ -46,11 +48,39 @@ def test_default_run_fits_on_two_screens() -> None:
 
 
 def test_table_of_many_backends_stays_narrow() -> None:
-    """Columns for ten backends would not fit into a terminal, so the table has one row per case instead."""
-    cases = [measured_case(f"engine-{letter}-grpc") for letter in "abcdefghij"]
-    lines = comparison_lines([measured_case(), *cases], detailed=False)
+    """Columns for ten services do not fit into a terminal, so the same kind of table continues below."""
+    names = [f"engine-{letter}-grpc" for letter in "abcdefghij"]
+    cases = [measured_case(name, size) for name in ("onnxruntime-cpu", *names) for size in (1, 8)]
+    lines = comparison_lines(cases, detailed=False)
     assert max(map(len, lines)) <= WIDTH
-    assert 11 == len([line for line in lines if "error 1.0e-08" in line])
+    headers = [re.split(r"\s{2,}", line.strip()) for line in lines if line.lstrip().startswith("batch  ")]
+    assert all(header[0] == "batch" for header in headers)
+    columns = ["onnxruntime-cpu", *names, *(f"speedup of {name} [95 %]" for name in names)]
+    assert columns == [column for header in headers for column in header[1:]]
+    assert ["1", "8"] * len(headers) == [line.split()[0] for line in lines if re.match(r"\s+[18]  ", line)]
+
+
+def test_two_services_keep_the_layout_of_one_service() -> None:
+    """A second service must not change the columns that readers know from runs with one service."""
+    names, null = ["onnxruntime-cpu", "numpy", "tensorflow-grpc", "tensorflow-oip"], "null-grpc"
+    cases = [*map(measured_case, names), measured_case(null, answers=COMPUTES_NOTHING, worst_error=None)]
+    lines = comparison_lines(cases, detailed=False)
+    first, second = (re.split(r"\s{2,}", line.strip()) for line in lines if "batch  " in line)
+    assert ["batch", *names, null] == first
+    assert ["batch", *(f"speedup of {name} [95 %]" for name in names[2:])] == second
+
+
+def test_failed_cases_are_counted_beside_the_headline() -> None:
+    """If the cases of a service failed, a headline about the other cases alone would look like the whole result."""
+    lines = comparison_lines([measured_case()], 1, detailed=False)
+    assert "the result is incomplete: 1 case failed" == lines[1]
+    assert "the result is incomplete: 5 cases failed" == comparison_lines([measured_case()], 5, detailed=False)[1]
+
+
+def test_report_of_a_null_service_alone_has_no_empty_section() -> None:
+    """A null service computes on no device, so there is no section about devices and no second blank line."""
+    null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
+    assert "\n\n\n" not in _text(null)
 
 
 def test_service_on_a_cpu_is_called_cpu() -> None:

@@ -14,7 +14,7 @@ from runoff.files.short_path import short_program_path
 from runoff.gate.baseline.side import Invocation
 from runoff.gate.run.result import CaseVerdict, GateResult
 from runoff.gate.statistics.decision import Verdict
-from runoff.units import format_duration
+from runoff.units import format_duration, format_items
 
 _JSON_SCHEMA = 1
 _HEADERS = ("case", "baseline → candidate", "change [90 % interval]", "tolerance", "verdict")
@@ -136,7 +136,8 @@ def _conclusion(result: GateResult) -> str:
         return f"gate against {result.against}: {result.refused}"
     counts = [f"{len(cases)} {verdict}" for verdict in Verdict if (cases := result.of(verdict))]
     blocks = max((each.finding.blocks for each in result.verdicts if each.finding), default=0)
-    return f"gate against {result.baseline}: {', '.join(counts)}; {result.seconds:.0f} s, up to {blocks} blocks a case"
+    size = f"{result.seconds:.0f} s, up to {format_items(blocks, 'block')} a case"
+    return f"gate against {result.baseline}: {', '.join(counts)}; {size}"
 
 
 def _repeat_command(case_verdict: CaseVerdict, invocation: Invocation) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from runoff.records.schema import VERIFIED, CaseRecord
 from runoff.report.measured import MeasuredCase, error_label, other_model_suffix
-from runoff.report.tables import table_lines
+from runoff.report.tables import split_table_lines, table_lines
 from runoff.units import format_count, format_duration
 
 _DETAILED_HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
@@ -17,7 +17,8 @@ def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list
     Return a table of the times per call of one model, with a column per backend and a row per batch size.
 
     Returns:
-        The table, the largest error of the answers, and a note if a case was not steady.
+        The table, in several parts if it is too wide, the largest error of the answers, and a note if a case was not
+        steady.
     """
     records = [case.record for case in cases]
     titles = {record.backend: record.backend + other_model_suffix(record) for record in records}
@@ -37,7 +38,8 @@ def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list
     ]
     headers = ["batch", *titles.values(), *(f"speedup of {titles[backend]} [95 %]" for backend in services)]
     notes = [] if all(record.steady for record in records) else ["* not steady when its warm-up ended"]
-    return [*table_lines(headers, rows, "r" + "r" * len(titles) + "l" * len(services)), *_answer_lines(records), *notes]
+    table = split_table_lines(headers, rows, "r" + "r" * len(titles) + "l" * len(services))
+    return [*table, *_answer_lines(records), *notes]
 
 
 def detailed_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:

@@ -40,18 +40,19 @@ def closest_earlier_run(
         runs: Saved runs with their paths, newest first. Only as many as needed are read.
 
     Returns:
-        The newest comparable run that measured at least half of these cases. If there is none, the newest comparable
-        run that measured any of them, or None.
+        The newest comparable run that measured at least half of these cases. If there is none, the comparable run that
+        measured most of them (the newest of several), or None if no comparable run measured any of them.
     """
-    newest = None
+    closest = None
     for path, run in islice(runs, _MOST_RUNS_READ):
         changes = pair_cases(records, run.records) if comparable_runs(now, run.runoff) else []
         if changes:
             found = EarlierRun(path, run.datetime[:16].replace("T", " "), changes)
             if len(changes) * 2 >= len(records):
                 return found
-            newest = newest or found
-    return newest
+            if closest is None or len(changes) > len(closest.changes):
+                closest = found
+    return closest
 
 
 def comparable_runs(now: RunRecord, before: RunRecord | None) -> bool:
@@ -90,8 +91,10 @@ def _row(change: CaseChange) -> tuple[str, ...]:
 
 def _remaining_cases(changed: int, compared: int, case_count: int) -> str:
     """Return a line that states how many cases have no row in the table, and why."""
-    parts = [f"{changed - _MOST_ROWS} more cases changed by less"] if changed > _MOST_ROWS else []
-    parts.append(f"{compared - changed} of {case_count} cases did not change beyond the 95 % intervals of both runs")
+    parts = [f"further cases that changed by less: {changed - _MOST_ROWS}"] if changed > _MOST_ROWS else []
+    parts.append(
+        f"cases that changed by no more than the 95 % intervals of both runs: {compared - changed} of {case_count}"
+    )
     if compared < case_count:
-        parts.append(f"{case_count - compared} are not comparable or not in that run")
+        parts.append(f"cases that are not comparable or not in that run: {case_count - compared}")
     return "; ".join(parts)

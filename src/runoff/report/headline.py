@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 
 from runoff.measurement.intervals import ratio_interval
-from runoff.records.schema import OTHER_MODEL
+from runoff.records.schema import OTHER_MODEL, UNVERIFIED
 from runoff.report.measured import MeasuredCase
 from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
 from runoff.units import format_duration, format_ratio
@@ -17,7 +17,7 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     Returns:
         A sentence for each service that was compared, or one about the fastest backends if none was compared, and a
         sentence for each service that runs a different model. "Faster" and "wins" appear only where a 95 % interval
-        supports them.
+        supports them. Each sentence begins with the model's name, and with a warning if its outputs were not verified.
     """
     model = cases[0].record.model
     other_model = dict.fromkeys(case.record.backend for case in cases if case.record.answers == OTHER_MODEL)
@@ -26,10 +26,14 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     sentences = [_service_result(backend, speedups[backend], own) for backend in speedups]
     if own and not sentences:
         sizes = sorted({case.record.batch_size for case in own})
-        parts = [_fastest_at(own, size) for size in dict.fromkeys((sizes[0], sizes[-1]))]
-        sentences.append("; ".join([*parts, _why_not_compared(own)]))
+        ends = [_fastest_at(own, size) for size in dict.fromkeys((sizes[0], sizes[-1]))]
+        # If the same backend is the fastest at both ends, name it only once.
+        times = {start: " and ".join(times for other, times in ends if other == start) for start, _ in ends}
+        sentences.append("; ".join([*(f"{start} {times[start]}" for start in times), _why_not_compared(own)]))
     sentences += [f"{name} runs another model, so its times are no result for this model" for name in other_model]
-    return [f"{model}: {sentence}" for sentence in sentences or ["nothing was timed that computes the model"]]
+    if any(case.record.answers == UNVERIFIED for case in own):
+        model += f" ({UNVERIFIED})"
+    return [f"{model}: {sentence}" for sentence in sentences or ["no backend that computes this model was timed"]]
 
 
 def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[MeasuredCase]) -> str:
@@ -92,26 +96,26 @@ def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
     return labels[backend] if is_unique else f"{labels[backend]} ({backend})"
 
 
-def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> str:
-    """Return a clause that names the fastest backend at one batch size, with its time per call."""
+def _fastest_at(cases: Sequence[MeasuredCase], batch_size: int) -> tuple[str, str]:
+    """Return a clause about the fastest backend at one batch size, in two parts: its beginning, and its times."""
     at_size = [case for case in cases if case.record.batch_size == batch_size]
     ranked = sorted(at_size, key=lambda case: case.record.latency_s_per_batch)
     names = [case.record.backend for case in ranked]
     times = [format_duration(case.record.latency_s_per_batch) for case in ranked]
     if len(ranked) == 1:
-        return f"{names[0]} takes {times[0]} per call at batch {batch_size}"
+        return f"{names[0]} takes", f"{times[0]} per call at batch {batch_size}"
     if ratio_interval(ranked[1].rounds, ranked[0].rounds).low > 1.0:
-        return f"{names[0]} is the fastest backend at batch {batch_size} with {times[0]} per call"
+        return f"{names[0]} is the fastest backend with", f"{times[0]} per call at batch {batch_size}"
     return (
-        f"no certain difference between {names[0]} ({times[0]} per call) and {names[1]} ({times[1]}),"
-        f" the fastest at batch {batch_size}"
+        f"no certain difference at batch {batch_size} between the fastest backends",
+        f"{names[0]} ({times[0]} per call) and {names[1]} ({times[1]})",
     )
 
 
 def _why_not_compared(cases: Sequence[MeasuredCase]) -> str:
     """Return a clause that explains why no service was compared with the model in process."""
     if not any(case.record.service for case in cases):
-        return "no service was timed"
+        return "no service that runs this model was timed"
     if not any(case.record.backend == IN_PROCESS_BACKEND for case in cases):
         return f"{IN_PROCESS_BACKEND} was not timed, so there is no speedup of a service"
     return f"no service was timed at a batch size of {IN_PROCESS_BACKEND}"

@@ -9,8 +9,9 @@ from runoff.report.case_tables import compact_table, detailed_table
 from runoff.report.headline import headlines
 from runoff.report.measured import MeasuredCase, device_label, other_model_suffix
 from runoff.report.speedup import IN_PROCESS_BACKEND, service_speedups
+from runoff.report.tables import WIDTH
+from runoff.units import format_items
 
-WIDTH = 120
 _UNKNOWN_IDENTITY = "does not report its identity; the run would not notice if a similar service replaced it"
 _SPEEDUP_LEGEND = (
     f"Times are per call, of the median round. Speedup of a service: time of {IN_PROCESS_BACKEND} / time of the"
@@ -18,19 +19,22 @@ _SPEEDUP_LEGEND = (
 )
 
 
-def comparison_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
+def comparison_lines(cases: Sequence[MeasuredCase], failed: int = 0, *, detailed: bool) -> list[str]:
     """
     Return the report of a run: each model's result, the devices, and a table for each model.
 
     Args:
-        cases: All cases of the run, in any order.
+        cases: All cases of the run that did not fail, in any order.
+        failed: Number of cases that failed.
         detailed: Whether to show throughput, the answers of each case and where the time of a call goes.
     """
     models = dict.fromkeys(case.record.model for case in cases)
     by_model = [[case for case in cases if case.record.model == model] for model in models]
     lines = [line for group in by_model for sentence in headlines(group) for line in _wrapped(sentence)]
+    lines += [f"the result is incomplete: {format_items(failed, 'case')} failed"] if failed else []
     computing = [case.record for case in cases if case.computes]
-    lines += ["", *dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)]
+    devices = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
+    lines += ["", *devices] if devices else []
     for group in by_model:
         lines += ["", *_title_lines(group), *_model_lines(group, detailed=detailed)]
     if any(record.service for record in computing):
@@ -45,14 +49,13 @@ def _wrapped(sentence: str) -> list[str]:
 
 
 def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
-    """Return the tables of one model. If the compact table is too wide, the detailed table replaces it."""
+    """Return the tables of one model."""
     ordered = sorted(cases, key=lambda case: case.record.batch_size)
     by_backend = service_speedups(ordered)
     speedups = {(name, speedup.batch_size): speedup.text for name in by_backend for speedup in by_backend[name]}
     if detailed:
         return [*detailed_table(ordered, speedups), *call_parts_lines(ordered)]
-    table = compact_table(ordered, speedups)
-    return table if max(map(len, table)) <= WIDTH else detailed_table(ordered, speedups)
+    return compact_table(ordered, speedups)
 
 
 def _title_lines(cases: Sequence[MeasuredCase]) -> list[str]:

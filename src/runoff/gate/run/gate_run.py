@@ -16,6 +16,7 @@ from runoff.gate.run.result import CaseVerdict, GateResult, by_urgency
 from runoff.gate.run.worker_channel import WorkerLost
 from runoff.gate.run.worker_pool import WorkerPool
 from runoff.gate.run.workers import CANDIDATE, WorkerSet
+from runoff.units import format_items
 
 
 class _BudgetEndedError(GateError):
@@ -73,9 +74,8 @@ class GateRun:
         if repeated:
             blocks = self._plan.blocks_for(len(repeated))
             names = ", ".join(_test_name(case) for case in repeated[:3]) + ("…" if len(repeated) > 3 else "")
-            self._reporter.line(
-                f"{len(repeated)} of {len(shared)} cases need the second stage: {blocks} fresh blocks ({names})"
-            )
+            numbers = f"{len(repeated)} of {len(shared)}, {format_items(blocks, 'fresh block')}"
+            self._reporter.line(f"cases in the second stage: {numbers} ({names})")
             self._run_blocks("second", blocks, repeated)
         verdicts = evaluation.judge_cases(self._cases, self._config.tolerances, self._plan, suspected, repeated)
         return self._result([*verdicts, *self._not_shared])
@@ -117,7 +117,7 @@ class GateRun:
             budget_s = self._plan.budget_s
             self._notes.append(f"the budget of {budget_s:.0f} s ended in the {name}, before {_test_name(left[0])}")
         self._last_block_s[stage] = time.monotonic() - start
-        self._reporter.line(f"{name}: {len(cases)} cases in {self._last_block_s[stage]:.0f} s")
+        self._reporter.line(f"{name}: {format_items(len(cases), 'case')} in {self._last_block_s[stage]:.0f} s")
 
     def _drop_uncollected(self, cases: Sequence[str], workers: WorkerSet) -> list[str]:
         """Return the cases that all workers collected. Mark the others as failed: the test files must have changed."""
@@ -163,9 +163,9 @@ class GateRun:
         budget = f"; time limit: {plan.budget_s:.0f} s" if plan.budget_s is not None else ""
         round_ms = self._config.round_lengths.round_ns * 1e-6
         self._reporter.line(
-            f"plan: {cases} cases, {plan.first_blocks} blocks of fresh processes each (rounds of {round_ms:g} ms"
-            f" in turns: candidate, baseline, baseline again); {plan.second_blocks} fresh blocks for cases that look"
-            f" slower or unclear; false alarms in at most {100 * plan.alpha:.2g} % of runs{budget}"
+            f"plan: {format_items(cases, 'case')}, {format_items(plan.first_blocks, 'block')} of fresh processes each"
+            f" (rounds of {round_ms:g} ms in turns: candidate, baseline, baseline again);"
+            f" {format_items(plan.second_blocks, 'fresh block')} for cases that look slower or unclear; false alarms in at most {100 * plan.alpha:.2g} % of runs{budget}"
         )
         if cores.timed:
             others = ", ".join(map(str, cores.others))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from runoff.gate.run.case_block import PublishedRounds
 from runoff.gate.statistics.decision import Finding, Verdict
+from runoff.units import format_items
 
 EXIT_OK, EXIT_REGRESSION, EXIT_INVALID, EXIT_INCONCLUSIVE = 0, 10, 11, 12
 # The order of verdicts in a report. Those that require action from the user come first.
@@ -98,7 +99,7 @@ class GateResult:
             return f"the gate against {self.against} compared nothing"
         bad = len(self.of(Verdict.REGRESSION))
         if bad:
-            return f"{bad} {'case' if bad == 1 else 'cases'} regressed against {self.against}"
+            return f"{format_items(bad, 'case')} regressed against {self.against}"
         unmeasured = [verdict for verdict in self.of(Verdict.INCONCLUSIVE) if verdict.finding is None]
         not_judged = len(unmeasured) + len(self.of(Verdict.INVALID))
         return f"the gate against {self.against} could not judge {not_judged} of its cases" if not_judged else ""
