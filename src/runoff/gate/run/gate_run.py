@@ -165,7 +165,8 @@ class GateRun:
         self._reporter.line(
             f"plan: {format_items(cases, 'case')}, {format_items(plan.first_blocks, 'block')} of fresh processes each"
             f" (rounds of {round_ms:g} ms in turns: candidate, baseline, baseline again);"
-            f" {format_items(plan.second_blocks, 'fresh block')} for cases that look slower or unclear; false alarms in at most {100 * plan.alpha:.2g} % of runs{budget}"
+            f" {format_items(plan.second_blocks, 'fresh block')} for cases that look"
+            f" slower or unclear; false alarms in at most {100 * plan.alpha:.2g} % of runs{budget}"
         )
         if cores.timed:
             others = ", ".join(map(str, cores.others))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runoff.errors import GateError
+from runoff.units import format_items
 
 # 24 blocks suffice for an alpha of 2^-24 = 6e-8. A smaller alpha is of no use, and more blocks would take an hour.
 _MAX_BLOCKS = 24
@@ -43,8 +44,8 @@ class Plan:
         needed = max(self.second_blocks, self.fewest_blocks(cases))
         if needed > _MAX_BLOCKS:
             raise GateError(
-                f"the gate could never find a regression: at --gate-alpha {self.alpha:g}, {cases} cases need {needed}"
-                f" blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a"
+                f"the gate could never find a regression: at --gate-alpha {self.alpha:g},"
+                f" {format_items(cases, 'case')} would need {needed} blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a"
                 " larger --gate-alpha or fewer cases"
             )
         return needed
