@@ -45,8 +45,8 @@ class Plan:
         if needed > _MAX_BLOCKS:
             raise GateError(
                 f"the gate could never find a regression: at --gate-alpha {self.alpha:g},"
-                f" {format_items(cases, 'case')} would need {needed} blocks each (n blocks give a p value of at least 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a"
-                " larger --gate-alpha or fewer cases"
+                f" {format_items(cases, 'case')} would need {needed} blocks each (n blocks give a p value of at least"
+                f" 2⁻ⁿ), but the limit is {_MAX_BLOCKS}; choose a larger --gate-alpha or fewer cases"
             )
         return needed
 
