@@ -51,7 +51,7 @@ class Side:
         python: Path of the side's interpreter.
         invocation: The side's pytest command line, with the folders of the side's checkout.
         python_path: Folders to put before the interpreter's own folders in sys.path.
-        set_options: Values to set for pytest options instead of the user's, by the options' `dest`.
+        set_options: Values that replace the user's values of pytest options, by the options' `dest`.
     """
 
     name: str

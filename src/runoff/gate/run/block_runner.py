@@ -26,7 +26,7 @@ class BlockRunner:
         iterations: Number of iterations in a round, by case. The first block sets it for all blocks and sides.
         on_case: Called with each test id before it runs.
         end: Monotonic time at which measuring stops, even in the middle of a case.
-        cut_short: Whether measuring stopped in the middle of a case. Its workers may hang.
+        cut_short: Whether measuring stopped in the middle of a case. If so, the case's workers may hang.
     """
 
     round_lengths: RoundLengths = field(default_factory=RoundLengths)

@@ -23,8 +23,8 @@ class CaseState:
     The measurements of one case so far.
 
     Attributes:
-        first: Its blocks of the first stage.
-        second: Its blocks of the second stage.
+        first: The case's blocks of the first stage.
+        second: The case's blocks of the second stage.
         failures: Reasons why the case cannot be compared; empty if it can.
     """
 

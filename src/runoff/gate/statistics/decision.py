@@ -81,8 +81,8 @@ def decide(
     """
     Judge the cases of the second stage. Return one Finding per case, in the given order.
 
-    Pass only blocks of the second stage. A case reaches it because its first-stage blocks looked unusual, so those
-    blocks would bias the decision.
+    Pass only blocks of the second stage. A case enters that stage because its first-stage blocks looked unusual,
+    so those blocks would bias the decision.
 
     Args:
         blocks: For each case, the log-ratios candidate / baseline of its second stage, shape (blocks,).

@@ -22,8 +22,8 @@ class CoordinatedRounds(_AnyFixture):  # type: ignore[misc]  # the base is the i
 
     Attributes:
         run_rounds: Runs the rounds that the coordinator requests. Its argument is a function that runs a number of
-            iterations and returns their duration in seconds. It returns the duration of each round in seconds (an empty
-            list if they must not be published) and the number of iterations in a round.
+            iterations and returns their duration in seconds. `run_rounds` returns each round's duration in seconds (an
+            empty list if the rounds must not be published) and the number of iterations in a round.
     """
 
     run_rounds: Callable[[Callable[[int], float]], tuple[list[float], int]]
