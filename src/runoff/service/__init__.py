@@ -1,1 +1,1 @@
-"""A gRPC service that runs models on in-process backends: its server, request handlers and launcher."""
+"""The gRPC service, which runs models on in-process backends: the server, the request handlers and the launcher."""

@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def create_handlers(service_name: str, methods: Mapping[str, Handler]) -> "grpc.GenericRpcHandler[bytes, bytes]":
-    """Return the gRPC handlers of a service's methods, which receive and return serialized messages."""
+    """Make a service's gRPC handlers from its methods by name. Methods receive and return serialized messages."""
     return grpc.method_handlers_generic_handler(
         service_name,
         {name: grpc.unary_unary_rpc_method_handler(_with_error_statuses(method)) for name, method in methods.items()},
@@ -57,7 +57,7 @@ def check_finite(batch: Float32Array) -> None:
 
 
 def _with_error_statuses(method: Handler) -> Handler:
-    """Wrap a handler so that exceptions abort the call, with a Refusal's own status or otherwise with INTERNAL."""
+    """Wrap a handler so that an exception aborts the call: a Refusal with its own status, any other with INTERNAL."""
 
     def handle(message: bytes, context: grpc.ServicerContext) -> bytes:
         try:
@@ -66,7 +66,7 @@ def _with_error_statuses(method: Handler) -> Handler:
         except Refusal as refusal:
             context.abort(refusal.status, str(refusal))
         except Exception:
-            # The exception's text may contain paths or data, so log it instead of sending it to the client.
+            # The exception's text may contain paths or data, so write it to the log and send the client only an id.
             log_id = secrets.token_hex(4)
             _logger.exception("log id %s: a call failed", log_id)
             context.abort(grpc.StatusCode.INTERNAL, f"internal error; search the service's log for id {log_id}")

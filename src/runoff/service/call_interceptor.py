@@ -8,23 +8,23 @@ import grpc
 
 from runoff.service.call_threads import CallThreadPool
 
-# Maximum number of open streams per method. Each stream occupies a thread. Health and reflection have one streaming
-# method each, so streams use at most 48 of the pool's 64 threads. A client that watches health needs one stream.
+# Maximum number of open streams per method. Each stream occupies a thread. Only two methods are streaming, the health
+# watch and reflection, so streams use at most 48 of the pool's 64 threads. A client that watches health needs one.
 MAX_STREAMS = 24
-# Maximum size of health and reflection requests, which contain only one name. gRPC's packages parse them with protobuf,
-# and parsing a hostile request of the largest size that gRPC accepts would hold the interpreter lock for a second.
+# Maximum size of health and reflection requests, which normally contain only one name. Protobuf would need a second to
+# parse a hostile request of the largest size that gRPC accepts, and it blocks all other Python threads meanwhile.
 _MAX_PARSED_BYTES = 65_536
-# Declared as Any, because grpc-stubs declare neither that a handler's functions may be None nor their arguments.
+# Any, because grpc-stubs declare neither the arguments of a handler's functions nor that these functions may be None.
 _Handler: TypeAlias = Any
 
 
 class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # grpc's own class takes no arguments
     """
-    Wraps every gRPC method so that the thread pool is notified while a thread waits for a client.
+    Wraps every gRPC method so that the thread pool can tell which of its threads are waiting for a client.
 
-    gRPC receives the request of a unary method before it calls the handler, and the wait for it would be invisible. So
-    this class registers unary methods as streaming ones, which look the same on the wire, and receives the request
-    itself.
+    gRPC receives the request of a unary method before it calls the handler, so the handler could not report this wait.
+    This class therefore registers unary methods as streaming methods, which look the same on the wire, and receives
+    the request itself.
     """
 
     def __init__(self, pool: CallThreadPool) -> None:
@@ -108,5 +108,5 @@ def _parse(handler: _Handler, message: bytes, context: grpc.ServicerContext) -> 
     try:
         return handler.request_deserializer(message)
     except Exception:
-        # Catch every exception, because each parser raises its own for malformed requests.
+        # Catch every exception, because each deserializer raises a type of its own for malformed requests.
         context.abort(grpc.StatusCode.INTERNAL, f"the request of {len(message)} bytes is malformed")

@@ -28,17 +28,17 @@ from typing import ParamSpec, TypeVar
 
 import grpc
 
-# Requests normally arrive within milliseconds of their calls. If a call has been queued for longer than this, all
-# threads may be waiting for requests that never arrive. This is well below 1 s, a common timeout of health checks.
+# Requests normally arrive within milliseconds. If a call has been queued for longer than 0.2 s, all threads may be
+# waiting for requests that never arrive. 0.2 s is well below 1 s, a common timeout of health checks.
 _MAX_QUEUE_S = 0.2
 _CHECK_INTERVAL_S = 0.05
-# Each check starts three threads per waiting thread, so 2 threads grow to 8, to 32 and to MAX_THREADS in three checks.
+# Each check starts three threads per waiting thread, so three checks turn 2 threads into 8, 32 and then MAX_THREADS.
 _STARTED_PER_WAIT = 3
-# Limits the memory that requests occupy, as the module's docstring explains. Streams use at most three quarters of
-# these threads (call_interceptor.MAX_STREAMS).
+# Limits the memory that requests occupy, because each thread holds at most one request. Streams use at most three
+# quarters of these threads (call_interceptor.MAX_STREAMS).
 MAX_THREADS = 64
-# Calls that have waited for their request longer than this are cancelled at shutdown, or when no more threads can
-# start. A shorter limit would cancel large requests on slow connections; a longer one would delay other calls.
+# A call whose request has not arrived after this time is cancelled at shutdown, or when no more threads can be started.
+# A shorter limit would cancel large requests on slow connections; a longer limit would delay other calls.
 _MAX_WAIT_S = 1.0
 
 _Arguments = ParamSpec("_Arguments")
@@ -47,7 +47,7 @@ _Result = TypeVar("_Result")
 
 class CallThreadPool(Executor):
     """
-    The executor of a gRPC server. It has `workers` threads, plus one more for each thread that waits for a request.
+    The executor of a gRPC server. It has `workers` threads, plus a replacement for each that waits for a request.
 
     A thread that finishes a call takes the next one from the queue. A monitor thread starts further threads when calls
     stay in the queue because the existing threads wait for requests.
@@ -112,12 +112,12 @@ class CallThreadPool(Executor):
             del self._wait_starts[context]
 
     def cancel_longest_waits(self) -> None:
-        """Cancel every call whose client has kept a thread waiting for longer than _MAX_WAIT_S."""
+        """Cancel every call that has kept a thread waiting for its client for longer than _MAX_WAIT_S."""
         latest_start = time.monotonic() - _MAX_WAIT_S
         # Iterate over a copy, because other threads add and remove entries. list() makes the copy in one step.
         for context, start in list(self._wait_starts.items()):
             if start < latest_start:
-                # The client gets the status CANCELLED: only the thread that handles a call can set a different status.
+                # The client gets the status CANCELLED, because only the thread that handles a call can set another status.
                 context.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
 
     def _start_thread(self) -> bool:
@@ -125,7 +125,7 @@ class CallThreadPool(Executor):
         try:
             threading.Thread(target=self._handle_calls, name="call").start()
         except RuntimeError:
-            # A container may limit the number of threads. The monitor tries again as long as calls are queued.
+            # A container may limit the number of threads. The monitor retries while calls are queued.
             return False
         self._threads += 1
         return True
@@ -149,7 +149,7 @@ class CallThreadPool(Executor):
             self._has_queue.clear()
             while self._queue_times and not self._is_shut_down.wait(_CHECK_INTERVAL_S):
                 with suppress(IndexError):  # a thread may just have emptied the queue
-                    # Check the age of the oldest call: the queue also moves when clients drop their calls.
+                    # Check the oldest call's age, not whether the queue moves: it also moves when clients drop calls.
                     if time.monotonic() - self._queue_times[0] > _MAX_QUEUE_S:
                         self._shorten_queue()
 

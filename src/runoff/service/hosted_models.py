@@ -1,4 +1,4 @@
-"""The models that a service runs, each on its own backend, and the service's limits on batches and messages."""
+"""The state of a service: its models, each with its own backend, and its limits on batches and messages."""
 
 import secrets
 import threading
@@ -12,13 +12,13 @@ from runoff.errors import ServiceError
 from runoff.models.mlp import Float32Array, Mlp
 from runoff.service.stopwatch import Stopwatch
 
-# Sizes for which runtimes use different code: one sample, several samples, and enough for vectorised kernels.
+# Runtimes use different code for batches of one sample, of a few samples, and of enough samples for vector kernels.
 _WARM_UP_SIZES = (1, 2, 64)
 _WARM_UP_CALLS = 20
 
 
 class Refusal(ServiceError):
-    """Raised to reject a call; contains the gRPC status that the client gets."""
+    """Raised to reject a call. Contains the gRPC status and the message that the client gets."""
 
     def __init__(self, status: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -54,7 +54,7 @@ class HostedModel:
 
     def predict(self, batch: Float32Array, context: grpc.ServicerContext, stopwatch: Stopwatch) -> Float32Array:
         """
-        Wait until the backend is free and run one forward pass, unless the client gives up the call first.
+        Wait until the backend is free, then run one forward pass, unless the client has given up the call by then.
 
         Args:
             batch: Inputs, shape (batch_size, input_size), C-contiguous float32.
@@ -79,7 +79,7 @@ class HostedModel:
         finally:
             self.lock.release()
         if not np.isfinite(outputs).all():
-            # Finite inputs can overflow float32 inside the model, and a client could mistake the NaN for the best move.
+            # Finite inputs can overflow to NaN inside the model, and a client could take NaN for the best move's score.
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the model's outputs for these features are not finite")
         return outputs
 

@@ -1,5 +1,5 @@
 """
-The launcher's entry point: `python -m runoff.service.launched_main PARENT_PID serve …` runs `runoff serve`.
+The program that the launcher starts: `python -m runoff.service.launched_main PARENT_PID serve …` runs `runoff serve`.
 
 The process watches its parent before it imports anything large, because such imports take seconds and may hang.
 """

@@ -21,9 +21,9 @@ from runoff.service.parent_watch import with_parent_death_signal
 
 # Importing TensorFlow took 6 s on an idle machine and 40 s on a busy one, so the limit is generous.
 START_TIMEOUT_S = 120.0
-# The service needs up to 7 s: its grace period (lifecycle.GRACE_S) and its exit timeout. 1 s more is a margin.
+# A service takes up to 7 s to stop: 5 s grace period and 2 s exit timeout (see lifecycle.py). 1 s is added as a margin.
 STOP_TIMEOUT_S = 8.0
-# SIGKILL takes effect immediately, unless the process is blocked in a device driver; then a longer wait does not help.
+# SIGKILL ends a process immediately, unless it is blocked in a device driver. Waiting longer would not help then.
 _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.2
 _TAIL_BYTES = 4096
@@ -53,7 +53,7 @@ class RunningService(AbstractContextManager["RunningService"]):
         if self.log.closed:
             return self._final_log_tail
         size = os.fstat(self.log.fileno()).st_size
-        # Read with pread, because a seek would move the file offset, at which the service writes its log.
+        # Use pread, because a seek would move the file offset that this process shares with the service, which writes.
         tail = os.pread(self.log.fileno(), _TAIL_BYTES, max(0, size - _TAIL_BYTES))
         return tail.decode(errors="replace").strip()
 
@@ -64,7 +64,7 @@ class RunningService(AbstractContextManager["RunningService"]):
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """If the service has ended, add its exit code and last log lines to an error raised in the `with` block."""
+        """If the `with` block raises an error and the service has ended, add its exit code and last log lines to it."""
         try:
             yield
         except (BackendUnavailable, ServiceError) as error:
@@ -90,7 +90,7 @@ class RunningService(AbstractContextManager["RunningService"]):
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout_s)
         finally:
-            # This runs even if Ctrl-C interrupts the wait above. Only SIGKILL ends a suspended process.
+            # Send SIGKILL even if Ctrl-C interrupts the wait above. No weaker signal ends a suspended process.
             self._signal(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_KILL_TIMEOUT_S)
@@ -160,8 +160,8 @@ def launch(
 def _start(arguments: list[str], ready_fd: int) -> RunningService:
     # The temporary file has no name, so it disappears even if this process is killed.
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the running service holds it
-    # -P prevents the import of files such as numpy.py from the working directory. This package's folder comes first on
-    # the path, so that the service runs the same version of runoff.
+    # -P prevents the import of files such as numpy.py from the working directory. The folder of this runoff comes first
+    # on the path, so that the service does not import another installation of runoff.
     command = [sys.executable, "-P", "-m", "runoff.service.launched_main", str(os.getpid())]
     command += ["serve", *arguments, "--ready-fd", str(ready_fd)]
     own_folder = str(Path(runoff.__file__).parent.parent)

@@ -17,9 +17,9 @@ from runoff.service import model_loading, parent_watch
 from runoff.service.hosted_models import HostedModel
 from runoff.service.server import Server
 
-# Time for calls in flight to finish at shutdown. A forward pass of the largest batch takes well under 1 s.
+# Time that calls in flight have to finish at shutdown. A forward pass of the largest batch takes well under 1 s.
 GRACE_S = 5.0
-# Time after the grace period for handlers that do not return; then the process exits without them.
+# How long the process waits after the grace period for request handlers that have not returned. Then it exits anyway.
 _EXIT_TIMEOUT_S = 2.0
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Options:
     """
-    The validated options of `runoff serve`. Its --help explains the options that are not listed here.
+    The validated options of `runoff serve`. The command's --help explains the options that are not listed here.
 
     Attributes:
         port: The port to listen on, or 0 for any free one.
@@ -59,9 +59,9 @@ class ShutdownRequest:
         self.is_serving = False
         self._is_requested = False
         self._signals = 0
-        # Wait on a pipe, not on a lock. Python runs signal handlers between two bytecodes of the main thread, so a
-        # signal that arrives just before the thread blocks on a lock would not wake it. On every signal, Python
-        # immediately writes a byte into the pipe. Handlers take no lock, because the interrupted thread may hold it.
+        # Wait on a pipe, not on a lock. Python runs signal handlers between two bytecodes of the main thread, so if a
+        # signal arrived just before this thread blocked on a lock, the handler would not run. On every signal, Python
+        # immediately writes a byte into the pipe, which wakes this thread. Handlers use no lock: this thread may hold it.
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_write, False)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
@@ -82,10 +82,10 @@ class ShutdownRequest:
 
     def _request(self) -> None:
         if not self.is_serving:
-            # Exit immediately: no call is in flight during loading, and an import cannot be interrupted cleanly.
+            # Exit immediately: while models are loading, no call is in flight, and imports cannot be stopped cleanly.
             exit_now(0)
         self._is_requested = True
-        with suppress(BlockingIOError):  # a full pipe also wakes the waiting thread
+        with suppress(BlockingIOError):  # The pipe is full, so it wakes the waiting thread without another byte.
             os.write(self._wakeup_write, b"\0")
 
 
@@ -105,7 +105,7 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     server.start(models)
     try:
         hosted = model_loading.open_models(models, options.engine, options.device, options.settings)
-        # Set this before calls are answered, so that a signal between the two lines cannot cut off the first calls.
+        # Set this before calls are answered: otherwise a signal between the two lines would cut off the first calls.
         shutdown.is_serving = True
         server.serve(hosted)
         _announce(options, server, hosted)
@@ -116,7 +116,7 @@ def serve(options: Options, models: dict[str, tuple[Mlp, bool]]) -> int:
     # Wait in short steps, because the handler of a second signal can only run between two waits.
     while not drained.wait(0.1):
         pass
-    # At exit, the interpreter joins the call threads. The timer ends the process even if one hangs in a backend.
+    # At exit, the interpreter joins the call threads. The timer ends the process even if a thread hangs in a backend.
     timer = threading.Timer(_EXIT_TIMEOUT_S, exit_now, (0,))
     timer.daemon = True
     timer.start()
@@ -129,7 +129,7 @@ def exit_now(exit_code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
     finally:
-        # Exit even if flushing raises, as it does in a signal handler that has interrupted a write.
+        # Exit even if flushing fails, for example because this signal handler has interrupted a write.
         os._exit(exit_code)
 
 

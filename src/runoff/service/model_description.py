@@ -11,13 +11,13 @@ from runoff.rpc.model_info import MODEL_INFO_KEY
 from runoff.rpc.neural.neural_pb2 import ModelInfoResponse
 from runoff.service.hosted_models import HostedModel, ServiceState
 
-# Maps runoff's name of a framework to the original protocol's name, where the two differ.
+# The original protocol's names of frameworks that have another name in runoff, which is the key.
 _FRAMEWORK_NAMES = {"torch": "pytorch"}
-# Facts about a backend that are left out of the field `facts`, because ModelInfoResponse has a field for each of them.
+# Facts about a backend for which ModelInfoResponse has separate fields, so the field `facts` leaves them out.
 _FACTS_WITH_FIELDS = frozenset({"framework", "framework_version", "threads", "spinning"})
-# Packages that every call uses. The framework is not listed, because ModelInfoResponse has separate fields for it.
+# Packages that every call uses, apart from the framework, which has its own fields in ModelInfoResponse.
 _REPORTED_PACKAGES = ("runoff", "numpy", "grpcio", "protobuf")
-# Fields of ModelInfoResponse that are also sent as text, for clients that lack runoff's protobuf messages.
+# Fields of ModelInfoResponse that calls also return as text, for clients that cannot decode runoff's messages.
 _TEXT_FIELDS = ("model_digest", "device", "device_name", "framework", "framework_version", "threads", "pid", "nonce")
 
 
@@ -55,7 +55,7 @@ def send_identity(context: grpc.ServicerContext, model: HostedModel, state: Serv
     serialized = info.SerializeToString()
     texts = {f"runoff-{field.replace('_', '-')}": str(getattr(info, field)) for field in _TEXT_FIELDS}
     texts["runoff-versions"] = " ".join(f"{name}={version}" for name, version in sorted(info.versions.items()))
-    # Convert the texts, because gRPC fails the whole call if a metadata value is not printable ASCII.
+    # A call fails if one of its metadata values contains anything but printable ASCII, so replace other characters.
     entries = tuple((key, _to_printable_ascii(text)) for key, text in texts.items())
     context.set_trailing_metadata((*entries, (MODEL_INFO_KEY, serialized)))
     return serialized

@@ -46,7 +46,7 @@ def parse_sizes(text: str) -> tuple[int, int, int]:
 
 
 def read_models(paths: dict[str, Path], untrained: dict[str, Mlp]) -> dict[str, tuple[Mlp, bool]]:
-    """Return a pair (model, whether it is untrained) for each name. Models that are read from files come first."""
+    """Return a pair (model, is untrained) by model name: first the models read from files, then the untrained ones."""
     trained = {name: (go_json.read(path), False) for name, path in paths.items()}
     return trained | {name: (mlp, True) for name, mlp in untrained.items()}
 
@@ -75,7 +75,7 @@ def open_models(models: dict[str, tuple[Mlp, bool]], engine: str, device: str, s
     hosted = []
     for name, (mlp, untrained) in models.items():
         backend = _open_on_first_available(device_types, engine, mlp, settings)
-        # Open all further models on the first model's device, because a service uses only one device.
+        # A service uses only one device, so open all further models on the first model's device.
         device_types = [backend.device.type]
         model = HostedModel(name, mlp, backend, untrained)
         model.warm_up()
@@ -87,7 +87,7 @@ def _open_on_first_available(device_types: list[str], engine: str, mlp: Mlp, set
     """Open a model on the first device type that works, and log why each earlier device type failed."""
     onnx = None
     if engine == "onnxruntime":
-        # Imported only for this engine, because conversion imports PyTorch, which takes seconds.
+        # Import the conversion only for this engine, because it imports PyTorch, which takes seconds.
         from runoff.conversion import ConversionCache, convert
 
         onnx = convert(mlp, cache=ConversionCache()).onnx

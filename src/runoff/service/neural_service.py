@@ -15,7 +15,7 @@ from runoff.service.hosted_models import HostedModel, Refusal, ServiceState
 from runoff.service.model_description import send_identity
 from runoff.service.stopwatch import Stopwatch
 
-# Maximum bytes per sample in a response, apart from outputs: three tags of 1 byte and four varints of at most 5 bytes.
+# Upper bound on a response's bytes per sample without the outputs: three 1-byte tags and four varints of up to 5 bytes.
 _SAMPLE_BYTES = 23
 
 
@@ -41,7 +41,7 @@ class NeuralService:
         return self._respond(message, context, name, request_codec.decode_batch_predict, encode)
 
     def model_info(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle GetModelInfo: return the model's sizes and the identity of the model and the service."""
+        """Handle GetModelInfo: return the model's layer sizes, and the identity of the model and of the service."""
         request = call_handling.parse_request(ModelInfoRequest, message)
         model = self._find(request.model_type, request.model_name)
         return send_identity(context, model, self._state)

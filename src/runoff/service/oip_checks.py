@@ -16,12 +16,12 @@ _FP32 = "fp32_contents"
 
 
 def check_header(header: Header, input_size: int) -> int:
-    """Return the batch size. Raise Refusal if a tensor's name, datatype, shape or parameters are invalid."""
+    """Return a request's batch size. Raise Refusal if a tensor's name, datatype, shape or parameters are invalid."""
     if len(header.tensors) != 1 or header.tensors[0].name != INPUT_NAME:
         _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
     if len(header.requested) > 1 or any(output.name != OUTPUT_NAME for output in header.requested):
         _refuse(f"the outputs asked for are {_names(header.requested)}, expected {OUTPUT_NAME!r} once or none")
-    # Only these parameters change where or in which form outputs are returned. Others are hints and may be ignored.
+    # `classification` changes the form of outputs, `shared_memory_…` their place. Other parameters are optional hints.
     for tensor in (*header.tensors, *header.requested):
         for name in tensor.parameters:
             if name == "classification" or name.startswith("shared_memory_"):

@@ -59,7 +59,7 @@ class OipService:
         return inference_pb2.ServerReadyResponse(ready=self._state.models is not None).SerializeToString()
 
     def model_ready(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
-        """Handle ModelReady: return false, not an error, if the model does not exist."""
+        """Handle ModelReady: return whether a model can be called. If it does not exist, return false, not an error."""
         request = call_handling.parse_request(inference_pb2.ModelReadyRequest, message)
         try:
             self._find(request.name, request.version)
@@ -75,7 +75,7 @@ class OipService:
         ).SerializeToString()
 
     def model_metadata(self, message: bytes, context: grpc.ServicerContext) -> bytes:
-        """Handle ModelMetadata: return the model's inputs and outputs, and its identity in the call's metadata."""
+        """Handle ModelMetadata: return the model's inputs and outputs. Send its identity in the call's metadata."""
         request = call_handling.parse_request(inference_pb2.ModelMetadataRequest, message)
         model = self._find(request.name, request.version)
         send_identity(context, model, self._state)

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-# This code asks Linux to send SIGCONT to the process when its parent dies, and then executes the service's command. The
-# setting, PR_SET_PDEATHSIG (1) of prctl(2), survives exec. SIGCONT wakes a suspended process. Linux also sends the
-# signal when only the thread that started the process ends; then SIGCONT is harmless, but SIGKILL would end a service
-# in use. Python's options -I and -S skip modules such as sitecustomize, so the setting is made within milliseconds.
+# This program asks Linux to send it SIGCONT when its parent dies, with PR_SET_PDEATHSIG (1) of prctl(2). Then it execs
+# the service's command, where the request stays in force. SIGCONT wakes a suspended process. SIGKILL would be wrong,
+# because Linux also sends the signal when only the thread that started the process ends, while the service is in use.
+# Python's options -I and -S skip modules such as sitecustomize, so the request is made within milliseconds.
 _REQUEST_PARENT_DEATH_SIGNAL = (
     "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGCONT); os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -55,7 +55,7 @@ def watch(parent_pid: int) -> None:
 
 
 def _read_stdin() -> None:
-    # Read with os.read, because sys.stdin has a lock, which this thread would hold when the interpreter exits.
+    # Use os.read: sys.stdin has a lock, which this thread would still hold when the interpreter exits and needs it.
     while os.read(0, 4096):
         pass
     orphan_handler()

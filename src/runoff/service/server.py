@@ -23,22 +23,22 @@ from runoff.service.hosted_models import HostedModel, ServiceState
 from runoff.service.neural_service import NeuralService
 from runoff.service.oip_service import OipService
 
-# Two workers, so that one can decode and encode while the other runs a forward pass. Of 1 to 16 workers, 2 handled the
-# most calls per second on 2 idle cores, with 4, 16 and 64 callers (benchmarks/reports/service_speed.md).
+# Two workers, so that one can decode or encode while the other runs a forward pass. Measured on 2 idle cores with 4, 16
+# and 64 callers and 1 to 16 workers, 2 handled the most calls per second (benchmarks/reports/service_speed.md).
 DEFAULT_WORKERS = 2
 _DRAIN_CHECK_INTERVAL_S = 0.25
 # Maximum number of calls that are queued or assigned to a thread; gRPC rejects further calls with RESOURCE_EXHAUSTED.
-# This is more than the thread limit, because calls queue while all threads wait. `call_threads` describes their memory.
+# The thread limit is lower: further calls queue while all threads are taken. call_threads.py describes their memory.
 MAX_CALLS = 1024
-# How much of a queued call's request gRPC buffers: 512 MiB for MAX_CALLS calls. A request of 1,024 samples of 81
-# features (330 KB) fits in. Without these settings, gRPC enlarges the windows until they hold whole requests.
+# How many bytes of a queued call's request gRPC buffers: 512 KiB, so 512 MiB for MAX_CALLS calls. A request of 1,024
+# samples of 81 features (330 KB) fits in. By default, gRPC enlarges the windows until they hold whole requests.
 RECEIVE_WINDOW_BYTES = 2**19
 _WINDOW_OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", RECEIVE_WINDOW_BYTES)]
 
 
 class Server:
     """
-    A gRPC server. After `start`, it answers health checks, and after `serve`, it also answers predictions.
+    A gRPC server. It answers health checks once `start` is called, and also predictions once `serve` is called.
 
     Attributes:
         host: The address that the server listens on.
@@ -77,7 +77,7 @@ class Server:
         self._grpc = grpc.server(
             self._pool,  # type: ignore[arg-type] # grpc-stubs require a ThreadPoolExecutor
             interceptors=[CallInterceptor(self._pool)],
-            # By default, gRPC sets SO_REUSEPORT, so two services on one port would each get some of the calls.
+            # Turn off SO_REUSEPORT, gRPC's default, with which two services could share a port and split its calls.
             options=[*message_options(max_message_bytes), *_WINDOW_OPTIONS, ("grpc.so_reuseport", 0)],
             maximum_concurrent_rpcs=MAX_CALLS,
         )
@@ -88,7 +88,7 @@ class Server:
         self._grpc.add_generic_rpc_handlers([NeuralService(self._state).handlers(), OipService(self._state).handlers()])
         if reflection_enabled:
             names = (SERVICE_NAME, OIP_SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            # Protobuf's default pool does not contain runoff's messages, so reflection needs a separate pool.
+            # Reflection looks up messages in protobuf's default pool, which lacks runoff's, so give it another pool.
             pool = DescriptorPool()
             for module in (neural_pb2, inference_pb2, health_pb2, reflection_pb2):
                 pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
@@ -134,16 +134,16 @@ class Server:
         self._pool.shutdown()
 
     def _set_health(self, model_names: Iterable[str], status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        """Set the health status of the server (whose name is empty), of both protocols' services, and of models."""
+        """Set the health status of both protocols, of the models, and of the whole server, whose name is empty."""
         for name in ("", SERVICE_NAME, OIP_SERVICE_NAME, *model_names):
             self._health.set(name, status)
 
 
 def _check_bindable(host: str, port: int) -> None:
-    """Raise ServiceError with the reason if the port cannot be bound. gRPC's own errors contain no reason."""
+    """Raise ServiceError if the port cannot be bound. The error contains the reason, which gRPC's own error lacks."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
-        # Set the same option as gRPC, because otherwise closed connections of an earlier service block the port.
+        # Set this option as gRPC does. Without it, closed connections of an earlier service would block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

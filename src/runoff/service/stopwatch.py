@@ -19,7 +19,7 @@ class Stopwatch:
         self._marks = [time.perf_counter_ns()]
 
     def lap(self) -> None:
-        """End the current part and start the next."""
+        """End the current part of the call and start the next."""
         self._marks.append(time.perf_counter_ns())
 
     def send(self, context: grpc.ServicerContext) -> None:
