@@ -22,7 +22,7 @@ def test_abandoned_call_is_not_computed(ending: str) -> None:
         method = channel.unary_unary("/neural.NeuralService/Predict", None, None)
 
         def queue_call(timeout_s: float) -> "grpc.CallFuture[bytes]":
-            """Start a second call, which waits for the first. If it expires too early, retry with a longer deadline."""
+            """Start a call that waits for the first. If it expires before it arrives, retry with a longer deadline."""
             call = method.future(MESSAGE, timeout=timeout_s)
             wait_until(lambda: len(backend.contexts) == 2 or call.done())
             return call if len(backend.contexts) == 2 else queue_call(2 * timeout_s)

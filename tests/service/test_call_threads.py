@@ -1,4 +1,4 @@
-"""The limits of the call thread pool: on its threads, on the calls that compute at once, and on open calls."""
+"""The call thread pool limits the number of its threads, of calls that compute at the same time, and of open calls."""
 
 import threading
 from contextlib import ExitStack
@@ -44,7 +44,7 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
     with served({"m": WatchedBackend(random_mlp())}) as server:
         with open_silent_calls(server.address) as silent:
             silent.open(PREDICT, 5 * DEFAULT_WORKERS)
-            # All threads that could be started now wait for requests, until the service cancels the oldest calls.
+            # All threads that could be started are now waiting for requests. The service must cancel the oldest calls.
             assert_answers(server.address)
             assert silent.ended_statuses()
         with open_silent_calls(server.address) as silent:
@@ -60,7 +60,7 @@ def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.Monkey
     with ExitStack() as stack:
         stack.callback(pool.shutdown)
         for _ in range(5):
-            # The pool cancels no call in this test, so a plain object can replace the call's context.
+            # The pool uses a call's context only to cancel the call, which this test never needs, so any object will do.
             stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
         assert 3 == len(call_threads() - before)
 
@@ -81,7 +81,7 @@ def test_no_more_than_workers_handle_calls_when_all_requests_arrive_at_once() ->
 
 
 def test_additional_threads_end_when_the_waits_are_over() -> None:
-    """More threads than workers slow down a busy service, so the extra threads must end."""
+    """Extra threads, which replace waiting ones, slow down a busy service, so they must end when the waits are over."""
     backend = WatchedBackend(random_mlp())
     before = call_threads()
     with served({"m": backend}) as server:
@@ -101,7 +101,7 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         silent.open(PREDICT, 6)
 
         def is_refused() -> bool:
-            # The prediction may be accepted in place of a silent call, so open another silent call before each attempt.
+            # If an attempt is accepted, it has taken the place of a silent call, so open another one before each attempt.
             silent.open(PREDICT, 1)
             return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
 

@@ -49,13 +49,13 @@ def test_every_prediction_reports_its_times(batch_size: int, monkeypatch: pytest
     assert 1.0 == pytest.approx(parts.service_compute_s)
     assert [1e-9] * 3 == pytest.approx([parts.service_decode_s, parts.service_queue_s, parts.service_encode_s])
     assert [1e-9] * 2 == pytest.approx([parts.client_encode_s, parts.client_decode_s])
-    # During the client's wait, the service reads the clock five times. At the end of the wait, the client reads it
-    # once.
+    # Each reading of the fake clock takes 1 ns. During the client's wait, the service reads it five times, and at the
+    # end the client reads it once.
     assert 1e-9 * (10**9 + 6) == pytest.approx(parts.client_wait_s, abs=1e-12)
 
 
 def test_call_to_a_service_without_times_has_no_parts() -> None:
-    """Other projects' services of the original protocol send no times, so profiling must return None."""
+    """A third-party service of the original protocol sends no times, so profiling must return None."""
     reply = PredictResponse(probabilities=[0.5, 0.25, 0.25]).SerializeToString()
     foreign = foreign_service({"Predict": reply, "GetModelInfo": foreign_info(MLP)})
     with foreign as address, open_grpc("x", address, MLP) as backend:
@@ -63,7 +63,7 @@ def test_call_to_a_service_without_times_has_no_parts() -> None:
 
 
 def test_times_survive_their_text() -> None:
-    """The service sends its times as text, so the client must be able to read this format."""
+    """The service sends its times as text, from which the client must read the same times."""
     assert TIMES == read_times(format_times(TIMES))
 
 
@@ -72,7 +72,7 @@ def test_times_survive_their_text() -> None:
     ["", "decode=1", "decode=1 queue=2 compute=3 encode=-4", "decode=1 queue=2 compute=x encode=4", "a=1 b=2 c=3 d=4"],
 )
 def test_malformed_times_are_ignored(text: str) -> None:
-    """Another project's service may send any text under this key, so the client must ignore malformed times."""
+    """A third-party service may send any text under the key of the times, so the client must ignore malformed times."""
     assert read_times(text) is None
 
 
@@ -99,13 +99,13 @@ def taken_apart(calls: Calls, count: int, monkeypatch: pytest.MonkeyPatch) -> Ca
 
 
 def test_parts_are_means_of_the_middle_half_of_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All parts must be averaged over the same calls, so that they add up, and outliers must be excluded."""
+    """All parts must be averaged over the same calls, or they would not add up. Outliers must be excluded."""
     parts = taken_apart(Calls([10, 30, 10**9, 20], [1, 20, 10**8, 10]), 4, monkeypatch)
     assert parts is not None
     assert (25e-9, 15e-9) == pytest.approx((parts.client_wait_s, parts.service_queue_s))
 
 
 def test_times_longer_than_the_call_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts that exceed the whole call must be wrong, because the time left for transport would be negative."""
+    """If the service reports more time than the client waited, the time is wrong: none would be left for transport."""
     assert taken_apart(Calls([10] * 4, [9] * 4), 4, monkeypatch) is not None
     assert taken_apart(Calls([10] * 4, [9, 9, 10, 9]), 4, monkeypatch) is None

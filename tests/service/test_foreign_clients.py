@@ -1,4 +1,4 @@
-"""Clients built with other gRPC libraries can call the service. They use runoff's .proto file but none of its code."""
+"""Clients built with third-party gRPC libraries can call the service. They use runoff's .proto file but no runoff code."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_foreign_client_gets_the_models_probabilities(responses: dict[str, Any])
 
 
 def test_foreign_client_gets_a_batch_in_order(responses: dict[str, Any]) -> None:
-    """A client matches the outputs of a batch with its inputs by position, so their order must be the same."""
+    """Clients match outputs with inputs by position in the batch, so both must have the same order."""
     found = [output["probabilities"] for output in responses["batch"]["outputs"]]
     np.testing.assert_allclose(MLP.forward(SAMPLES), found, rtol=1e-5)
 
@@ -80,7 +80,7 @@ def test_foreign_client_reads_the_model_info(responses: dict[str, Any]) -> None:
 
 
 def test_foreign_client_reads_an_error(responses: dict[str, Any]) -> None:
-    """To correct a request, a client's author needs the status (3 is INVALID_ARGUMENT) and the reason."""
+    """To correct an invalid request, a client's author needs the status (3 is INVALID_ARGUMENT) and the reason."""
     assert {"code": 3, "details": "sample 0 has 1 features, expected 5"} == responses["refused"]
 
 

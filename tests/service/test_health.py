@@ -36,7 +36,7 @@ def test_health_is_serving_once_loaded() -> None:
 
 
 def test_health_watches_report_the_shutdown() -> None:
-    """A load balancer that watches the health status can stop sending calls before they fail."""
+    """A load balancer must learn of a shutdown from the health status, so that it stops sending calls in time."""
     with served({"m": WatchedBackend(random_mlp())}) as server, grpc.insecure_channel(server.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         names = ("", "neural.NeuralService", "inference.GRPCInferenceService", "m")
@@ -49,7 +49,7 @@ def test_health_watches_report_the_shutdown() -> None:
 
 
 def test_predictions_are_refused_while_loading() -> None:
-    """TensorFlow takes seconds to load. A client that calls meanwhile must get an error instead of waiting."""
+    """TensorFlow takes seconds to load. A client that calls during this time must get an error immediately."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:

@@ -24,7 +24,7 @@ from tests.support.request_decoders import (
 )
 from tests.support.test_size import scaled
 
-# The statuses that a changed or random request may get. INTERNAL is for bytes that are not a valid protobuf message.
+# Statuses that randomly changed requests may get. INTERNAL is for bytes that are not a valid protobuf message.
 ALLOWED_STATUSES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "INTERNAL"}
 MESSAGES = scaled(5_000)
 # Allocators and caches no longer grow after SETTLED_MESSAGES, so the memory at that point is compared with the memory
@@ -34,7 +34,7 @@ SETTLED_MESSAGES, MAX_GROWTH_BYTES = MESSAGES // 5, 2 * 2**20
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RunningService]:
-    """A service process with the null backend, which computes nothing, so that calls are fast."""
+    """A service process with the null backend, which computes nothing and so keeps calls fast."""
     with launch("null", [], extra_arguments=["--untrained", "5,7,3"]) as service:
         yield service
 
@@ -57,7 +57,7 @@ def send(channel: grpc.Channel, method: str, message: bytes) -> tuple[str, str]:
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.method.split("/")[1])
 def test_service_survives_malformed_messages(service: RunningService, channel: grpc.Channel, decoder: Decoder) -> None:
-    """One broken client must not crash the service, block it, or fill its memory."""
+    """One broken client must not crash the service, block it, or exhaust its memory."""
     process = psutil.Process(service.process.pid)
     settled_bytes = 0
     for index, message in enumerate(hostile_messages(decoder.valid, MESSAGES, seed=1)):
@@ -76,11 +76,11 @@ def field(number: int, content: bytes) -> bytes:
 
 
 def infer_input(content: bytes) -> bytes:
-    """Return a ModelInferRequest that has one input tensor with the given bytes."""
+    """Return a serialized ModelInferRequest with one input tensor, of which `content` is the serialized form."""
     return field(5, content)
 
 
-# Messages of up to 16 MiB. Each is made by a function, so that it exists only while it is sent.
+# Hostile messages of up to 16 MiB. A function makes each one, so that it occupies memory only while it is sent.
 MANY_FIELDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "inputs": (BATCH_PREDICT, lambda: b"\x0a\x02\x0a\x00" + b"\x0a\x00" * 2**23),
     "last-differs": (BATCH_PREDICT, lambda: b"\x0a\x00" * 2**23 + b"\x0a\x02\x0a\x00"),
@@ -119,7 +119,7 @@ def test_millions_of_small_fields_are_refused(channel: grpc.Channel, method: str
 
 @pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
 def test_large_message_without_its_end_is_refused(channel: grpc.Channel, tail: bytes) -> None:
-    """Only protobuf detects that a message is cut off, so the codec must pass such a message on to protobuf."""
+    """Only protobuf detects that a message is cut off, so runoff's own codec must pass such a message on to protobuf."""
     status, details = send(channel, MODEL_INFER, field(3, b"i" * 2**20) + tail)
     assert "INTERNAL" == status
     assert "not a valid inference.ModelInferRequest" in details
@@ -144,5 +144,5 @@ TYPE_FIRST = wire.text_field(2, "policy")
     ],
 )
 def test_largest_legal_request_is_answered_in_any_layout(channel: grpc.Channel, method: str, message: bytes) -> None:
-    """Protobuf allows several orders and encodings of fields, so the service must accept the largest batch in each."""
+    """Clients may order and encode fields in several ways. The service must accept the largest batch in each way."""
     assert ("OK", "") == send(channel, method, message)

@@ -77,7 +77,7 @@ def test_metadata_contains_the_identity_of_model_info(method: str) -> None:
 
 
 def test_each_start_has_a_nonce_of_its_own() -> None:
-    """A process id can be reused, and one process can start a service twice, so only a nonce identifies each start."""
+    """A process id can be reused, and one process can start two services, so each start needs a nonce of its own."""
     nonces = set()
     for _ in range(3):
         with served({"net": WatchedBackend(MLP)}) as server:
@@ -119,7 +119,7 @@ def info_of(mlp: Mlp, **changed: object) -> bytes:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, object], words: str) -> None:
-    """A record contains the first service's facts, so a change of any fact must raise an error that names it."""
+    """A record describes the service that was called first, so a change of any fact must raise an error naming it."""
     answers = [info_of(MLP), info_of(MLP), info_of(MLP, **changed)]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -132,7 +132,7 @@ def test_every_changed_fact_is_reported_as_another_service(changed: dict[str, ob
 
 
 def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> None:
-    """A service of the original protocol reports only five facts, but a change of any of them must be noticed."""
+    """A third-party service of the original protocol reports only five facts. A change of any must raise an error."""
     answers = [foreign_info(MLP), foreign_info(MLP), foreign_info(MLP, (5, 8, 3))]
     with (
         foreign_service({"GetModelInfo": lambda _request, _context: answers.pop(0)}) as address,
@@ -145,7 +145,7 @@ def test_service_of_the_original_protocol_is_checked_by_its_five_fields() -> Non
 
 
 def test_record_identifies_the_start_of_the_service() -> None:
-    """The process id and the nonce show whether two records come from the same start of a service."""
+    """Records must contain the process id and the nonce, which show whether two records used the same service."""
     with served({"net": WatchedBackend(MLP)}) as server, open_grpc("x-grpc", server.address, MLP) as backend:
         info = model_info(server.address)
         facts = backend.facts

@@ -27,7 +27,7 @@ def test_launched_service_answers_as_the_model(shared_service: RunningService) -
 
 
 def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> None:
-    """The suite starts only one service per engine, so that service must answer for policies and for values."""
+    """The suite starts only one service per engine, which must serve both the policy and the value network."""
     with launch("null", [model_path, value_path]) as service:
         value_mlp = random_mlp(Kind.VALUE, seed=3)
         with open_grpc("numpy-grpc", service.address, value_mlp, "tiny_value") as backend:
@@ -35,7 +35,7 @@ def test_one_service_hosts_both_kinds(model_path: Path, value_path: Path) -> Non
 
 
 def test_stopped_service_ended_in_order(running: RunningService) -> None:
-    """SIGTERM must end a service with exit code 0 and a line in its log. Stopping it again must do no harm."""
+    """SIGTERM must make a service log its shutdown and exit with code 0. A second call of `stop` must do no harm."""
     running.stop()
     running.stop()
     assert 0 == running.process.returncode
@@ -44,7 +44,7 @@ def test_stopped_service_ended_in_order(running: RunningService) -> None:
 
 
 def test_death_while_starting_is_reported_at_once(tmp_path: Path) -> None:
-    """The launcher must not wait for a process that has already ended. Its error must show what the process printed."""
+    """If the service ends before it is ready, the launcher must stop waiting and report what the service printed."""
     with pytest.raises(ServiceError, match=r"did not start: it ended with exit code 1(?s:.*)no such file") as error:
         launch("numpy", [tmp_path / "absent.model"], start_timeout_s=600)
     assert "absent.model" in str(error.value)
@@ -66,12 +66,12 @@ def test_progress_is_reported_while_waiting(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     lines: list[str] = []
     with launch("numpy", [model_path], on_progress=lines.append):
-        # On a busy machine, the first message may come later than after 1 s.
+        # On a busy machine, the first progress message may come later than the scheduled 1 s.
         assert re.match(r"waiting for the service to be ready: \d+ s", lines[0])
 
 
 def test_killed_service_is_explained(running: RunningService) -> None:
-    """When a service dies, calls fail with a broken connection, so the error must add why the service ended."""
+    """When a service dies, calls fail with a mere connection error, so runoff must add why the service ended."""
     with open_grpc("numpy-grpc", running.address, MLP) as backend:
         running.process.kill()
         killed = pytest.raises(ServiceError, match=r"was ended by SIGKILL; its log ends with:(?s:.*)serving on")
@@ -89,7 +89,7 @@ def test_error_of_a_living_service_is_unchanged(shared_service: RunningService) 
 
 
 def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> None:
-    """A suspended process does not handle SIGTERM, so SIGKILL must follow."""
+    """A suspended service does not react to SIGTERM, so the launcher must also send SIGKILL."""
     with open_grpc("numpy-grpc", running.address, MLP, timeout_s=0.5) as backend:
         os.kill(running.process.pid, signal.SIGSTOP)
         with pytest.raises(BackendUnavailable, match=r"no response from .* within 0\.5 s"):
@@ -99,7 +99,7 @@ def test_hung_service_fails_the_call_and_is_killed(running: RunningService) -> N
 
 
 def test_service_is_a_group_of_its_own(running: RunningService) -> None:
-    """Ctrl-C in a terminal reaches a whole process group. It must not reach services, which the run stops itself."""
+    """Ctrl-C signals a whole process group. It must not reach services, which the run needs until it stops them."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
     # Kill only this process: the fixture kills the service's process group, which does not exist if the test fails.

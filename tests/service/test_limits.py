@@ -1,4 +1,4 @@
-"""Limits on messages and batches are checked before anything is sent or computed, and abandoned calls are skipped."""
+"""Messages and batches above a limit are refused before anything is sent or computed. Abandoned calls are skipped."""
 
 from typing import Any, cast
 
@@ -55,7 +55,7 @@ def test_messages_over_grpcs_own_limit_pass_both_ways() -> None:
 
 @pytest.mark.parametrize("method", ["Predict", "BatchPredict"])
 def test_response_over_the_message_limit_is_refused_before_it_is_computed(method: str) -> None:
-    """Without this check, a request of a few bytes could cause a response of gigabytes."""
+    """A small request can cause a response of gigabytes, so the size must be checked before the model computes it."""
     mlp = random_mlp(input_size=1, output_size=300)
     backend = WatchedBackend(mlp)
     encode = request_codec.encode_predict if method == "Predict" else request_codec.encode_batch_predict
@@ -69,13 +69,13 @@ def test_response_over_the_message_limit_is_refused_before_it_is_computed(method
 @pytest.mark.parametrize(
     ("ending", "most_decoded"),
     [
-        # Calls expire one after the other, so the service may start to decode those that have not expired yet.
+        # Calls expire one after the other, so the service may still decode calls that expire a moment later.
         pytest.param("expired", 42, id="expired"),
         pytest.param("cancelled", DEFAULT_WORKERS + 1, id="cancelled"),
     ],
 )
 def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, most_decoded: int) -> None:
-    """The service must not compute abandoned calls, and must not even decode those that wait for a thread."""
+    """The service must not compute abandoned calls, and must not even decode abandoned calls that wait for a thread."""
     backend = WatchedBackend(MLP)
     message = request_codec.encode_predict(np.ones((1, 5), np.float32), "policy", "")
     with served({"m": backend}) as server, grpc.insecure_channel(server.address) as channel:
@@ -89,8 +89,8 @@ def test_nothing_is_computed_for_calls_given_up_in_a_long_queue(ending: str, mos
             for future in given_up:
                 future.cancel()  # type: ignore[no-untyped-call] # grpc's stubs leave it out
         wait_until(lambda: all(future.done() for future in given_up))
-        # Queued calls have no context yet, so only gRPC's internal state shows whether the server has noticed their
-        # end.
+        # Queued calls have no context yet, so only gRPC's internal state shows whether the server has noticed that
+        # they are abandoned.
         wait_until(lambda: active_calls(server) == 1)
         backend.may_go_on.set()
         first.result(60)

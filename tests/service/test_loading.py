@@ -12,7 +12,7 @@ from tests.support.models import random_mlp
 
 
 class UnreliableGpu:
-    """Opens fake backends. The constructor's arguments decide which attempts to use the GPU succeed."""
+    """Opens fake backends. The n-th constructor argument decides whether the n-th attempt to use the GPU succeeds."""
 
     def __init__(self, *available: bool) -> None:
         self._available = list(available)
@@ -27,7 +27,7 @@ class UnreliableGpu:
 
 
 def device_types(monkeypatch: pytest.MonkeyPatch, *gpu_available: bool) -> list[str]:
-    """Return the type of device that each of two models is opened on with `--device auto`."""
+    """Open two models with `--device auto`. Return the device type, `gpu` or `cpu`, that each model runs on."""
     monkeypatch.setattr(model_loading, "open_in_process", UnreliableGpu(*gpu_available).open)
     models = {name: (random_mlp(), False) for name in ("first", "second")}
     hosted = model_loading.open_models(models, "torch", "auto", Settings())

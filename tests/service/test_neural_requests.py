@@ -182,7 +182,7 @@ def test_model_info_describes_model_and_backend(server: Server, backend: Watched
 def test_invalid_request_is_refused_with_the_reason(
     server: Server, backend: WatchedBackend, method: str, message: bytes, status: str, message_part: str
 ) -> None:
-    """The error alone must show a client's author what to change, and the service must keep serving."""
+    """An invalid request must get an error that shows what to change, and the service must keep serving."""
     found_status, found_message = refusal(server.address, method, message)
     assert status == found_status
     assert message_part in found_message
@@ -193,7 +193,7 @@ def test_invalid_request_is_refused_with_the_reason(
 def test_unexpected_error_shows_only_the_id_of_a_log_entry(
     server: Server, backend: WatchedBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception's text can contain private paths and data, so clients get only an id, and the log gets the text."""
+    """An exception's text can contain private data, so it must appear only in the log. Clients get an id to search."""
     backend.failure = RuntimeError("secret of /home/somebody")
     with caplog.at_level(logging.ERROR):
         status, details = refusal(server.address, "Predict", predict_request(SAMPLE))
@@ -205,7 +205,7 @@ def test_unexpected_error_shows_only_the_id_of_a_log_entry(
 
 
 def test_outputs_that_are_not_finite_are_refused(server: Server, backend: WatchedBackend) -> None:
-    """Finite inputs can overflow inside the network, and a client could mistake a NaN for the best move."""
+    """Finite inputs can overflow to NaN inside the network, which a client could take for the best move's score."""
     backend.answer = np.float32("nan")
     status, details = refusal(server.address, "Predict", predict_request(SAMPLE))
     assert status == "INVALID_ARGUMENT"

@@ -47,7 +47,7 @@ def test_metadata_of_a_missing_model_is_not_found(server: Server, name: str, ver
 
 
 def test_server_is_named_and_live(server: Server) -> None:
-    """Monitoring tools first ask a server for its name and whether it is live, so both must be answered."""
+    """Monitoring tools first call ServerMetadata and ServerLive, so the service must answer both."""
     assert "runoff" == ServerMetadataResponse.FromString(call(server.address, "ServerMetadata", b"")).name
     assert ServerLiveResponse.FromString(call(server.address, "ServerLive", b"")).live
 
@@ -57,13 +57,13 @@ def test_server_is_named_and_live(server: Server) -> None:
     [("first", "", True), ("second", "1", True), ("first", "2", False), ("third", "", False), ("", "", False)],
 )
 def test_only_a_loaded_model_is_ready(server: Server, name: str, version: str, ready: bool) -> None:
-    """For a missing model, Triton answers "not ready" instead of an error, so runoff must do the same."""
+    """Triton answers that a missing model is not ready, instead of returning an error. runoff must do the same."""
     request = ModelReadyRequest(name=name, version=version).SerializeToString()
     assert ready == ModelReadyResponse.FromString(call(server.address, "ModelReady", request)).ready
 
 
 def test_nothing_is_ready_while_models_load() -> None:
-    """Load balancers send no requests to a server that is not ready, so no request fails while models are loading."""
+    """While models are loading, the server must report "not ready", so that load balancers send it no requests yet."""
     server = Server("127.0.0.1", 0)
     server.start()
     try:
@@ -77,5 +77,5 @@ def test_nothing_is_ready_while_models_load() -> None:
 
 
 def test_server_is_ready_once_models_are_loaded(server: Server) -> None:
-    """Load balancers send no requests until the server reports that it is ready."""
+    """Load balancers send no requests until the server reports that it is ready, so it must report this."""
     assert ServerReadyResponse.FromString(call(server.address, "ServerReady", b"")).ready

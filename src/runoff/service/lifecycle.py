@@ -61,7 +61,7 @@ class ShutdownRequest:
         self._signals = 0
         # Wait on a pipe, not on a lock. Python runs signal handlers between two bytecodes of the main thread, so if a
         # signal arrived just before this thread blocked on a lock, the handler would not run. On every signal, Python
-        # immediately writes a byte into the pipe, which wakes this thread. Handlers use no lock: this thread may hold it.
+        # immediately writes a byte into the pipe, waking this thread. Handlers use no lock: the thread may hold it.
         self._wakeup_read, self._wakeup_write = os.pipe()
         os.set_blocking(self._wakeup_write, False)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)

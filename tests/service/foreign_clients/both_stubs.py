@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 """
-Imports tritonclient's stubs and runoff's in one process, calls a server with both, and compares the outputs.
+Calls a server with tritonclient's gRPC stubs and with runoff's in one process, and compares the outputs.
 
 Usage: python both_stubs.py ADDRESS MODEL MODULE MODULE, in tritonclient's environment; the modules are imported in
 the given order.

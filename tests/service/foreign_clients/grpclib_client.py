@@ -36,7 +36,7 @@ async def call(channel: Channel, method: str, request: Any, response_type: Any) 
     except GRPCError as error:
         return {"code": error.status.value, "details": error.message}
     if isinstance(response, HealthMessage):
-        # The message consists of the field `status` alone: its tag is the first byte, and its value the second.
+        # The message has only one field, `status`: the first byte is the field's tag, the second byte is its value.
         return {"status": ["UNKNOWN", "SERVING"][response.content[1]]}
     return json_format.MessageToDict(
         response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -44,7 +44,7 @@ async def call(channel: Channel, method: str, request: Any, response_type: Any) 
 
 
 async def call_all(address: str, descriptors: bytes) -> dict[str, Any]:
-    """Call every method of the service, and Predict a second time with a sample of the wrong length."""
+    """Call every method of the service. Then call Predict again, with a sample of the wrong length."""
     files = descriptor_pb2.FileDescriptorSet.FromString(descriptors).file
     types = message_factory.GetMessages(list(files))
     host, _, port = address.rpartition(":")

@@ -38,7 +38,7 @@ def typed():
 
 
 def refused():
-    """Send samples of the wrong length. Return the status and message of the resulting error."""
+    """Send samples of the wrong length. Return the status and the message of the error that the server sends."""
     try:
         infer(batch[:, :3].copy())
     except InferenceServerException as error:
