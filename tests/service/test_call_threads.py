@@ -60,7 +60,7 @@ def test_waiting_threads_are_replaced_up_to_the_limit(monkeypatch: pytest.Monkey
     with ExitStack() as stack:
         stack.callback(pool.shutdown)
         for _ in range(5):
-            # The pool uses a call's context only to cancel the call, which this test never needs, so any object will do.
+            # The pool uses a call's context only to cancel the call, which this test never needs, so any object works.
             stack.enter_context(pool.waiting(cast("grpc.ServicerContext", object())))
         assert 3 == len(call_threads() - before)
 
@@ -101,7 +101,7 @@ def test_calls_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         silent.open(PREDICT, 6)
 
         def is_refused() -> bool:
-            # If an attempt is accepted, it has taken the place of a silent call, so open another one before each attempt.
+            # An accepted attempt has taken the place of a silent call, so open another one before each attempt.
             silent.open(PREDICT, 1)
             return refusal(server.address, "Predict", MESSAGE)[0] == "RESOURCE_EXHAUSTED"
 

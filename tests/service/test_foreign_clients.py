@@ -1,4 +1,4 @@
-"""Clients built with third-party gRPC libraries can call the service. They use runoff's .proto file but no runoff code."""
+"""Clients built with third-party gRPC libraries can call the service. They use runoff's .proto file, not its code."""
 
 import json
 import os

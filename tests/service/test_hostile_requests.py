@@ -119,7 +119,7 @@ def test_millions_of_small_fields_are_refused(channel: grpc.Channel, method: str
 
 @pytest.mark.parametrize("tail", [b"\x0f\x00", b"\x7a\x7f\x00", b"\x78\xff", b"\xff" * 6, b"\x2a" + b"\xff" * 6])
 def test_large_message_without_its_end_is_refused(channel: grpc.Channel, tail: bytes) -> None:
-    """Only protobuf detects that a message is cut off, so runoff's own codec must pass such a message on to protobuf."""
+    """Only protobuf detects that a message is cut off, so runoff's codec must pass such messages on to protobuf."""
     status, details = send(channel, MODEL_INFER, field(3, b"i" * 2**20) + tail)
     assert "INTERNAL" == status
     assert "not a valid inference.ModelInferRequest" in details

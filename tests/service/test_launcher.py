@@ -102,7 +102,7 @@ def test_service_is_a_group_of_its_own(running: RunningService) -> None:
     """Ctrl-C signals a whole process group. It must not reach services, which the run needs until it stops them."""
     pid = running.process.pid
     group, session = os.getpgid(pid), os.getsid(pid)
-    # Kill only this process: the fixture kills the service's process group, which does not exist if the test fails.
+    # Kill only this process: the fixture kills a process group, which the service lacks if the test fails.
     running.process.kill()
     assert [pid, pid] == [group, session]
 

@@ -23,10 +23,10 @@ _DISTURBANCE = json.loads(os.environ["DISTURBANCE"])
 
 
 def pytest_configure() -> None:
-    """Shorten the deadlines, so that tests with a suspended service are short. Restore Python's SIGINT handler."""
+    """Shorten deadlines, so that runs with a suspended service end soon. Make SIGINT raise KeyboardInterrupt again."""
     grpc_backend.open_grpc = partial(grpc_backend.open_grpc, timeout_s=4.0)
     RunningService.stop = partialmethod(RunningService.stop, timeout_s=0.5)  # type: ignore[assignment, method-assign]
-    # Shells start background processes with SIGINT ignored, so restore the default.
+    # Shells start background processes with SIGINT ignored, so set Python's default handler again.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,4 +1,4 @@
-"""A backend without a framework, for tests: it returns correct outputs, or wrong ones if a test asks for an error."""
+"""A backend for tests that needs no framework. It returns correct outputs, or wrong outputs if a test requests them."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from runoff.models.mlp import Float32Array, Mlp
 
 class FakeBackend(Backend):
     """
-    Returns the float64 reference's outputs as float32. A test can add an error to the last output.
+    Returns the outputs of the float64 reference as float32. A test can make the last output wrong by some amount.
 
     Attributes:
         calls: Number of calls of `predict`.

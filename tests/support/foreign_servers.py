@@ -1,4 +1,4 @@
-"""Runs other projects' servers of the Open Inference Protocol in separate processes."""
+"""Runs third-party servers of the Open Inference Protocol in separate processes."""
 
 import os
 import subprocess

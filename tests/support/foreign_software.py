@@ -1,5 +1,5 @@
 """
-Installs other projects' clients and servers in their own folders, outside the environment of the tests.
+Installs third-party clients and servers for tests, each in a folder outside the environment that runs the tests.
 
 They may need other versions of libraries that runoff uses, so each gets a folder of its own. The folders are kept
 between runs.
@@ -63,7 +63,7 @@ def skip_unless_full_size(name: str) -> None:
 
 
 def _folder(name: str, recipe: object) -> Path:
-    """Return an installation's cache folder. Its name depends on the recipe, so a changed recipe gets a new folder."""
+    """Return an installation's cache folder. A hash of the recipe is in its name, so a new recipe gets a new folder."""
     return CACHE / f"{name}-{hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]}"
 
 
@@ -71,7 +71,7 @@ def _install_once(name: str, folder: Path, commands: Sequence[Sequence[str]]) ->
     """Run the commands that fill a folder, unless an earlier test run has already completed them."""
     done = folder / "done"
     CACHE.mkdir(parents=True, exist_ok=True)
-    # Several test processes may need the same installation, so the first one installs while the others wait.
+    # Several test processes may need the same installation, so the first process installs and the others wait.
     with hold_lock(CACHE / f"{folder.name}.lock"):
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)

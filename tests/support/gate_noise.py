@@ -28,8 +28,8 @@ CASES, TOLERANCE = 24, 0.03
 ROUNDS_PER_SIDE = 48
 # The side (candidate, baseline or null) whose round is measured in each turn of a block.
 _SIDES_BY_TURN = np.tile(np.ravel(TURNS), ROUNDS_PER_SIDE // 6)
-# For each turn, the number of rounds that other sides ran since this side's previous round. Each side's first turn
-# counts from its last one, as if the sequence of turns was repeated.
+# For each turn, the number of rounds that other sides have run since the previous round of the same side. A side's
+# first turn has no previous round, so count as if the sequence of turns were repeated endlessly.
 _WAITS_BY_TURN = np.empty(len(_SIDES_BY_TURN))
 for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, BASELINE, NULL)):
     _WAITS_BY_TURN[_turns] = np.diff(_turns, prepend=_turns[-1] - len(_SIDES_BY_TURN)) - 1
@@ -38,7 +38,7 @@ for _turns in (np.flatnonzero(_SIDES_BY_TURN == _side) for _side in (CANDIDATE, 
 @dataclass(frozen=True)
 class SyntheticMachine:
     """
-    A simulated machine with synthetic timing noise, which can be called as a block source.
+    A simulated machine with synthetic timing noise. It can be called as a block source, like `Recording`.
 
     Spreads are standard deviations of log-durations, so 0.01 is about 1 %. Probabilities are per round.
 
@@ -65,7 +65,7 @@ class SyntheticMachine:
     cold_cache_cost: float = 0.0
 
     def draw_rounds(self, rng: np.random.Generator, rows: int) -> Float64Array:
-        """Return the log-durations of all rounds, shape (rows, 3, ROUNDS_PER_SIDE). A row is one block of one case."""
+        """Return simulated log-durations, shape (rows, 3 sides, ROUNDS_PER_SIDE). A row is one block of one case."""
         turns = len(_SIDES_BY_TURN)
         noise = rng.normal(0.0, self.round_spread, (turns, rows))
         for turn in range(1, turns):
@@ -107,8 +107,8 @@ MACHINES = {
 def _recorded_log_ratios(file: str, batch: str) -> Float64Array:
     """Return the log-ratio of each recorded pair of processes, shape (pairs,). Both processes ran the same code."""
     with np.load(RECORDINGS_FOLDER / f"{file}.npz") as arrays:
-        # Use the median of the rounds: `typical_log_ratio` expects three sides, but only two processes were recorded.
-        # They alternated in the order ABBA, for which the median is unbiased.
+        # Take the plain median, because `typical_log_ratio` expects rounds of three sides and only two processes were
+        # recorded. These took turns in the order ABBA, for which the plain median is unbiased.
         log_ratios = np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"])
         return np.asarray(np.median(log_ratios, axis=1), dtype=np.float64)
 
@@ -197,7 +197,7 @@ def _simulate_gate(
     chosen = np.flatnonzero(decision.needs_second_stage(first + effect[:, None], first_null, tolerance))
     if not len(chosen):
         return chosen, []
-    # Draw blocks for all cases before selecting any, because a Recording assigns batch sizes by the index of the case.
+    # Draw blocks for all cases, then select the chosen ones, because a Recording assigns batch sizes by case index.
     blocks, null_blocks = source(rng, CASES, plan.blocks_for(len(chosen)))
     findings = decision.decide(
         list((blocks + effect[:, None])[chosen]), list(null_blocks[chosen]), tolerance[chosen].tolist(), plan.alpha
@@ -217,8 +217,8 @@ def lower_confidence(count: int, total: int, level: float = 0.95) -> float:
 
 def count_naive_alarms(machine: SyntheticMachine, runs: int, seed: int = 1) -> int:
     """
-    Count the false alarms of a naive comparison, which measures one side after the other and treats rounds as
-    independent.
+    Count the runs with false alarms of a naive comparison, which measures first one side and then the other, and
+    treats rounds as independent.
 
     Args:
         machine: Source of the rounds; baseline and candidate run the same code.
@@ -231,7 +231,7 @@ def count_naive_alarms(machine: SyntheticMachine, runs: int, seed: int = 1) -> i
     rng, alarms = np.random.default_rng(seed), 0
     for _ in range(runs):
         rounds = machine.draw_rounds(rng, CASES * Plan().first_blocks).reshape(CASES, -1, 3, ROUNDS_PER_SIDE)
-        # The two sides come from different blocks, as if they had been measured one after the other.
+        # Take baseline and candidate from different blocks, as if they had been measured one after the other.
         candidate = rounds[:, 1::2, CANDIDATE].reshape(CASES, -1)
         baseline = rounds[:, 0:-1:2, BASELINE].reshape(CASES, -1)
         p = stats.ttest_ind(candidate, baseline, axis=1, equal_var=False, alternative="greater").pvalue

@@ -16,15 +16,15 @@ from typing import Any
 
 from runoff.files.cache_folder import CACHE_DIR_VARIABLE
 
-# The fake clock has no noise to average out, so use as few blocks as the statistics allow, with one cycle of rounds
-# each.
+# The fake clock is free of noise, so use the fewest blocks that the statistics allow, and the shortest blocks: one
+# cycle of rounds.
 FIVE_AND_THREE_BLOCKS = {"first_blocks": 5, "second_blocks": 3, "round_ns": 2e5, "case_ns": 0, "warm_ns": 2e5}
 # Enough blocks to find a slowdown, but too few to prove that there is none.
 ONE_AND_ONE_BLOCK = {**FIVE_AND_THREE_BLOCKS, "first_blocks": 1, "second_blocks": 1}
 _OPTIONS = (
     "-p", "no:cacheprovider", "--gate-tolerance=10%", "--gate-alpha=0.5", "--benchmark-timer=suite_clock.now",
 )  # fmt: skip
-# A gated run starts many processes. Loading only the plugins that they need halves their start time.
+# A gated run starts many pytest processes. Loading only these plugins halves the time that each needs to start.
 _PLUGINS = ("-p", "benchmark", "-p", "runoff")
 
 _CLOCK = '''
@@ -85,7 +85,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 def environment(folder: Path, tuning: Mapping[str, float] = FIVE_AND_THREE_BLOCKS) -> dict[str, str]:
-    """Return the environment of a gated run, in which caches and git settings are independent of the user's."""
+    """Return environment variables for a gated run, which keep it away from the user's caches and git settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_", "GITHUB_"))}
     return kept | {
         CACHE_DIR_VARIABLE: str(folder.parent / "cache"),

@@ -1,4 +1,4 @@
-"""ONNX models for tests: some are wrong conversions, and others are like models that users may provide."""
+"""ONNX models for tests: incorrect conversions, and models that a user might supply instead of a conversion."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def linear_model(
     weights: np.ndarray | None = None,
     domain: str = "",
 ) -> onnx.ModelProto:
-    """Make a model of one MatMul without validating it. By default, it turns shape [batch, 3] into [batch, 2]."""
+    """Make a model of one MatMul without validating it. By default, inputs have 3 columns and outputs have 2."""
     matrix = np.ones((3, 2), np.float32) if weights is None else weights
     node = helper.make_node("MatMul", ["x", "w"], ["y"], domain=domain)
     graph = helper.make_graph(

@@ -33,12 +33,12 @@ class SilentCalls:
         self.calls: list[grpc.Call] = []
 
     def open(self, method: str, count: int) -> None:
-        """Open calls without sending requests. Watch calls do send theirs, because their clients send nothing else."""
+        """Open calls without sending requests. Only health watches send theirs, and then wait in silence."""
         if method == WATCH:
             watch = self._channel.unary_stream(f"/{method}", None, None)
             self.calls += [watch(b"", timeout=60) for _ in range(count)]
             return
-        # A unary call and a stream look the same on the wire, but only a stream lets the client hold back the request.
+        # gRPC's client can delay a request only in a stream. The server cannot tell it from a unary call on the wire.
         stream = self._channel.stream_stream(f"/{method}", None, None)
         self.calls += [stream(self._requests(), timeout=60) for _ in range(count)]
 
@@ -89,7 +89,7 @@ def unread_calls(address: str, method: str, message: bytes, count: int) -> Itera
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         initial_window_0 = struct.pack(">HI", 4, 0)
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + http2_frame(4, 0, 0, initial_window_0))
-        # The server's first frame, which contains its settings, shows that it has accepted the connection.
+        # The server sends its settings in the first frame once it has accepted the connection, so wait for this frame.
         assert connection.recv(9)
         connection.sendall(http2_frame(4, 1, 0, b""))
         data = struct.pack(">BI", 0, len(message)) + message

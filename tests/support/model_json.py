@@ -15,7 +15,7 @@ VALUE: dict[str, Any] = json.loads(go_json_writer.encode(random_mlp(Kind.VALUE))
 
 
 def error_message(content: bytes) -> str:
-    """Return the error message for this file content. Assert that the message names the file and is one short line."""
+    """Read a model file with this content, which must fail with one short line that names the file. Return the line."""
     with pytest.raises(ModelError) as caught:
         go_json.parse(content, "net.model")
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Messages of the Open Inference Protocol that are made with protobuf alone, and calls that bypass runoff's client."""
+"""Open Inference Protocol messages that are made without runoff's codec, and calls that bypass runoff's client."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ from runoff.rpc.oip.inference_pb2 import (
 )
 from tests.support import services
 
-# A method of another project's server: either a fixed response, or a function that makes the response to a request.
+# A method of a fake third-party server: either a fixed response, or a function that makes a request's response.
 Method = bytes | Callable[[bytes, grpc.ServicerContext], bytes]
 SERVICE_NAME = "inference.GRPCInferenceService"
 
@@ -62,7 +62,7 @@ def model_metadata(
 
 
 def server_methods(metadata: ModelMetadataResponse, response: ModelInferResponse | Method = b"") -> dict[str, Method]:
-    """Return the methods of another project's server, in the form that `foreign_service` takes."""
+    """Return the methods of a fake third-party server, which `foreign_service` can run."""
     return {
         "ServerMetadata": ServerMetadataResponse(name="other", version="7").SerializeToString(),
         "ModelMetadata": metadata.SerializeToString(),

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 # The codes of the frame types are defined in section 6 of https://www.rfc-editor.org/rfc/rfc9113.
 _PREFACE_BYTES, _FRAME_HEADER_BYTES = 24, 9
 _HEADERS, _SETTINGS, _GOAWAY = 1, 4, 7
-# The content of a GOAWAY frame that reports that no stream was processed and that there was no error.
+# The content of a GOAWAY frame whose last processed stream is 0, so none was processed, and whose error code is 0.
 _NONE_PROCESSED = bytes(8)
 
 
@@ -34,7 +34,7 @@ def refusing_server() -> Iterator[tuple[str, list[int]]]:
 
 
 def _refuse(connection: socket.socket) -> int:
-    """Read from a connection up to its first call, refuse this call as unprocessed, and return its stream id."""
+    """Wait for a connection's first call, refuse this call before processing it, and return the call's stream id."""
     connection.settimeout(60)
     connection.sendall(_frame(_SETTINGS))
     with connection.makefile("rb") as received:
@@ -48,5 +48,5 @@ def _refuse(connection: socket.socket) -> int:
 
 
 def _frame(frame_type: int, content: bytes = b"") -> bytes:
-    """Return an HTTP/2 frame without flags. Its stream id is 0, which stands for the whole connection."""
+    """Return an HTTP/2 frame without flags that concerns the whole connection, so its stream id is 0."""
     return len(content).to_bytes(3) + bytes((frame_type, 0)) + bytes(4) + content

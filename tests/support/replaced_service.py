@@ -46,7 +46,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_runtest_call(item: pytest.Function) -> None:
-    """Replace the service just before the rounds. If it was replaced before the case, make the rounds fail instead."""
+    """For the moment `before`, fail if the rounds start at all. Otherwise, replace the service before the rounds."""
     if "b2]" in item.name:
         benchmark: Any = item.funcargs["benchmark"]
         is_replaced = _CONFIG["moment"] == "before"

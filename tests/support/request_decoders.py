@@ -1,4 +1,4 @@
-"""For each of runoff's request decoders: a reference decoder that uses only protobuf, and valid messages."""
+"""runoff's request decoders, each with valid messages and a reference decoder that uses only protobuf."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,13 +43,13 @@ class Decoder:
 
 
 def unpacked(sample: Float32Array) -> bytes:
-    """Encode a sample as unpacked floats of field 1, which decoders must accept as well as packed floats."""
+    """Encode a sample as unpacked floats of field 1. Decoders must accept both unpacked and packed floats."""
     return b"".join(b"\x0d" + number.tobytes() for number in sample)
 
 
 def _neural_content(request: request_codec.Request) -> Content:
     lengths = request.lengths if isinstance(request.lengths, list) else [request.lengths] * request.count
-    # Compare the values only if all samples have the same length, because the service refuses other requests.
+    # Leave out the values of samples of different lengths: the service refuses such requests, so values do not matter.
     samples = request.batch.tolist() if request.count and len(set(lengths)) == 1 else []
     return request.model_type, request.model_name, lengths, samples
 
@@ -68,7 +68,7 @@ def _batch_predict_reference(message: bytes) -> Content:
 
 def _infer_content(request: codec.InferMessage) -> Content:
     raw = [entry.tobytes() for entry in request.raw]
-    # Ignore typed values beside raw ones, because the service refuses requests that contain both.
+    # Leave out typed values beside raw ones: the service refuses requests with both, so the values do not matter.
     return request.header, raw, [] if raw else request.fp32.tolist()
 
 

@@ -1,4 +1,4 @@
-"""Servers for tests: runoff's server with a controllable backend, other projects' services, and silent sockets."""
+"""Servers for tests: runoff's server with a controllable backend, fake third-party services, and silent sockets."""
 
 import socket
 import threading
@@ -110,7 +110,7 @@ def refusal(address: str, method: str, message: bytes, service: str = "neural.Ne
 def foreign_service(
     methods: dict[str, bytes | Callable[[bytes, grpc.ServicerContext], bytes]], name: str = "neural.NeuralService"
 ) -> Iterator[str]:
-    """Run a fake service of another project, whose methods return fixed or computed responses. Yield its address."""
+    """Run a fake third-party service, whose methods return fixed or computed responses. Yield the service's address."""
 
     def handler(
         response: bytes | Callable[[bytes, grpc.ServicerContext], bytes],
@@ -140,7 +140,7 @@ def foreign_info(mlp: Mlp, sizes: Sequence[int] = ()) -> bytes:
 
 @contextmanager
 def listener(answer: bytes | None) -> Iterator[str]:
-    """Accept connections and answer each with fixed bytes or not at all. Yield the address."""
+    """Listen on a port, and answer each connection with fixed bytes or not at all. Yield the listening address."""
     accepted: list[socket.socket] = []
 
     def serve() -> None:
@@ -165,7 +165,7 @@ def listener(answer: bytes | None) -> Iterator[str]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until another thread or process has made a condition true. Fail after 60 s."""
+    """Wait until a condition is true. Fail if another thread or process has not made it true after 60 s."""
     deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline

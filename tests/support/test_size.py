@@ -1,4 +1,4 @@
-"""The size of large tests. They run at a tenth of their full size unless RUNOFF_FULL_TESTS=1 is set, as in CI."""
+"""The size of large tests. They run at a tenth of their full size unless RUNOFF_FULL_TESTS=1 is set. CI sets it."""
 
 import os
 

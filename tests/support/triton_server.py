@@ -49,7 +49,7 @@ def triton_server(folder: Path, models: Mapping[str, TritonModel]) -> Iterator[s
     Yields:
         The server's address.
     """
-    # Install NumPy 1: Triton's Python backend was compiled for it, and NumPy 2 arranges arrays differently in memory.
+    # Install NumPy 1: Triton's Python backend was compiled for it, and NumPy 2 has another memory layout of arrays.
     python = foreign_python("triton", ["numpy<2"], ["--no-deps", "nvidia-pytriton"])
     [site] = python.parent.parent.glob("lib/python*/site-packages")
     triton = site / "pytriton" / "tritonserver"

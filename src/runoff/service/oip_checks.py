@@ -21,7 +21,7 @@ def check_header(header: Header, input_size: int) -> int:
         _refuse(f"the inputs are {_names(header.tensors)}, expected one named {INPUT_NAME!r}")
     if len(header.requested) > 1 or any(output.name != OUTPUT_NAME for output in header.requested):
         _refuse(f"the outputs asked for are {_names(header.requested)}, expected {OUTPUT_NAME!r} once or none")
-    # `classification` changes the form of outputs, `shared_memory_…` their place. Other parameters are optional hints.
+    # `classification` changes the form of outputs, `shared_memory_…` their place. Others are optional hints.
     for tensor in (*header.tensors, *header.requested):
         for name in tensor.parameters:
             if name == "classification" or name.startswith("shared_memory_"):
