@@ -73,7 +73,7 @@ def test_service_ends_with_its_killed_parent(model_path: Path) -> None:
 def test_service_that_hangs_while_starting_ends_with_its_killed_parent(
     model_path: Path, tmp_path: Path, module: str
 ) -> None:
-    """The start itself may hang, so the service must begin to watch its parent before it imports anything large."""
+    """An import may hang at the start, so the service must begin to watch its parent before large imports."""
     (tmp_path / f"{module}.py").write_text(f"import time; open({str(tmp_path / 'hangs')!r}, 'w'); time.sleep(600)")
     with parent_of_service(model_path, python_path=tmp_path) as (parent, pid):
         wait_until((tmp_path / "hangs").exists)
@@ -133,7 +133,7 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 
 @linux_only
 def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path: Path) -> None:
-    """The kernel also sends its signal when only the launching thread ends. The service must keep running then."""
+    """Linux sends the parent-death signal if only the launching thread ends. The service must then keep running."""
     handled = tmp_path / "handled"
     (tmp_path / "sitecustomize.py").write_text(RECORD_HANDLED_SIGNALS.format(path=str(handled)))
     with parent_of_service(model_path, "in-thread", python_path=tmp_path) as (parent, pid):

@@ -79,7 +79,7 @@ def test_signal_ends_the_service_with_exit_code_0(number: signal.Signals) -> Non
 def test_bad_arguments_end_with_one_line(
     arguments: list[str], exit_code: int, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Users need a message, not a traceback. Invalid arguments give exit code 2; files that cannot be used give 1."""
+    """Users need a message, not a traceback. The exit code is 2 for invalid arguments and 1 for unusable files."""
     with pytest.raises(SystemExit) as ended:
         sys.exit(cli.main(["serve", *arguments]))
     assert exit_code == ended.value.code
@@ -101,14 +101,14 @@ def test_error_names_a_port_in_use() -> None:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)
     assert 1 == result.returncode
-    # There must be no second line: gRPC's own error message, which names a gRPC source file, would confuse users.
+    # The error must be one line, because gRPC's own message, which names a gRPC source file, would confuse users.
     start, *others = result.stderr.splitlines()
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in start
     assert [] == others
 
 
 def test_error_names_a_port_taken_just_before_binding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process may take the port after the check and before gRPC binds it. This error must be clear, too."""
+    """Another process may take the port after runoff's check and before gRPC binds it. The error must name the port."""
     monkeypatch.setattr(server_module, "_check_bindable", lambda *_: None)
     with listener(None) as address:
         host, port = parse_address(address)

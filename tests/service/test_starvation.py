@@ -77,7 +77,7 @@ def test_clients_that_read_nothing_block_nobody_else(method: str, message: bytes
 
 @pytest.mark.parametrize("method", [PREDICT, CHECK, WATCH, REFLECTION], ids=lambda method: method.split("/")[1])
 def test_others_are_answered_while_calls_stay_silent(service: RunningService, method: str) -> None:
-    """A few idle clients may be harmless, so their calls must stay open, and other clients must still be answered."""
+    """A few silent clients are no threat: their calls must stay open, and other clients must still be answered."""
     with open_silent_calls(service.address) as silent:
         silent.open(method, DEFAULT_WORKERS + 4)
         assert_answers(service.address)

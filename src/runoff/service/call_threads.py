@@ -117,7 +117,7 @@ class CallThreadPool(Executor):
         # Iterate over a copy, because other threads add and remove entries. list() makes the copy in one step.
         for context, start in list(self._wait_starts.items()):
             if start < latest_start:
-                # The client gets the status CANCELLED, because only the thread that handles a call can set another status.
+                # The client gets the status CANCELLED: only the thread that handles a call can set another status.
                 context.cancel()  # type: ignore[no-untyped-call] # missing in grpc-stubs
 
     def _start_thread(self) -> bool:
