@@ -60,7 +60,7 @@ def test_untrusted_peer_is_refused(pem: Path, trusted: str | None, shown: str | 
 
 
 def test_client_with_a_trusted_certificate_is_accepted(pem: Path) -> None:
-    """A trusted client must get an answer. Otherwise the service might refuse every client, whatever its certificate."""
+    """A trusted client must get an answer. Otherwise the service might refuse every client."""
     server_tls = read_server_tls(str(pem / "service.pem"), str(pem / "service.key"), str(pem / "client.pem"))
     tls = read_client_tls(*(str(pem / name) for name in ("service.pem", "client.pem", "client.key")))
     with (
