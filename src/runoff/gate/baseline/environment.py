@@ -27,7 +27,7 @@ from runoff.errors import GateError, quote
 from runoff.files.cache_folder import cache_folder
 from runoff.files.file_lock import hold_lock
 
-# Files that determine package versions. If candidate and baseline differ in one, the baseline gets a new environment.
+# Files that determine package versions. If one differs from the candidate's, the baseline gets a separate environment.
 _REQUIREMENT_FILES = (
     "constraints*.txt", "requirements*.txt", "requirements/*.txt", "uv.lock", "poetry.lock", "pdm.lock",
     "Pipfile.lock", "pylock*.toml", "setup.py",

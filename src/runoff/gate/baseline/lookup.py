@@ -53,7 +53,7 @@ def prepare_baseline(
 
 
 def _side_of_commit(invocation: Invocation, folder: Path, label: str, report_line: Callable[[str], None]) -> Side:
-    """Return a baseline that runs a checked-out commit, in a new environment if the commit needs other packages."""
+    """Return a baseline that runs a checked-out commit, in a separate environment if its packages differ."""
     side = _other_tree(invocation, folder, label)
     same_packages = environment.declared_packages(folder) == environment.declared_packages(invocation.tree)
     if same_packages and not environment.is_installed_as_copy(invocation.tree):
