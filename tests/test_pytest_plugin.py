@@ -94,7 +94,7 @@ def _saved(suite: Path) -> list[dict[str, Any]]:
 
 
 def test_every_run_is_saved_complete(finished_run: FinishedRun) -> None:
-    """A history grows only if runs are saved without an option."""
+    """If saving a run required an option, users would forget it, so every run is saved by default."""
     (saved,) = _saved(finished_run.suite)
     assert saved["runoff"]["complete"]
     assert len(saved["benchmarks"]) == 3
@@ -157,7 +157,7 @@ def test_saved_runs_can_be_listed_and_compared_by_pytest_benchmark(
 
 
 def test_benchmark_compare_works_on_saved_runs(compared_run: FinishedRun) -> None:
-    """--benchmark-compare and --benchmark-json must work as without runoff."""
+    """--benchmark-compare and --benchmark-json must work exactly as they do without runoff."""
     assert "test_quick (0001_" in compared_run.output
     assert json.loads((compared_run.suite / "out.json").read_bytes())["runoff"]["complete"]
 

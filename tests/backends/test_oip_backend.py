@@ -129,7 +129,7 @@ def test_successor_on_the_same_port_is_noticed() -> None:
     ],
 )
 def test_changed_metadata_of_a_foreign_server_is_noticed(method: str, changed: Message, message: str) -> None:
-    """Third-party servers send no nonce, so only changed metadata can show that another server has replaced one."""
+    """Third-party servers send no nonce, so only a change of metadata reveals that a server was replaced."""
     methods = server_methods(model_metadata())
     before, is_changed = methods[method], threading.Event()
     assert isinstance(before, bytes)

@@ -43,7 +43,7 @@ EXPORTED = ("81x64x9", "1x1x1", "7x7x7") if FULL_SIZE else ("7x7x7",)
 @pytest.mark.parametrize("sizes", [size for size in SIZES if size.id in EXPORTED])
 @pytest.mark.parametrize("kind", KINDS)
 def test_shared_template_gives_the_same_bytes_as_a_separate_export(kind: Kind, sizes: tuple[int, int, int]) -> None:
-    """All networks of a kind share one exported graph, which is correct only if a separate export gives the same."""
+    """Networks of a kind share one exported graph, so a separate export of a network must give the same graph."""
     mlp = random_mlp(kind, *sizes)
     exported = graph.make_template(export.export(kind, mlp.sizes, DEFAULT_OPSET))
     assert graph.serialise(graph.with_weights(exported, mlp)) == convert(mlp).onnx

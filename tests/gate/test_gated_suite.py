@@ -92,7 +92,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> GatedRun:
     ],
 )
 def test_each_case_gets_its_verdict(changed: GatedRun, case: str, expected: str) -> None:
-    """The suite has a slower, a faster, a renamed and other benchmarks, and each must get the right verdict."""
+    """Benchmarks that became slower or faster or were renamed must each get the right verdict."""
     assert expected == changed.verdicts.get(case), changed.output
 
 

@@ -22,7 +22,7 @@ def test_literal_that_is_not_a_number_is_rejected(literal: str) -> None:
 
 
 def test_duplicate_key_is_rejected() -> None:
-    """Different JSON parsers use different ones of two duplicate keys, so a file with duplicate keys is ambiguous."""
+    """If a key occurs twice, some JSON parsers use its first value and others its last, so the file is ambiguous."""
     assert "'inputSize' occurs more than once" in error_message(encoded(POLICY)[:-1] + b',"inputSize":5}')
 
 

@@ -12,8 +12,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "src" / "runoff"
 
-# A room is a folder or a module of the package. It may import only itself and the rooms before it in this list. The
-# ground floor consists of the folder `files` and of the top-level modules that are not listed here.
+# The layers of the package, called rooms, from the lowest to the highest. A room is a folder or a module; it may import
+# itself and the rooms listed before it. The lowest room is the folder `files` and all top-level modules not listed here.
 GROUND = "ground floor"
 ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",

@@ -205,7 +205,7 @@ def test_unexpected_error_shows_only_the_id_of_a_log_entry(
 
 
 def test_outputs_that_are_not_finite_are_refused(server: Server, backend: WatchedBackend) -> None:
-    """Finite inputs can overflow to NaN inside the network, which a client could take for the best move's score."""
+    """Even finite inputs can overflow inside the network. A client could mistake the resulting NaN for a score."""
     backend.answer = np.float32("nan")
     status, details = refusal(server.address, "Predict", predict_request(SAMPLE))
     assert status == "INVALID_ARGUMENT"

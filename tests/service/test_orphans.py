@@ -133,7 +133,7 @@ def test_service_ends_with_its_parent_though_a_child_holds_the_pipe(
 
 @linux_only
 def test_service_outlives_the_thread_that_launched_it(model_path: Path, tmp_path: Path) -> None:
-    """Linux sends the parent-death signal if only the launching thread ends. The service must then keep running."""
+    """Linux sends the parent-death signal even if just one thread of the parent ends. The service must keep running."""
     handled = tmp_path / "handled"
     (tmp_path / "sitecustomize.py").write_text(RECORD_HANDLED_SIGNALS.format(path=str(handled)))
     with parent_of_service(model_path, "in-thread", python_path=tmp_path) as (parent, pid):
@@ -162,7 +162,7 @@ def test_service_that_hangs_while_starting_is_ended(
 
 @pytest.mark.usefixtures("interruptible")
 def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow takes long to load, so users often press Ctrl-C during the start. No service may be left running."""
+    """TensorFlow takes seconds to load, so users often press Ctrl-C during the start. No service may be left running."""
     (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()

@@ -15,7 +15,7 @@ VALUE: dict[str, Any] = json.loads(go_json_writer.encode(random_mlp(Kind.VALUE))
 
 
 def error_message(content: bytes) -> str:
-    """Read a model file with this content, which must fail with one short line that names the file. Return the line."""
+    """Check that this content of a model file causes a one-line error that names the file. Return the message."""
     with pytest.raises(ModelError) as caught:
         go_json.parse(content, "net.model")
     message = str(caught.value)

@@ -128,7 +128,7 @@ def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool)
 
 
 def test_empty_squares_are_legal() -> None:
-    """A card can be played on any empty square. A move names the square by its number; they are numbered row by row."""
+    """A card can be played on any empty square. Squares are numbered row by row, and a move is such a number."""
     assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
 
 

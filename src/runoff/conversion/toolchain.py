@@ -16,7 +16,7 @@ _DISTRIBUTIONS = {
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the versions of the converter's parts, importing no package. A missing package has version `absent`."""
+    """Return the versions of the converter's parts without importing them. A missing package is `absent`."""
     return {
         "converter": str(CONVERTER_VERSION),
         "exporter": "torch.onnx.export(dynamo=True)",

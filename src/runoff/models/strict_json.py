@@ -47,7 +47,7 @@ def _parse_fast(content: bytes) -> dict[str, object] | None:
 
 
 def _parse_carefully(content: bytes, where: str) -> dict[str, object]:
-    """Parse an object with the standard library. Raise ModelError with an explanation if the content is invalid."""
+    """Parse a JSON object with the standard library. Raise ModelError with an explanation if it is invalid."""
 
     def parse_integer(digits: str) -> int | float:
         if len(digits) > _MAX_INTEGER_DIGITS:

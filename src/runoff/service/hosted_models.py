@@ -79,7 +79,7 @@ class HostedModel:
         finally:
             self.lock.release()
         if not np.isfinite(outputs).all():
-            # Finite inputs can overflow to NaN inside the model, and a client could take NaN for the best move's score.
+            # Even finite inputs can overflow inside the model. A client could mistake the resulting NaN for a score.
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the model's outputs for these features are not finite")
         return outputs
 

@@ -26,7 +26,7 @@ orphan_handler: Callable[[], None] = _exit_immediately
 
 
 def with_parent_death_signal(command: list[str]) -> list[str]:
-    """Wrap a command, given by the program's path, so that Linux sends SIGCONT when the process's parent dies."""
+    """Wrap a command so that Linux sends SIGCONT to its process when the parent dies. It must start with a path."""
     if sys.platform != "linux":
         return command
     return [sys.executable, "-I", "-S", "-c", _REQUEST_PARENT_DEATH_SIGNAL, *command]

@@ -77,7 +77,7 @@ class Server:
         self._grpc = grpc.server(
             self._pool,  # type: ignore[arg-type] # grpc-stubs require a ThreadPoolExecutor
             interceptors=[CallInterceptor(self._pool)],
-            # Turn off SO_REUSEPORT, gRPC's default, with which two services could share a port and split its calls.
+            # gRPC sets SO_REUSEPORT by default. It would let two services share a port and split its calls.
             options=[*message_options(max_message_bytes), *_WINDOW_OPTIONS, ("grpc.so_reuseport", 0)],
             maximum_concurrent_rpcs=MAX_CALLS,
         )

@@ -52,7 +52,7 @@ def test_false_alarms_are_rarer_than_alpha(source: BlockSource) -> None:
     assert_rate_at_most(0.002, counts.false_alarm_runs, counts.runs)
     assert_rate_at_most(0.002, counts.invalid_runs, counts.runs)
     if FULL_SIZE:
-        # With fewer runs, the confidence bound would be too wide: 200 runs without a false alarm prove no rate of 1 %.
+        # Fewer runs are not enough: even 200 runs without any false alarm do not prove a rate below 1 %.
         assert Plan().alpha >= upper_confidence(counts.false_alarm_runs, counts.runs)
         assert Plan().alpha >= upper_confidence(counts.invalid_runs, counts.runs)
 

@@ -65,7 +65,7 @@ class Side:
         """Return the command of a worker that collects `files` (relative to the rootdir), or the user's selection."""
         invocation = self.invocation
         if files:
-            # Leave out files that this side lacks: pytest would run nothing. Reports call their cases new or missing.
+            # If pytest is given a file that does not exist, it runs nothing, so leave such files out.
             paths = [str(invocation.root / file) for file in files if (invocation.root / file).exists()]
         else:
             paths = list(dict.fromkeys(argument.partition("::")[0] for argument in invocation.positional))

@@ -75,7 +75,7 @@ def judge_cases(
         [ratios for ratios, _ in columns],
         [nulls for _, nulls in columns],
         [tolerances[name] for name in decided],
-        # `decide` corrects for the number of cases that it receives. Lower alpha to also count dropped-out cases.
+        # `decide` corrects only for the cases passed to it. The smaller alpha also accounts for dropped cases.
         plan.alpha * (len(decided) / len(repeated) if repeated else 1.0),
     )
     by_name = dict(zip(decided, findings, strict=True))

@@ -82,7 +82,7 @@ class Plan:
 
     def affordable_cases(self, costs_s: Sequence[float], start_s: float, left_s: float) -> int:
         """
-        Return how many cases the remaining time allows in the second stage, starting with the most suspicious.
+        Return how many cases fit into the second stage in the remaining time; the most suspicious come first.
 
         Args:
             costs_s: Duration in a block of each case that needs the second stage, the most suspicious case first.

@@ -26,7 +26,7 @@ class NeuralClient(ServiceClient):
         credentials: grpc.ChannelCredentials | None = None,
         channel: grpc.Channel | None = None,
     ) -> None:
-        """Open a channel. Arguments and errors are those of ServiceClient."""
+        """Open a channel. Takes the same arguments and raises the same errors as ServiceClient."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials, channel)
         self._predict = self._method("Predict")
         self._batch_predict = self._method("BatchPredict")

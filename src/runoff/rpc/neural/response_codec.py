@@ -118,7 +118,7 @@ def _take_outputs(responses: list[PredictResponse], kind: Kind) -> Float32Array:
 
 
 def _check_fields(index: int, response: PredictResponse, kind: Kind) -> None:
-    """Raise ServiceError unless a sample's response has only the field for the kind: probabilities or a value."""
+    """Raise ServiceError unless a response has exactly the field for its kind of model: probabilities or value."""
     has_probabilities, has_value = bool(response.probabilities), response.value != 0.0
     # proto3 omits a value of 0.0, which a tanh head can return, so a response with neither field is a valid value. If
     # the service in fact computed nothing, the comparison with the reference outputs fails.

@@ -44,7 +44,7 @@ class OipClient(ServiceClient):
         timeout_s: float = 10.0,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """Open a channel. Arguments and errors are those of ServiceClient."""
+        """Open a channel. Takes the same arguments and raises the same errors as ServiceClient."""
         super().__init__(SERVICE_NAME, address, timeout_s, credentials)
         self.model_name = model_name
         self.model_version = model_version
