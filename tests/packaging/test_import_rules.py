@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "src" / "runoff"
 
 # The layers of the package, called rooms, from the lowest to the highest. A room is a folder or a module; it may import
-# itself and the rooms listed before it. The lowest room is the folder `files` and all top-level modules not listed here.
+# itself and the rooms listed before it. The lowest is the folder `files` and the top-level modules not listed.
 GROUND = "ground floor"
 ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",

@@ -162,7 +162,7 @@ def test_service_that_hangs_while_starting_is_ended(
 
 @pytest.mark.usefixtures("interruptible")
 def test_interrupted_start_leaves_no_service(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow takes seconds to load, so users often press Ctrl-C during the start. No service may be left running."""
+    """TensorFlow takes seconds to load, so users may press Ctrl-C during the start. No service may be left running."""
     (tmp_path / "threadpoolctl.py").write_text("import time; time.sleep(600)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     before = children()
