@@ -7,7 +7,7 @@ Two players take turns on a 3×3 board; player 1 begins. The squares are numbere
   player 1 and 4 cards of player 2 fill the board, player 2 keeps one card, and 11 cards are not used.
 - In a move, a player puts a card from the hand on an empty square. The card captures every orthogonally adjacent
   enemy card that it beats. A captured card stays on its square and changes its owner. It does not capture other cards.
-- The game ends after 9 moves, when the board is full. That is the fifth round, so a limit of 10 rounds has no effect.
+- The game ends after 9 moves, when the board is full. This takes 5 rounds, so a limit of 10 rounds is never reached.
 - The player who owns more cards on the board wins. A draw is impossible because 9 is odd.
 
 A policy network chooses only a square. The card is chosen by a fixed rule: the card that captures most cards on that
@@ -45,7 +45,7 @@ _BEATEN: Int8Array = np.array([SCISSORS, ROCK, PAPER], dtype=np.int8)
 @dataclass(frozen=True, eq=False)
 class Games:
     """
-    The state of `count` games. The games may be at different stages.
+    The state of `count` games. The number of moves played may differ between the games.
 
     Attributes:
         cards: Kind of the card on each square, NO_CARD for an empty square, shape (count, 9).
@@ -96,7 +96,7 @@ def finished(games: Games) -> BoolArray:
 
 def captures(games: Games, squares: IndexArray) -> IndexArray:
     """
-    Count how many enemy cards a rock, a paper and a scissors card would each capture on a given square.
+    For each kind of card, count the enemy cards that it would capture if it were put on a given square.
 
     Args:
         games: The games.
@@ -124,7 +124,7 @@ def greediest_cards(games: Games, squares: IndexArray) -> IndexArray:
         Kind of the card, shape (count,).
     """
     held = games.own_hands
-    # A player holds at most 5 cards of a kind, so one more capture always outweighs the number of copies held.
+    # A player holds at most 5 copies of a kind. With a weight of 6, one more capture outweighs any number of copies.
     merit = captures(games, squares) * (HAND_SIZE + 1) + held
     return np.asarray(np.where(held > 0, merit, -1).argmax(axis=1))
 
@@ -147,7 +147,7 @@ def play(games: Games, squares: IndexArray, cards: IndexArray) -> Games:
     rows = np.arange(len(games))
     _demand(legal_squares(games)[rows, squares], "square {} is not empty", squares)
     _demand(games.own_hands[rows, cards] > 0, "card {} is not in the hand of the player to move", cards)
-    # The mask may also include the player's own cards. That is harmless, because their owner does not change.
+    # `taken` may also include cards that the player already owns. That is harmless: they keep the same owner.
     taken = _ADJACENT[squares] & (games.cards == _BEATEN[cards][:, None])
     owners = np.where(taken, games.to_move[:, None], games.owners)
     owners[rows, squares] = games.to_move
@@ -158,7 +158,7 @@ def play(games: Games, squares: IndexArray, cards: IndexArray) -> Games:
 
 
 def _demand(allowed: BoolArray, complaint: str, chosen: IndexArray) -> None:
-    """Raise ValueError about the first game whose choice is not allowed."""
+    """Raise ValueError if a chosen square or card is not allowed; the message contains the first such game."""
     if not allowed.all():
         game = int(allowed.argmin())
         raise ValueError(f"game {game}: {complaint.format(chosen[game])}")

@@ -19,10 +19,10 @@ from training.rps_game import (
     winner,
 )
 
-# This constant limits the search's memory use: up to 2,000 games × 9 squares × roll-outs are in memory at once.
+# The search plays up to GAMES_PER_CHUNK × 9 × rollouts random games at once, so this number limits its memory use.
 GAMES_PER_CHUNK = 2_000
-# In one position, the win rates of the squares differ by 0.05 to 0.3. A temperature of 0.08 makes the search clearly
-# prefer the best square but still play the others. The resulting probabilities need logits of only a few units.
+# The win rates of the squares of one position differ by 0.05 to 0.3. With a temperature of 0.08, the search clearly
+# prefers the best square but sometimes plays another. A network represents such probabilities with small logits.
 SEARCH_TEMPERATURE = 0.08
 
 
@@ -67,7 +67,7 @@ def roll_out(games: Games, rng: np.random.Generator) -> Games:
 
 def square_win_rates(games: Games, rollouts: int, rng: np.random.Generator) -> Float64Array:
     """
-    Estimate the win rate of every empty square by playing random games from it (flat Monte Carlo search).
+    Estimate how often a move on each empty square wins, by playing random games after it (flat Monte Carlo search).
 
     The search sees both hands. A network sees neither, so it learns the average over all hands.
 

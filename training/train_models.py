@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Train a policy and a value network for each hidden size, write each to a file, and print one line per file."""
     options = _parse(argv)
     options.output.mkdir(parents=True, exist_ok=True)
-    # With several threads, the linear algebra library may add numbers in a different order in each run.
+    # Use one thread, because with several threads the linear algebra library may add numbers in a different order in
+    # each run, and the same seed would give different networks.
     with threadpool_limits(1):
         samples = _play(options.games, options.rollouts, np.random.default_rng([options.seed, 0]))
         held_out = _play(HELD_OUT_GAMES, options.rollouts, np.random.default_rng([options.seed, 3]))

@@ -18,10 +18,11 @@ from fixtures.timed_rounds import time_rounds
 from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 
-# The gate runs this warm-up in all workers at once on one core, where no call becomes steady. Keep it short, because
-# the gate warms up each worker again before it times rounds.
+# In a gate run, all workers run this warm-up at the same time on one core, so call durations never become steady.
+# The warm-up is therefore short: the gate warms up each worker again before it times that worker's rounds.
 WARM_UP_IN_GATE_NS = 50_000_000
-# 60 calls give a stable mean for each part of a call, and take less than 0.1 s with runoff's services.
+# After the timed rounds, this many extra calls measure the parts of a call, such as the time inside the service. 60
+# calls give stable means and take less than 0.1 s with runoff's services.
 PROFILED_CALLS = 60
 
 
@@ -35,7 +36,7 @@ def test_predict(
     suite_options: SuiteOptions,
     benchmark: BenchmarkFixture,
 ) -> None:
-    """Time the call of `predict` as a caller sees it; if its answers are wrong, the case fails without being timed."""
+    """Time calls of a backend's `predict` method. If the answers are wrong, the case fails without being timed."""
     case = Case(backend, model, batch_size)
     with plain_failures():
         converted = converted_model(model)
@@ -43,9 +44,10 @@ def test_predict(
         opened = open_or_skip(open_backend, case, suite_options)
         batch = make_batch(opened.input_size, batch_size)
         with watched_service(case):
-            # Backends stay open between cases, and gRPC would silently reconnect to a new process at the address.
+            # The backend may be open since an earlier case. If its service has been restarted since then, gRPC
+            # reconnects silently, so this check is needed to notice the restart.
             opened.check_same_service()
-            # Warm up before checking the answers, because the warm-up also times the very first call.
+            # The warm-up records the duration of the case's first call, so it must run before the answers are checked.
             longest_ns = WARM_UP_IN_GATE_NS if suite_options.in_gate else LONGEST_WARM_UP_NS
             warm = warm_up(partial(opened.predict, batch), longest_ns=longest_ns) if benchmark.enabled else None
             answers = check_answers(case, converted, opened, batch, allow_other=suite_options.allow_other_model)

@@ -1,4 +1,4 @@
-"""Training of policy and value networks: both kinds learn simple tasks although boards are mirrored and rotated."""
+"""Tests that policy and value networks learn simple tasks while training randomly mirrors and rotates the boards."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SAMPLES = 4_096
 
 
 def single_cards(rng: np.random.Generator) -> tuple[Float32Array, IndexArray, IndexArray]:
-    """Return three arrays: random boards with a single card each, the squares of the cards, and their kinds."""
+    """Return three arrays: boards with one random card each, the cards' squares, and the cards' kinds."""
     squares, kinds = rng.integers(9, size=SAMPLES), rng.integers(3, size=SAMPLES)
     boards = np.zeros((SAMPLES, 9, 9), dtype=np.float32)
     boards[np.arange(SAMPLES), squares, kinds] = 1
@@ -27,7 +27,7 @@ def trained(kind: Kind, inputs: Float32Array, targets: Float64Array) -> tuple[li
 
 
 def test_policy_learns_to_point_at_the_only_card() -> None:
-    """Training mirrors and rotates boards. If the target square did not move too, the network could not learn it."""
+    """Training mirrors and rotates boards. A policy can learn this task only if the target moves with the board."""
     inputs, squares, _ = single_cards(np.random.default_rng(0))
     losses, policy = trained(Kind.POLICY, inputs, np.eye(9)[squares])
     assert (policy.forward(inputs).argmax(axis=1) == squares).all()
@@ -44,7 +44,7 @@ def test_value_learns_to_recognise_a_rock() -> None:
 
 @pytest.mark.parametrize(("kind", "outputs", "expected"), [(Kind.POLICY, 9, np.log(9)), (Kind.VALUE, 1, np.log(2))])
 def test_loss_on_uniform_targets_is_that_of_guessing(kind: Kind, outputs: int, expected: float) -> None:
-    """If there is nothing to learn, the loss must be that of guessing: ln 9 for nine squares, ln 2 for a fair coin."""
+    """With uniform targets, the lowest possible loss is ln 9 nats for nine squares and ln 2 nats for win or loss."""
     inputs, _, _ = single_cards(np.random.default_rng(0))
     losses, _ = trained(kind, inputs, np.full((SAMPLES, outputs), 1 / max(outputs, 2)))
     assert expected == pytest.approx(losses[-1], abs=0.01)

@@ -71,7 +71,7 @@ def test_captures_do_not_reach_across_the_edge_of_a_row() -> None:
 
 
 def test_taken_card_takes_nothing() -> None:
-    """A captured card must not capture further cards: scissors captured by a rock leave the paper beside them."""
+    """A captured card captures nothing: if a rock captures scissors, the paper beside the scissors keeps its owner."""
     assert draw("... RSp ...").owners.tolist() == move(draw("... .sp ..."), ROCK, square=3).owners.tolist()
 
 
@@ -83,7 +83,7 @@ def test_move_passes_the_turn_and_uses_the_card() -> None:
 
 
 def test_move_does_not_change_the_games_it_was_given() -> None:
-    """The search tries many moves from the same position, so a move must not modify it."""
+    """The search tries many moves from the same position, so `play` must not modify the position."""
     games = draw(".s. ... ...")
     move(games, ROCK)
     assert draw(".s. ... ...").owners.tolist() == games.owners.tolist()
@@ -91,7 +91,7 @@ def test_move_does_not_change_the_games_it_was_given() -> None:
 
 
 def test_occupied_square_is_refused() -> None:
-    """A policy may choose an occupied square. The move must be refused instead of overwriting the card."""
+    """A policy network may choose an occupied square. `play` must then raise an error instead of replacing the card."""
     with pytest.raises(ValueError, match="game 0: square 4 is not empty"):
         move(draw("... .s. ..."), ROCK)
 
@@ -103,11 +103,11 @@ def test_card_that_is_not_held_is_refused() -> None:
 
 
 def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
-    """Both hands must come from one deck with seven cards of each kind, so that no kind is dealt more often."""
+    """Both hands must come from one deck with seven cards of each kind, so that all kinds are equally likely."""
     hands = start(40_000, np.random.default_rng(0)).hands
     assert (hands.sum(axis=2) == 5).all()
-    # All seven cards of a kind are dealt in 3 of 1,000 deals, so it happens within 40,000 deals. If the deck had eight
-    # cards of a kind, all eight would be dealt in 2 of 10,000 deals.
+    # In 3 of 1,000 deals, the hands contain all seven cards of a kind, so 40,000 deals include such a deal. If the deck
+    # had eight cards of each kind, about 8 of the 40,000 deals would contain all eight cards of a kind.
     assert 7 == hands.sum(axis=1).max()
     # A hand of 5 cards has on average 5/3 cards of each kind; the standard error of the mean is about 0.005.
     assert np.abs(hands.mean(axis=0) - 5 / 3).max() < 0.03
@@ -128,18 +128,18 @@ def test_most_cards_on_a_full_board_win(drawing: str, expected: int, over: bool)
 
 
 def test_empty_squares_are_legal() -> None:
-    """A card can be played on any empty square. Squares are numbered row by row, and a move is such a number."""
+    """A card can be played on any empty square. Squares are numbered row by row, starting from 0."""
     assert [0, 5, 7] == np.flatnonzero(legal_squares(draw(".Rp sS. r.P"))).tolist()
 
 
 def test_greediest_card_captures_most_among_the_cards_held() -> None:
-    """Here scissors capture two cards and rock captures one, so rock is right only if the hand has no scissors."""
+    """Scissors would capture two cards here and rock one, so rock must be chosen only if the hand has no scissors."""
     games = draw(".p. p.s ...", hand="rssss"), draw(".p. p.s ...", hand="rpppp")
     assert [[SCISSORS], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """Ties between kinds are broken by the number of cards in the hand, then by the order rock, paper, scissors."""
+    """If kinds capture equally many cards, the kind with most copies in the hand wins, then rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 
@@ -154,13 +154,13 @@ def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
     ],
 )
 def test_features_of_a_square(square: int, expected: list[int]) -> None:
-    """Networks trained in Go expect exactly this layout of the input features. In this test, player 2 is to move."""
+    """Networks trained by a Go-language program expect exactly this feature layout. Here, player 2 is to move."""
     seen = features(draw("Rp. ..S ...", PLAYER_2))
     assert expected == seen.reshape(9, 9)[square].tolist()
 
 
 def test_every_square_encodes_the_player_to_move() -> None:
-    """The last three features of every square encode the player to move, even if the square is empty."""
+    """Every square, even an empty one, must encode the player to move in its last three features."""
     seen = features(draw("Rp. ..S ...", PLAYER_1)).reshape(9, 9)
     assert [[1, 0, 0]] * 9 == seen[:, 6:].tolist()
 

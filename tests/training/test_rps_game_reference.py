@@ -1,4 +1,4 @@
-"""Compare the vectorised implementation of the card game with a simple, slow one that plays one game at a time."""
+"""Compare the vectorised implementation of the card game with a slow reference that plays one game at a time."""
 
 import random
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ def random_cards(slow: list[SlowGame], dice: random.Random) -> list[int]:
 
 
 def test_random_games_equal_those_of_the_reference() -> None:
-    """If a rule were implemented wrongly, the features or the winner would differ in at least one of 300 games."""
+    """A wrongly implemented rule would change a position's features or the winner in at least one of 300 games."""
     rng, dice = np.random.default_rng(5), random.Random(5)  # noqa: S311 - dice, not secrets
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -83,7 +83,7 @@ def test_random_games_equal_those_of_the_reference() -> None:
 
 
 def test_greediest_cards_equal_those_of_the_reference() -> None:
-    """All players use this rule to choose cards, so it is checked in every position of 300 games."""
+    """All players choose their cards with `greediest_cards`, so it is checked in every position of 300 games."""
     rng = np.random.default_rng(6)
     games = start(GAMES, rng)
     slow = slow_copies(games)
@@ -100,7 +100,7 @@ def test_greediest_cards_equal_those_of_the_reference() -> None:
 
 
 def test_hundred_thousand_positions_can_be_generated() -> None:
-    """Training and large batches need at least 100,000 positions, all from games that are played to the end."""
+    """Training needs over 100,000 positions: 12,500 random games must end and give 9 positions each."""
     games = start(12_500, rng := np.random.default_rng(7))
     positions = 0
     while not finished(games).any():

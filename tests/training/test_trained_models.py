@@ -1,4 +1,4 @@
-"""The networks in fixtures/models load and play well, and the program that trained them is reproducible."""
+"""Tests of the networks in fixtures/models and of the program that trained them, training.train_models."""
 
 from pathlib import Path
 
@@ -30,13 +30,13 @@ def train_tiny(folder: Path, seed: int) -> dict[str, bytes]:
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 @pytest.mark.parametrize(("kind", "output_size"), [(Kind.POLICY, SQUARES), (Kind.VALUE, 1)])
 def test_fixture_model_loads(hidden_size: int, kind: Kind, output_size: int) -> None:
-    """The network must have the kind and the hidden size that its file name promises, and sizes that fit the game."""
+    """A network's kind and hidden size must match its file name; its input and output sizes must match the game."""
     mlp = committed(hidden_size, kind)
     assert (kind, (FEATURES, hidden_size, output_size)) == (mlp.kind, mlp.sizes)
 
 
 def test_fixture_models_are_exactly_these_and_small() -> None:
-    """Ids of perf cases contain the file names, so these must not change. Large files would slow down every clone."""
+    """Case ids contain these file names, so the names must not change. Large files would slow down `git clone`."""
     sizes = {path.name: path.stat().st_size for path in MODELS.iterdir()}
     assert {f"rps_h{hidden}_{kind}.model" for hidden in HIDDEN_SIZES for kind in Kind} == set(sizes)
     assert max(sizes.values()) < 600_000
@@ -45,7 +45,7 @@ def test_fixture_models_are_exactly_these_and_small() -> None:
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_policy_beats_random_squares(hidden_size: int) -> None:
     """
-    An untrained network would be untypical and too easy to convert, so the fixture networks must have learned the game.
+    Timing untrained networks would be unrealistic, so the committed policies must clearly beat a random player.
 
     Of 1,000 games, a random player wins 500 ± 16 (binomial). 650 is nine standard errors higher; the networks win
     about 750.
@@ -74,7 +74,7 @@ def held_out() -> Samples:
 
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_value_predicts_outcomes(hidden_size: int, held_out: Samples) -> None:
-    """The best constant prediction has a squared error of about 0.25. The trained network must be clearly better."""
+    """Predicting the same win rate for every position gives a squared error of about 0.25. Networks must do better."""
     score, constant = brier_scores(committed(hidden_size, Kind.VALUE), held_out)
     assert score < 0.85 * constant
 
@@ -82,21 +82,21 @@ def test_fixture_value_predicts_outcomes(hidden_size: int, held_out: Samples) ->
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 @pytest.mark.parametrize("kind", Kind)
 def test_fixture_models_have_small_logits(hidden_size: int, kind: Kind, held_out: Samples) -> None:
-    """float32 outputs are precise only if the logits are small. Networks with large logits are for other tests."""
+    """float32 outputs are accurate only if the logits are small, so the committed networks must have small logits."""
     mlp = committed(hidden_size, kind)
     assert np.abs(mlp.logits(held_out.inputs)).max() < 20
     assert mlp.output_tolerance(held_out.inputs).max() < 1e-4
 
 
 def test_training_with_one_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Training must be reproducible, so that a changed result shows that the program has changed."""
+    """If the same seed gave different files, nobody could tell whether a code change altered the training."""
     first, second = train_tiny(tmp_path / "first", seed=1), train_tiny(tmp_path / "second", seed=1)
     assert sorted(first) == ["rps_h8_policy.model", "rps_h8_value.model"]
     assert first == second
 
 
 def test_training_with_another_seed_gives_other_models(tmp_path: Path) -> None:
-    """If the program ignored its seed, every training would give the same networks."""
+    """The --seed option must have an effect: different seeds must give different networks."""
     first, second = train_tiny(tmp_path / "first", seed=1), train_tiny(tmp_path / "second", seed=2)
     assert all(first[name] != second[name] for name in first)
 
@@ -113,7 +113,7 @@ def test_failed_write_keeps_the_old_model(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource", reason="only Unix limits the size of a file")
     old = train_tiny(tmp_path, seed=1)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # This limit is lower than the 15 kB of a tiny model's file, so writing the file fails.
+    # A tiny model's file has about 15 kB, so writing it fails if the operating system limits files to 10 kB.
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
