@@ -19,7 +19,7 @@ from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 
 # In a gate run, all workers run this warm-up at the same time on one core, so call durations never become steady.
-# The warm-up is therefore short: the gate warms up each worker again before it times that worker's rounds.
+# A longer warm-up would be useless, because the gate warms up each worker again before it times the worker's rounds.
 WARM_UP_IN_GATE_NS = 50_000_000
 # After the timed rounds, this many extra calls measure the parts of a call, such as the time inside the service. 60
 # calls give stable means and take less than 0.1 s with runoff's services.
@@ -47,7 +47,7 @@ def test_predict(
             # The backend may be open since an earlier case. If its service has been restarted since then, gRPC
             # reconnects silently, so this check is needed to notice the restart.
             opened.check_same_service()
-            # The warm-up records the duration of the case's first call, so it must run before the answers are checked.
+            # The warm-up times the case's first call. Checking the answers also calls the backend, so warm up first.
             longest_ns = WARM_UP_IN_GATE_NS if suite_options.in_gate else LONGEST_WARM_UP_NS
             warm = warm_up(partial(opened.predict, batch), longest_ns=longest_ns) if benchmark.enabled else None
             answers = check_answers(case, converted, opened, batch, allow_other=suite_options.allow_other_model)

@@ -139,7 +139,7 @@ def test_greediest_card_captures_most_among_the_cards_held() -> None:
 
 
 def test_greediest_card_is_the_commonest_when_captures_are_equal() -> None:
-    """If kinds capture equally many cards, the kind with most copies in the hand wins, then rock, paper, scissors."""
+    """Of kinds with equal captures, play the kind with most copies in the hand; then prefer rock, paper, scissors."""
     games = draw("... ... ...", hand="rppss"), draw("... ... ...", hand="rsppr")
     assert [[PAPER], [ROCK]] == [greediest_cards(game, np.array([CENTRE])).tolist() for game in games]
 

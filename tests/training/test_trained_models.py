@@ -74,7 +74,7 @@ def held_out() -> Samples:
 
 @pytest.mark.parametrize("hidden_size", HIDDEN_SIZES)
 def test_fixture_value_predicts_outcomes(hidden_size: int, held_out: Samples) -> None:
-    """Predicting the same win rate for every position gives a squared error of about 0.25. Networks must do better."""
+    """Predicting one win rate for all positions gives a squared error of about 0.25. Value networks must do better."""
     score, constant = brier_scores(committed(hidden_size, Kind.VALUE), held_out)
     assert score < 0.85 * constant
 
