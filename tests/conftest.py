@@ -1,11 +1,11 @@
-"""Environment settings for the processes that tests start."""
+"""Environment variables for the processes that tests start."""
 
 import os
 
 
 def pytest_configure() -> None:
     """
-    Allow the pytest processes that a test starts to measure, even if the test runs in a worker of pytest-xdist.
+    Let pytest processes started by a test run pytest-benchmark, even if the test runs in a pytest-xdist worker.
 
     pytest-benchmark disables itself in every process that inherits the variable PYTEST_XDIST_WORKER.
     """

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-# These need no pin: runoff is installed from the checkout, and pip is already in every new environment.
+# These two packages need no pin: runoff is installed from the checkout, and venv puts pip into each environment.
 NOT_PINNED = {"pip", "runoff"}
 
 
@@ -46,8 +46,8 @@ def test_every_direct_requirement_is_pinned() -> None:
     reason="needs an environment that run_tests.sh created",
 )
 def test_every_installed_version_is_the_pinned_one() -> None:
-    """Indirect dependencies influence timings as much as direct ones, so they must be pinned too."""
-    # Ignore the local part of a version, such as +cpu in 2.13.0+cpu: it names a build of the same version.
+    """Dependencies of dependencies influence timings too, so every installed package must have its pinned version."""
+    # Compare versions without local parts such as +cpu: 2.13.0+cpu is one of several builds of version 2.13.0.
     installed = {canonicalize_name(each.name): Version(each.version).public for each in metadata.distributions()}
     differs = {name: version for name, version in installed.items() if pins().get(name) != version}
     assert set() == set(differs) - NOT_PINNED

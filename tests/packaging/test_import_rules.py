@@ -19,12 +19,12 @@ ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
     "pytest_plugin",
 )  # fmt: skip
-# The protocols, each a folder inside `rpc`. The other modules of `rpc` serve both and must import neither.
+# The folders of the two protocols in `rpc`. The other modules of `rpc` serve both protocols and import neither.
 PROTOCOLS = ("neural", "oip")
 # The folders inside `gate`; "pytest side" stands for the other modules of `gate`. Each may import itself and the
 # folders before it in this list. Only `worker` imports none: its modules run in environments that may lack runoff.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
-# Further restrictions: a room in a key must not import the rooms in its value, although ROOMS would allow it.
+# Further forbidden imports: a room (key) must not import these rooms (value), although ROOMS would allow it.
 NOT_ALLOWED = {
     # Reports need only records, so that they can show runs from a machine whose backends are not installed here.
     "report": ("backends", "service", "rpc", "conversion"),
@@ -44,7 +44,7 @@ HEAVY = {
     "tensorflow": ("runoff.backends.tensorflow_*",),
     "torch": ("runoff.backends.torch_*", "runoff.conversion*"),
 }  # fmt: skip
-# Folders of the repository that an installed runoff lacks.
+# Folders of the repository that are not part of an installed runoff, so runoff must not import them.
 OUTSIDE_THE_WHEEL = ("benchmarks", "fixtures", "tests", "training")
 LOADED_LATE = ("grpc", "onnx", "onnxruntime", "onnxscript", "tensorflow", "torch")
 
@@ -64,24 +64,24 @@ def imported(module: str, tree: ast.Module) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module}: relative import in line {node.lineno}; name it in full"
-            # In `from a import b`, b may be a module or a name inside module a. The rules need not distinguish the two.
+            # In `from a import b`, b is a module or a name inside module a. The rules treat both cases alike.
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def room_of(name: str) -> str:
-    """Return the room of the package, see ROOMS, to which a dotted name such as `runoff.rpc.wire` belongs."""
+    """Return the room (an entry of ROOMS) that contains a dotted name such as `runoff.rpc.wire`."""
     second = name.split(".")[1] if "." in name else ""
     return second if second in ROOMS else "cli" if second == "__main__" else GROUND
 
 
 def gate_room_of(name: str) -> str:
-    """Return the entry of GATE_ROOMS to which a dotted name such as `runoff.gate.run.schedule` belongs."""
+    """Return the entry of GATE_ROOMS that contains a dotted name such as `runoff.gate.run.schedule`."""
     third = [*name.split("."), "", ""][2]
     return third if third in GATE_ROOMS else GATE_ROOMS[-1]
 
 
 def protocol_of(name: str) -> str:
-    """Return the protocol to which a dotted name in `runoff.rpc` belongs, or an empty string if it belongs to none."""
+    """Return the protocol whose folder in `runoff.rpc` contains the dotted name, or an empty string if none does."""
     third = [*name.split("."), "", ""][2]
     return third if third in PROTOCOLS else ""
 
@@ -102,7 +102,7 @@ def broken_rules(package: Path) -> list[str]:
 
 
 def faults_between(module: str, name: str) -> Iterator[str]:
-    """Yield a description of each rule that is broken if one module of runoff imports a name from another."""
+    """Yield a description of each rule that forbids a module of runoff to import the given name of runoff."""
     room, other = room_of(module), room_of(name)
     if ROOMS.index(other) > ROOMS.index(room):
         yield f"{room} lies below {other}"
@@ -178,12 +178,12 @@ def loaded_by(code: str) -> str:
     "module", ["runoff", "runoff.backends.registry", "runoff.cli.main", "runoff.pytest_plugin", "runoff.models.mlp"]
 )
 def test_import_loads_no_heavy_library(module: str) -> None:
-    """Every pytest run in an environment with runoff imports the plugin. Loading TensorFlow too would take seconds."""
+    """Every pytest run imports runoff's plugin if runoff is installed. Loading TensorFlow would delay it by seconds."""
     assert "loaded:" == loaded_by(f"import {module}")
 
 
 def test_collecting_the_perf_suite_loads_no_heavy_library() -> None:
-    """A user who lists or selects cases waits for the collection. Loading TensorFlow too would take seconds."""
+    """Listing or selecting cases must be quick. Loading TensorFlow during the collection would take seconds."""
     if not (CHECKOUT / "tests" / "perf").is_dir():
         pytest.skip("needs the folder tests/perf")
     # run_benchmark.sh starts pytest without these plugins.

@@ -17,7 +17,7 @@ def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_checkout")
 def test_default_path_comes_before_the_options() -> None:
-    """`--model` accepts any number of files, so pytest would read a test path after `--model` as another model."""
+    """`--model` accepts several files, so a default test path placed after it would be read as another model."""
     assert ["tests/perf", "--model", "a", "b"] == bootstrap.pytest_arguments("benchmark", ["--model", "a", "b"])
 
 
@@ -33,7 +33,7 @@ def test_named_tests_replace_the_default_path(path: str) -> None:
 @pytest.mark.usefixtures("in_checkout")
 @pytest.mark.parametrize("argument", ["src", "fixtures/models/rps_h64_policy.model", "-k", "", "tests/no_such_folder"])
 def test_argument_that_names_no_tests_keeps_the_default_path(argument: str) -> None:
-    """Other paths, such as that of a model file, select no tests, so pytest still needs the default path."""
+    """A path that contains no tests, such as a model file, must not keep the script from adding the default path."""
     assert ["tests/perf", argument] == bootstrap.pytest_arguments("benchmark", [argument])
 
 
@@ -58,7 +58,7 @@ def test_start_from_another_folder_uses_absolute_paths(tmp_path: Path, monkeypat
 
 
 def test_tox_settings_of_another_project_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If TOX_WORK_DIR is set for another project, tox would create runoff's environments in that project's folder."""
+    """With another project's TOX_WORK_DIR, tox would put runoff's environments in that project's folder."""
     monkeypatch.setenv("TOX_WORK_DIR", "/elsewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     variables = bootstrap.tox_variables()

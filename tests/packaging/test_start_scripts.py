@@ -52,7 +52,7 @@ def write_script(path: Path, text: str) -> None:
 
 def fake_venv(folder: Path) -> dict[str, str]:
     """
-    Create a fake venv module, to save time: its environments use the pip of the current interpreter.
+    Create a fast, fake venv module, whose environments only call the current interpreter and its pip.
 
     Args:
         folder: An empty folder for the module.
@@ -81,7 +81,7 @@ def test_missing_python_is_reported_with_the_cure(checkout: Path, script: str) -
 
 
 def test_python_that_is_too_old_is_named_in_the_error(checkout: Path, tmp_path: Path) -> None:
-    """If the only Python is too old, the message "found no Python" would be wrong."""
+    """If the only Python on the PATH is too old, the error must name it: "found no Python" would be misleading."""
     write_script(tmp_path / "bin" / "python3", "exit 1")  # simulates an interpreter that is too old
     result = start(checkout / "run_tests.sh", {"PATH": str(tmp_path / "bin"), "PYTHON": ""})
     assert result.returncode == 1
@@ -98,7 +98,7 @@ def test_newer_python_is_found_beside_an_old_one(checkout: Path, tmp_path: Path)
 
 
 def test_unusable_interpreter_in_python_variable_is_an_error(checkout: Path) -> None:
-    """If the script silently used a different interpreter, it would install the wrong environment."""
+    """If PYTHON is unusable, silently using another interpreter would create an environment that nobody asked for."""
     result = start(checkout / "run_tests.sh", {"PYTHON": "/no/such/python3"})
     assert result.returncode == 1
     message = (
@@ -116,7 +116,7 @@ def test_missing_venv_module_is_reported_with_the_package_to_install(checkout: P
 
 
 def test_missing_network_is_reported_with_the_cure(checkout: Path, tmp_path: Path) -> None:
-    """pip's own messages about a missing network are long and unclear, so the script must add the likely cure."""
+    """pip's own messages about a missing network are long and unclear, so the script must add a likely remedy."""
     variables = NO_NETWORK if FULL_SIZE else NO_NETWORK | fake_venv(tmp_path)
     result = start(checkout / "run_benchmark.sh", variables)
     assert result.returncode == 1
@@ -125,7 +125,7 @@ def test_missing_network_is_reported_with_the_cure(checkout: Path, tmp_path: Pat
 
 
 def test_read_only_checkout_is_named_in_the_error(checkout: Path) -> None:
-    """The tests may run as root, who can write anywhere, so a file called .tox simulates the read-only checkout."""
+    """A file called .tox simulates a read-only checkout, because root, who may run the tests, can write anywhere."""
     (checkout / ".tox").touch()
     result = start(checkout / "run_tests.sh")
     assert result.returncode == 1
@@ -135,23 +135,23 @@ def test_read_only_checkout_is_named_in_the_error(checkout: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a:b", "a{envname}"])
 def test_unsupported_character_in_the_path_of_the_checkout_is_an_error(checkout: Path, name: str) -> None:
-    """venv rejects colons and setuptools rejects braces, but with long messages that do not show the cause."""
+    """venv rejects a path with colons, setuptools one with braces. Their long messages do not show the cause."""
     result = start(checkout.rename(checkout.with_name(name)) / "run_tests.sh")
     assert result.returncode == 1
     assert result.stderr.startswith(f"runoff: there is a {name[1]} in ")
 
 
 def test_brace_in_the_path_of_the_working_folder_is_an_error(checkout: Path, tmp_path: Path) -> None:
-    """tox would replace the text in braces and silently run in a new folder with a different name."""
+    """tox would replace {envname} in the folder's path and silently run in a new folder with a different name."""
     folder = tmp_path / "a{envname}"
     folder.mkdir()
     assert start(checkout / "run_tests.sh", cwd=folder).stderr.startswith(f"runoff: there is a {{ in {folder}")
 
 
 def test_second_start_reports_that_it_waits_for_the_first(checkout: Path, tmp_path: Path) -> None:
-    """If two starts in a fresh clone did not wait for each other, both would install into the same environments."""
+    """In a fresh clone, two scripts started at once would otherwise install into the same environment."""
     (checkout / ".tox").mkdir()
-    # A broken venv module makes the script stop as soon as it has got the lock.
+    # With this broken venv module, the script stops soon after it acquires the lock.
     (tmp_path / "venv.py").write_text("raise SystemExit(1)", encoding="utf-8")
     environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)}
     with hold_lock(checkout / ".tox" / "bootstrap.lock"):
