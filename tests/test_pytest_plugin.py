@@ -37,13 +37,13 @@ def test_last(benchmark):
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A small suite of another project, which asks runoff to save its runs."""
+    """A small benchmark suite outside this project, whose ini file contains `runoff_save = true`."""
     return _write_suite(tmp_path)
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """The folder of a suite and the output of a run in it; several tests share a run because it takes a second."""
+    """A suite's folder and the output of its run. Several tests share one run, because a run takes a second."""
 
     suite: Path
     output: str
@@ -60,7 +60,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 
 @pytest.fixture(scope="module")
 def compared_run(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """A second run of the suite that is compared with the first, in a store that also contains a foreign file."""
+    """A run compared with an earlier run of the suite; the store also contains a JSON file that is no saved run."""
     suite = shutil.copytree(finished_run.suite, tmp_path_factory.mktemp("compared") / "copy")
     (store,) = suite.glob(".benchmarks/*")
     (store / "0002_foreign.json").write_text('{"benchmarks": []}')
@@ -71,7 +71,7 @@ def compared_run(finished_run: FinishedRun, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def named_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """A run under a name given by the user, started in another folder than the suite's."""
+    """A run with --benchmark-save=main, started in a folder other than the suite's."""
     suite, elsewhere = _write_suite(tmp_path_factory.mktemp("suite")), tmp_path_factory.mktemp("elsewhere")
     done = _run(elsewhere, str(suite / "test_some.py"), "--benchmark-save=main")
     assert done.returncode == 0
@@ -101,7 +101,7 @@ def test_every_run_is_saved_complete(finished_run: FinishedRun) -> None:
 
 
 def test_suite_without_the_setting_is_left_alone(tmp_path: Path) -> None:
-    """The plugin is active in every suite of an environment, also in those that know nothing of runoff."""
+    """pytest loads the plugin for every suite in the environment, but it must act only in suites with `runoff_save`."""
     suite = _write_suite(tmp_path, save=False)
     done = _run(suite)
     assert done.returncode == 0
@@ -110,7 +110,7 @@ def test_suite_without_the_setting_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_other_suite_keeps_pytest_benchmarks_table(finished_run: FinishedRun) -> None:
-    """The table is suppressed only if runoff's own report shows the same cases, which it does for the perf suite."""
+    """runoff's report omits benchmarks that runoff did not measure, so pytest-benchmark must print its own table."""
     assert "benchmark: 3 tests" in finished_run.output
     assert "saved as .benchmarks" in finished_run.output
 
@@ -125,7 +125,7 @@ def test_failed_benchmark_is_not_saved(tmp_path: Path) -> None:
 
 
 def test_interrupted_run_is_saved_and_marked(tmp_path: Path) -> None:
-    """Ctrl-C keeps the finished benchmarks, drops the interrupted one, and the run never becomes a baseline."""
+    """After Ctrl-C the finished benchmarks are saved, but the run is marked so that later reports ignore it."""
     suite = _write_suite(tmp_path, interrupts=True)
     done = _run(suite)
     assert done.returncode == pytest.ExitCode.INTERRUPTED
@@ -136,7 +136,7 @@ def test_interrupted_run_is_saved_and_marked(tmp_path: Path) -> None:
 
 
 def test_name_given_by_the_user_is_used_once(named_run: FinishedRun) -> None:
-    """--benchmark-save must not lead to a second file under an automatic name."""
+    """A run with --benchmark-save must not be saved again under an automatic name."""
     assert [path.name for path in named_run.suite.glob(".benchmarks/*/*.json")] == ["0001_main.json"]
 
 
@@ -169,7 +169,7 @@ def test_foreign_file_in_the_store_is_no_internal_error(compared_run: FinishedRu
 
 
 def test_store_that_cannot_be_written_stops_the_run_before_it_measures(suite: Path) -> None:
-    """An hour of measuring must not end with results that cannot be saved."""
+    """If the store is not writable, the run must fail at its start and not after an hour of measuring."""
     (suite / "occupied").write_text("")
     done = _run(suite, "--benchmark-storage=file://./occupied")
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
@@ -178,11 +178,11 @@ def test_store_that_cannot_be_written_stops_the_run_before_it_measures(suite: Pa
 
 
 def test_collecting_saves_nothing(suite: Path) -> None:
-    """Editors collect tests often, and each collection would otherwise leave a folder behind."""
+    """Editors collect tests often, so the store would fill up if each collection saved a run."""
     assert _run(suite, "--collect-only").returncode == 0
     assert _saved(suite) == []
 
 
 def test_runs_are_kept_with_the_suite_wherever_pytest_starts(named_run: FinishedRun) -> None:
-    """If each working directory had its own folder of results, there would be no history."""
+    """If each working directory had its own folder of results, no folder would contain the suite's whole history."""
     assert len(_saved(named_run.suite)) == 1

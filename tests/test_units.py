@@ -26,7 +26,7 @@ def test_duration_has_three_digits_and_a_suitable_unit(duration_s: float, shown:
 
 @pytest.mark.parametrize(("count", "shown"), [(216_700, "217k"), (1_349_000, "1.35M"), (909, "909"), (2e9, "2.00G")])
 def test_count_has_three_digits_and_a_prefix(count: float, shown: str) -> None:
-    """The throughputs in one table span six orders of magnitude."""
+    """Throughputs in one table span six orders of magnitude, so each is printed with a suitable unit."""
     assert shown == format_count(count)
 
 

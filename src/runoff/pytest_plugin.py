@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # a suite that uses only the gate should not have to import N
 
 pytest_plugins = ("runoff.gate.plugin",)
 
-# Options of pytest-benchmark that affect its own tables. If the user passes one, these tables are printed too.
+# Options that affect pytest-benchmark's tables. If the user passes one, the tables are printed below runoff's report.
 _TABLE_OPTIONS = (
     "benchmark_columns", "benchmark_compare_fail", "benchmark_cprofile", "benchmark_histogram", "benchmark_verbose",
 )  # fmt: skip
@@ -49,7 +49,7 @@ class SavedRuns:
         # Maps the id of each failed test to whether it is a benchmark.
         self._failed: dict[str, bool] = {}
         self._incomplete_because = ""
-        # The store stays None if the user chose a storage of pytest-benchmark that is not a folder.
+        # The store stays None if --benchmark-storage names no folder, for example an Elasticsearch server.
         self._store: AtomicStore | None = None
         # Keep all runs of a suite in one folder. pytest-benchmark's default is relative to the working directory.
         if config.option.benchmark_storage == "file://./.benchmarks":
@@ -66,7 +66,7 @@ class SavedRuns:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self) -> None:
-        """Replace pytest-benchmark's storage by AtomicStore. Check that it is writable before anything is timed."""
+        """Replace pytest-benchmark's storage by AtomicStore. Check that its folder is writable before timing starts."""
         from pytest_benchmark.storage.file import FileStorage
 
         from runoff.records.store import AtomicStore
@@ -148,7 +148,7 @@ class SavedRuns:
             terminalreporter.line(line)
 
     def _report(self, measured: Sequence[Any]) -> tuple[list[str], list[str]]:
-        """Return the report's lines for benchmarks that runoff measured, and lines that explain how to see more."""
+        """Return the report on benchmarks that runoff measured, and lines that explain how to see more details."""
         import msgspec
         import numpy as np
 

@@ -49,7 +49,7 @@ def cells(*cases: MeasuredCase, backend: str = "tensorflow-grpc") -> dict[str, s
 
 
 def test_note_about_another_model_carries_the_label() -> None:
-    """Somebody who reads only this line must see that its times belong to a different model."""
+    """Somebody who reads only this note must see that `remote-grpc` runs a different model."""
     other = service("remote-grpc", latency_s=2e-3, answers=OTHER_MODEL, worst_error=None)
     [note] = call_parts_lines([other])[5:]
     assert note.startswith("remote-grpc (another model) at batch size 1: these calls took")
@@ -57,7 +57,7 @@ def test_note_about_another_model_carries_the_label() -> None:
 
 @pytest.mark.parametrize("protocol", ["grpc", "oip"])
 def test_parts_add_up_to_the_call(protocol: str) -> None:
-    """The parts add up only if transport is the remainder of the same calls, not of rounds timed at another moment."""
+    """The parts add up only if all of them, transport included, come from the same calls and not from the rounds."""
     backend = f"tensorflow-{protocol}"
     found = cells(service(backend, 0.9e-3), backend=backend)
     assert ("1.00 ms", "200 µs", "7.00 µs", "100 µs", "693 µs") == tuple(
@@ -66,7 +66,7 @@ def test_parts_add_up_to_the_call(protocol: str) -> None:
 
 
 def test_calls_that_differ_from_the_rounds_get_a_note() -> None:
-    """Two different numbers for the same call without an explanation would make readers doubt the table."""
+    """The report shows a call's duration twice, so readers need an explanation if the two durations differ."""
     [note] = call_parts_lines([service(latency_s=2e-3)])[5:]
     assert "tensorflow-grpc at batch size 1: these calls took 1.00 ms, but the median round 2.00 ms" in note
     assert [] == call_parts_lines([service(latency_s=1.2e-3)])[5:]
@@ -81,7 +81,7 @@ def test_engines_own_case_separates_framework_from_hosting() -> None:
 
 
 def test_fastest_engine_has_no_framework_part() -> None:
-    """The fastest engine in process defines the model part, so no time is left for that engine's framework part."""
+    """The model part is the time of the fastest engine in process, so that engine's own framework part is zero."""
     found = cells(
         service("onnxruntime-oip", engine="onnxruntime-cpu"), measured_case(latency_s=50e-6), backend="onnxruntime-oip"
     )
@@ -107,7 +107,7 @@ def test_without_a_case_in_process_only_reported_times_are_shown() -> None:
     "other_facts", [{"framework_version": "2"}, {"spinning": True}], ids=["other-version", "spinning"]
 )
 def test_engine_with_another_version_or_setting_is_not_the_services(other_facts: dict[str, Any]) -> None:
-    """A service may use a different version or setting of its engine, so the local engine must not explain its time."""
+    """If engine versions or settings differ, the engine's time in process is no evidence about the service's time."""
     own = measured_case("tensorflow-cpu", latency_s=90e-6, facts=FACTS | other_facts)
     assert "in framework" == cells(service(), own)["+ hosting)"]
 
@@ -124,12 +124,12 @@ def test_engine_with_another_version_or_setting_is_not_the_services(other_facts:
     ],
 )
 def test_model_part_needs_a_matching_case(other: MeasuredCase) -> None:
-    """A number from a measurement under different conditions would mislead, so the cells stay empty."""
+    """A case measured under different conditions would give a misleading model part, so the cells stay empty."""
     assert not set(COMPUTE[1:]) & cells(service(), other).keys()
 
 
 def test_negative_part_is_called_noise() -> None:
-    """The engine and the service are timed at different moments, so noise can make their difference negative."""
+    """Service time minus engine time can be negative, because noise differs between the moments of measurement."""
     own, fastest = measured_case("tensorflow-cpu", latency_s=212e-6), measured_case(latency_s=20e-6)
     assert "-12.0 µs (noise)" == cells(service(), own, fastest)["+ hosting)"]
     assert "-12.0 µs (noise)" == cells(service(), measured_case(latency_s=212e-6))["+ framework"]
@@ -144,12 +144,12 @@ def test_null_services_transport_of_the_same_protocol_stands_beside_it() -> None
 
 
 def test_service_that_reports_no_times_has_no_row() -> None:
-    """A server that does not report times can only be timed as a whole, so the table has no parts to show."""
+    """If a service reports no times, only the whole call is known, so the table has no parts to show."""
     assert [] == call_parts_lines([measured_case("remote-grpc"), measured_case()])
 
 
 def test_missing_backends_are_listed_for_the_option() -> None:
-    """Newcomers do not know which backends complete the table, so the line lists them in the format of --backends."""
+    """Newcomers do not know which backends would fill the empty cells, so a line lists them, ready for --backends."""
     [line] = missing_cases_lines([service(), service("tensorflow-oip"), measured_case(), null()])
     assert line.endswith("--backends: tensorflow-cpu,null-oip")
     assert [] == missing_cases_lines([service(), null(), measured_case("tensorflow-cpu")])

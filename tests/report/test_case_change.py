@@ -11,7 +11,7 @@ INTERVAL: dict[str, Any] = {"latency_low_s_per_batch": 0.9e-3, "latency_high_s_p
 
 
 def test_yardstick_change_is_taken_out() -> None:
-    """A case that takes twice as long on a machine that runs at half the speed has not changed."""
+    """If the machine runs at half its earlier speed and a case takes twice as long, the code has not become slower."""
     slow = case_record(latency_s=2e-3, yardstick_before_s=2e-3, yardstick_after_s=2e-3)
     [change] = pair_cases([slow], [case_record()])
     assert change.change_without_machine == pytest.approx(0.0)

@@ -31,7 +31,7 @@ def test_cases_with_overlapping_intervals_are_counted_not_listed() -> None:
 
 
 def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
-    """If the machine was slower in one of the runs, every case changed, and listing them all would fill a page."""
+    """If the machine was slower in one of the runs, every case changed, so the table lists only ten of them."""
     now = [case_record(batch_size=size, latency_s=2e-3) for size in range(1, 16)]
     before = [case_record(batch_size=size) for size in range(1, 15)]
     lines = _lines(now, before)
@@ -41,7 +41,7 @@ def test_at_most_ten_cases_are_listed_and_the_others_counted() -> None:
 
 
 def test_incomplete_run_is_never_a_baseline() -> None:
-    """An interrupted run lacks cases and may contain disturbed times, so no later run may be compared with it."""
+    """An interrupted run lacks cases, and some of its times may be disturbed, so later reports ignore it."""
     assert not comparable_runs(describe_run(""), describe_run("interrupted"))
 
 
@@ -51,7 +51,7 @@ def test_run_of_another_machine_is_not_comparable() -> None:
 
 
 def test_run_without_runoffs_record_is_not_comparable() -> None:
-    """Files that pytest-benchmark saved without runoff lack the facts that a fair comparison needs."""
+    """Files that pytest-benchmark saved without runoff lack the machine's description, so later reports ignore them."""
     assert not comparable_runs(describe_run(""), None)
 
 
@@ -81,7 +81,7 @@ def test_newest_run_that_measured_the_same_cases_is_chosen() -> None:
 
 
 def test_run_with_one_common_case_is_better_than_none() -> None:
-    """If no earlier run has more cases in common, a comparison of one case is still useful."""
+    """A comparison of a single case is still useful if no earlier run has more cases in common with this run."""
     now = [case_record(batch_size=size) for size in (1, 2, 4)]
     found = closest_earlier_run(describe_run(""), now, [_saved_run(1, now[0])])
     assert found is not None
@@ -89,7 +89,7 @@ def test_run_with_one_common_case_is_better_than_none() -> None:
 
 
 def test_run_with_the_most_common_cases_is_chosen_if_none_has_half() -> None:
-    """Among runs that measured less than half of the cases, the largest overlap shows most, then the newest date."""
+    """If no run measured half of the cases, the run with most cases in common is chosen, then the newest of several."""
     now = [case_record(batch_size=size) for size in range(1, 9)]
     runs = [_saved_run(4, now[0]), _saved_run(3, *now[:3]), _saved_run(2, *now[:3]), _saved_run(1, *now[:2])]
     found = closest_earlier_run(describe_run(""), now, runs)

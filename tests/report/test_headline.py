@@ -69,7 +69,7 @@ def test_service_wins_from_the_batch_size_after_which_it_never_loses() -> None:
 
 
 def test_equal_times_support_no_winner() -> None:
-    """The confidence interval decides whether there is a winner, not the estimate."""
+    """A side wins only if the speedup's confidence interval excludes 1; the estimate alone proves nothing."""
     [line] = _race(0.9999e-3)
     assert line.startswith(
         f"net: no certain difference between {PROCESS} and {SERVICE}: speedup of the service 1.00× [0.9"
@@ -93,7 +93,7 @@ def test_noisy_rounds_support_no_winner() -> None:
 
 
 def test_two_uncertain_ends_are_stated_with_both_intervals() -> None:
-    """If the comparison at a batch size is undecided, that is also a result, so the headline reports it."""
+    """An undecided comparison is a result too, so the headline reports it instead of leaving the batch size out."""
     [line] = _race(0.9999e-3, 1.0001e-3)
     assert " at batch 1 and 1.00× [" in line
     assert "faster" not in line
@@ -151,7 +151,7 @@ def test_null_service_gets_no_result() -> None:
 
 
 def test_service_that_runs_another_model_gets_no_result() -> None:
-    """The times of a different network are not evidence about this model, so they must not become its result."""
+    """A service that runs a different network shows nothing about this model, so the headline leaves its times out."""
     other = measured_case("remote-grpc", latency_s=1e-6, answers=OTHER_MODEL, worst_error=None)
     lines = headlines([measured_case(), other])
     assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]

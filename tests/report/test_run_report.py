@@ -48,7 +48,7 @@ def test_default_run_fits_on_two_screens() -> None:
 
 
 def test_table_of_many_backends_stays_narrow() -> None:
-    """Columns for ten services do not fit into a terminal, so the same kind of table continues below."""
+    """Columns for ten services do not fit into a terminal's width, so further tables below show the others."""
     names = [f"engine-{letter}-grpc" for letter in "abcdefghij"]
     cases = [measured_case(name, size) for name in ("onnxruntime-cpu", *names) for size in (1, 8)]
     lines = comparison_lines(cases, detailed=False)
@@ -110,7 +110,7 @@ def test_null_service_gets_no_speedup() -> None:
 
 
 def test_every_line_about_another_model_says_so() -> None:
-    """Somebody who reads only one line must see that its times belong to a different model."""
+    """Somebody who reads a single line about `remote-grpc` must see that it runs a different model."""
     other = measured_case("remote-grpc", answers=OTHER_MODEL, worst_error=None)
     for detailed in (False, True):
         about = [
@@ -153,7 +153,7 @@ def test_detailed_table_has_throughput_and_the_answers_of_each_case() -> None:
 
 
 def test_ill_conditioned_model_is_marked_beside_its_error() -> None:
-    """If float32 rounding may change an output by 0.33, a small error proves little, so that bound is shown too."""
+    """If float32 rounding may change an output by 0.33, a small error proves little, so the 0.33 is shown beside it."""
     assert "error 1.0e-08 (float32 allows 0.33)" in _text(measured_case(allowed_error=0.333))
 
 

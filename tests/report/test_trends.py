@@ -36,13 +36,13 @@ def test_noise_alone_has_no_steps() -> None:
 
 
 def test_slower_machine_is_no_step() -> None:
-    """If the yardstick slows down as much as the case, the machine became slower and not the code."""
+    """If the yardstick slows down as much as the case, the machine became slower, and the code is not to blame."""
     points = [Point(f"{n:04}", 1e-3 * (1 + (n >= 20)), 1e-3 * (1 + (n >= 20))) for n in range(40)]
     assert change_points(Series("case", points)) == []
 
 
 def test_few_runs_have_no_steps() -> None:
-    """A change needs at least five runs before it and five runs after it, so nine runs cannot show one."""
+    """A change is detected only between two levels of at least five runs each, so nine runs are too few."""
     times_s = np.array([1.0] * 5 + [2.0] * 4)
     assert change_points(_series(times_s)) == []
 

@@ -22,7 +22,7 @@ CALL_PARTS_LEGEND = (
     "the same engine inside the service. in process: the cases used for this. They ran at other moments than the",
     "calls, so noise of the machine can make a part negative.",
 )
-# Single calls are measured after the rounds. If their durations differ by more than this factor, a note warns of it.
+# Single calls are measured after the rounds. A note warns if calls and rounds differ by more than this factor.
 _AGREEING_RATIO = 1.3
 
 
@@ -48,7 +48,7 @@ def call_parts_lines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
-    """Return a line that lists the backends to add to see more parts of a call, or no line if none is missing."""
+    """Return a line that lists the backends whose times would fill empty cells, or no line if there are none."""
     measured = {case.record.backend for case in cases}
     wanted: dict[str, None] = {}
     for record in (case.record for case in cases):
@@ -59,7 +59,7 @@ def missing_cases_lines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def has_call_parts(record: CaseRecord) -> bool:
-    """Return whether the record contains the times of a call's parts, from both the service and the client."""
+    """Return whether both the service and the client recorded how long the parts of a call took."""
     return record.service_compute_s is not None and record.client_wait_s is not None
 
 
@@ -99,7 +99,7 @@ def _transport_s(record: CaseRecord) -> float:
 
 def _compute_cells(record: CaseRecord, records: Sequence[CaseRecord]) -> tuple[str, str, str, str]:
     """
-    Split the service's compute time, using the times of cases that ran the model in process.
+    Split the service's compute time into parts, using the times of cases that ran the model in process.
 
     Returns:
         Cells of the columns `model`, `framework`, `hosting` and `in process`. They are empty if no case is suitable.
@@ -156,7 +156,7 @@ def _format_part(part_s: float) -> str:
 
 
 def _disagreement(record: CaseRecord) -> list[str]:
-    """Return a warning, in a list, if the single calls were much slower or faster than the rounds."""
+    """Return one warning if the single calls were much slower or faster than the rounds, otherwise none."""
     call_s, round_s = _call_s(record), record.latency_s_per_batch
     if max(call_s, round_s) <= _AGREEING_RATIO * min(call_s, round_s):
         return []

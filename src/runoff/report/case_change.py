@@ -45,7 +45,7 @@ class CaseChange:
 
     @property
     def is_beyond_intervals(self) -> bool:
-        """Whether the 95 % intervals of the two runs do not overlap after dividing by the yardstick's change."""
+        """Whether the two runs' 95 % intervals are disjoint after correcting for the change of the machine's speed."""
         low = self.now.latency_low_s_per_batch / self._yardstick_ratio
         high = self.now.latency_high_s_per_batch / self._yardstick_ratio
         return low > self.before.latency_high_s_per_batch or high < self.before.latency_low_s_per_batch
@@ -63,7 +63,7 @@ def pair_cases(now: Iterable[CaseRecord], before: Iterable[CaseRecord]) -> list[
 
 
 def comparison_key(record: CaseRecord) -> tuple[object, ...]:
-    """Return facts about a record. The times of two records are comparable only if these facts are equal."""
+    """Return the facts about a record that must be equal in two records before their times are compared."""
     facts = tuple(map(record.facts.get, _COMPARED_FACTS))
     return record.model_digest, record.device_type, record.device_name, record.answers, facts
 

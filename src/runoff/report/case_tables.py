@@ -8,7 +8,7 @@ from runoff.report.tables import split_table_lines, table_lines
 from runoff.units import format_count, format_duration
 
 _DETAILED_HEADERS = ("batch", "backend", "per call", "per sample", "samples/s", "speedup [95 %]", "answers")
-# Maps (backend name, batch size) to the text that shows the speedup.
+# Maps (backend name, batch size) to the speedup as text.
 SpeedupTexts = Mapping[tuple[str, int], str]
 
 
@@ -43,7 +43,7 @@ def compact_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list
 
 
 def detailed_table(cases: Sequence[MeasuredCase], speedups: SpeedupTexts) -> list[str]:
-    """Return a table with a row for each of one model's cases, including its throughput and how it was verified."""
+    """Return a detailed table of one model's cases: each row shows a case's throughput and how it was verified."""
     rows, shown_size = [], 0
     for record in (case.record for case in cases):
         rows.append(

@@ -1,4 +1,4 @@
-"""The comparison of a run with an earlier saved run. It is a hint for the reader and not a pass-or-fail verdict."""
+"""The comparison of a run with an earlier saved run. It informs the reader and never fails the run."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
 _MOST_ROWS = 10
-# Reading 100 saved runs takes a few seconds. Users should not wait longer for a comparison with an even older run.
+# Reading 100 saved runs takes a few seconds. Searching even older runs is not worth a longer wait.
 _MOST_RUNS_READ = 100
 INTERVALS_NOTE = (
     "Intervals cover the rounds of one run, not differences between processes; for a verdict: pytest --gate-against REV"
@@ -21,7 +21,7 @@ INTERVALS_NOTE = (
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """An earlier run to compare the current run with: its file, its date as text, and the cases that both measured."""
+    """An earlier saved run: its file, its date as text, and how cases changed between it and the current run."""
 
     path: Path
     date: str
@@ -90,7 +90,7 @@ def _row(change: CaseChange) -> tuple[str, ...]:
 
 
 def _remaining_cases(changed: int, compared: int, case_count: int) -> str:
-    """Return a line that states how many cases have no row in the table, and why."""
+    """Return a line that states how many cases the table leaves out, and why."""
     parts = [f"further cases that changed by less: {changed - _MOST_ROWS}"] if changed > _MOST_ROWS else []
     parts.append(
         f"cases that changed by no more than the 95 % intervals of both runs: {compared - changed} of {case_count}"

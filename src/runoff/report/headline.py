@@ -27,7 +27,7 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     if own and not sentences:
         sizes = sorted({case.record.batch_size for case in own})
         ends = [_fastest_at(own, size) for size in dict.fromkeys((sizes[0], sizes[-1]))]
-        # If the same backend is the fastest at both ends, name it only once.
+        # If one backend is the fastest at both the smallest and the largest batch size, name it only once.
         times = {start: " and ".join(times for other, times in ends if other == start) for start, _ in ends}
         sentences.append("; ".join([*(f"{start} {times[start]}" for start in times), _why_not_compared(own)]))
     sentences += [f"{name} runs another model, so its times are no result for this model" for name in other_model]
@@ -37,7 +37,7 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
 
 
 def _service_result(backend: str, speedups: Sequence[Speedup], cases: Sequence[MeasuredCase]) -> str:
-    """Return a sentence that compares one service with the model in process over all batch sizes."""
+    """Return a sentence that compares a service with running the model in process, over all batch sizes."""
     in_process = next(case.record.framework_label for case in cases if case.record.backend == IN_PROCESS_BACKEND)
     process, service = f"{in_process} in process", _service_label(backend, cases)
     first, last = speedups[0], speedups[-1]
@@ -86,7 +86,7 @@ def _format_factor(speedup: Speedup) -> str:
 
 
 def _service_label(backend: str, cases: Sequence[MeasuredCase]) -> str:
-    """Return a service's name for a sentence. If two services would have the same name, it includes the backend."""
+    """Return a service's name for a sentence. If two services share a name, append the backend to it."""
     labels = {
         record.backend: f"the {record.framework_label} service" + (" on the GPU" if record.device_type == "gpu" else "")
         for record in (case.record for case in cases)

@@ -21,7 +21,7 @@ class MeasuredCase:
 
 
 def device_label(record: CaseRecord) -> str:
-    """Return where a case was computed, such as `CPU (ONNX Runtime, in process)` or `CPU (TensorFlow service)`."""
+    """Return a case's device and framework, such as `CPU (ONNX Runtime, in process)` or `CPU (TensorFlow service)`."""
     where = " service" if record.service else ", in process"
     other = f", {OTHER_MODEL}" if record.answers == OTHER_MODEL else ""
     return f"{record.device_type.upper()} ({record.framework_label}{where}{other})"
@@ -38,6 +38,6 @@ def error_label(record: CaseRecord) -> str:
         return record.answers
     shown = f"error {record.worst_error:.1e}"
     if record.allowed_error is not None and record.allowed_error > ILL_CONDITIONED:
-        # Show the allowed error, because a small error proves little if float32 rounding may change outputs this much.
+        # A small error proves little if float32 rounding alone may cause a large one, so show the allowed error.
         shown += f" (float32 allows {record.allowed_error:.2g})"
     return shown

@@ -29,7 +29,7 @@ def run_comparison_lines(before: Saved, now: Saved) -> list[str]:
         headers = ("case", "baseline", "candidate", "change [95 %]", "without the machine's change")
         changes.sort(key=lambda change: -abs(math.log1p(change.change)))
         lines += table_lines(headers, map(_row, changes), "lrrlr")
-    # Use dictionaries as sets, because dictionaries keep the order of the cases.
+    # Use dictionaries instead of sets, because dictionaries keep the order of the cases.
     old_ids, new_ids = (dict.fromkeys(record.case for record in records) for records in (old, new))
     paired = {change.now.case for change in changes}
     lines += _listed("only in the baseline", [case for case in old_ids if case not in new_ids])
@@ -52,7 +52,7 @@ def _row(change: CaseChange) -> tuple[str, ...]:
 
 
 def _listed(what: str, cases: Sequence[str]) -> list[str]:
-    """Return a line for each of the first five cases, and a line that counts the remaining cases."""
+    """Return a line for each of the first five cases, and a line with the number of remaining cases, if any."""
     lines = [f"{what}: {case}" for case in cases[:_MOST_LISTED]]
     return lines + ([f"{what}: {len(cases) - _MOST_LISTED} more"] if len(cases) > _MOST_LISTED else [])
 

@@ -22,7 +22,7 @@ def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
     """
     python = Path(sys.executable)
     script = python.with_name("runoff")
-    # Print a path even if `runoff` is on PATH: tox adds the environment's folder to PATH only during the run.
+    # Print the path of `runoff` even if PATH contains it, because tox extends PATH only during the run.
     is_script = script.is_file()
     runoff = [short_program_path(script if is_script else python, folder), *([] if is_script else ["-m", "runoff"])]
     storage = ["--storage", short_path(saved.parent, folder)]
@@ -34,7 +34,7 @@ def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
 
 
 def skipped_lines(skipped: Mapping[Path, str]) -> list[str]:
-    """Return a line for each of the first five skipped files. If more were skipped, a last line counts all of them."""
+    """Return a line for each of the first five skipped files. If there are more, a last line gives the total."""
     lines = [f"skipped, not a saved run: {reason}" for reason in list(skipped.values())[:_MOST_NAMED]]
     if len(skipped) > _MOST_NAMED:
         lines.append(f"skipped {len(skipped)} files in total that are not saved runs")

@@ -27,7 +27,7 @@ class Speedup:
 
     @property
     def faster(self) -> Literal["service", "process", ""]:
-        """The faster side. It is empty if the interval contains 1, because then neither is certainly faster."""
+        """The faster side. It is empty if the interval contains 1, because either side may then be faster."""
         return "service" if self.ratio.low > 1.0 else "process" if self.ratio.high < 1.0 else ""
 
     @property

@@ -14,9 +14,9 @@ from runoff.report.case_change import MACHINE_FIELDS, comparison_key, yardstick_
 from runoff.report.tables import table_lines
 from runoff.units import format_duration
 
-# A level is a period of runs with about the same latency. With fewer runs, one unusual run could count as a level.
+# A level is a series of successive runs with about the same latency. Fewer runs could be just outliers.
 FEWEST_RUNS_OF_A_LEVEL = 5
-# Smallest relative difference between the median latencies of two successive levels that is reported.
+# Report only changes of at least this size, relative to the median latency of the previous level.
 _SMALLEST_CHANGE = 0.03
 
 
