@@ -90,9 +90,11 @@ class SavedRuns:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Record which tests passed, because only benchmarks of passed tests are saved."""
+        from runoff.gate.plugin import is_benchmark
+
         report = yield
         if report.failed:
-            self._failed[report.nodeid] = "benchmark" in getattr(item, "fixturenames", ())
+            self._failed[report.nodeid] = is_benchmark(item)
             fixture = getattr(item, "funcargs", {}).get("benchmark")
             if fixture is not None:
                 # Prevent pytest-benchmark's warning that the failed test did not use its benchmark fixture.

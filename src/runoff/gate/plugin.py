@@ -8,6 +8,7 @@ a test of this pytest session with the candidate's rounds, so it appears in tabl
 import dataclasses
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from runoff.errors import RunoffError
 from runoff.gate.options import MARKER, GateOptions, add_options, parse_options
 
 if TYPE_CHECKING:
+    from runoff.gate.baseline.side import Invocation
     from runoff.gate.run.result import GateResult
 
 # The reason, if any, why this run must never become a baseline. The plugin that saves runs reads the reason.
@@ -61,12 +63,19 @@ class GatePlugin:
         self._options = options
         self._result: GateResult | None = None
 
+    @cached_property
+    def _invocation(self) -> "Invocation":
+        """The user's pytest command line. It is cached, because finding the checkout starts git."""
+        from runoff.gate.invocation import invocation_of
+
+        return invocation_of(self._config)
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Deselect all tests except benchmarks if the option --gate-only is given."""
         if self._options.only:
-            ordinary = [item for item in items if not _is_benchmark(item)]
-            items[:] = [item for item in items if _is_benchmark(item)]
+            ordinary = [item for item in items if not is_benchmark(item)]
+            items[:] = [item for item in items if is_benchmark(item)]
             if ordinary:
                 config.hook.pytest_deselected(items=ordinary)
 
@@ -76,15 +85,15 @@ class GatePlugin:
             raise session.Interrupted(f"{session.testsfailed} errors during collection")
         if session.config.option.collectonly:
             return True
-        ordinary = [item for item in session.items if not _is_benchmark(item)]
-        benchmarks = [item for item in session.items if _is_benchmark(item)]
+        ordinary = [item for item in session.items if not is_benchmark(item)]
+        benchmarks = [item for item in session.items if is_benchmark(item)]
         _run_items(session, ordinary)
         # If the comparison raises an exception, for example after Ctrl-C, this run must not become a baseline.
         self._config.stash[NO_BASELINE_BECAUSE] = "the gate did not finish"
         from runoff.gate.replay import replay
         from runoff.gate.run_in_pytest import compare
 
-        self._result = compare(self._config, self._options, benchmarks)
+        self._result = compare(self._config, self._options, self._invocation, benchmarks)
         self._config.stash[NO_BASELINE_BECAUSE] = self._result.no_baseline_because
         for item in benchmarks:
             replay(item, self._result)
@@ -111,10 +120,9 @@ class GatePlugin:
 
     def _write_markdown(self, result: "GateResult") -> list[str]:
         """Write the verdicts to the Markdown file and to GitHub's job summary. Return a message per failed write."""
-        from runoff.gate.invocation import invocation_of
         from runoff.gate.report import markdown_lines
 
-        text = "\n".join(markdown_lines(result, invocation_of(self._config))) + "\n"
+        text = "\n".join(markdown_lines(result, self._invocation)) + "\n"
         problems = []
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         for path, mode in ((self._options.markdown, "w"), (Path(summary) if summary else None, "a")):
@@ -131,15 +139,15 @@ class GatePlugin:
         """Print the verdicts, the worst first."""
         if self._result is None:
             return
-        from runoff.gate.invocation import invocation_of
         from runoff.gate.report import terminal_lines
 
         terminalreporter.section("gate", sep="=")
-        for line in terminal_lines(self._result, invocation_of(self._config)):
+        for line in terminal_lines(self._result, self._invocation):
             terminalreporter.line(line)
 
 
-def _is_benchmark(item: pytest.Item) -> bool:
+def is_benchmark(item: pytest.Item) -> bool:
+    """Return whether a test requests the fixture `benchmark`, directly or through other fixtures."""
     return "benchmark" in getattr(item, "fixturenames", ())
 
 

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from runoff.errors import GateError, RunoffError
 from runoff.gate.baseline.lookup import prepare_baseline
-from runoff.gate.baseline.side import Side
-from runoff.gate.invocation import invocation_of, selector_of
+from runoff.gate.baseline.side import Invocation, Side
+from runoff.gate.invocation import selector_of
 from runoff.gate.options import GATE_OPTIONS, GateOptions, tolerance_of
 from runoff.gate.run.config import GateConfig, Reporter
 from runoff.gate.run.core_affinity import assign_cores
@@ -26,14 +26,15 @@ from runoff.gate.statistics.plan import Plan
 _TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 
-def compare(config: pytest.Config, options: GateOptions, benchmarks: Sequence[pytest.Item]) -> GateResult:
+def compare(
+    config: pytest.Config, options: GateOptions, invocation: Invocation, benchmarks: Sequence[pytest.Item]
+) -> GateResult:
     """
-    Compare the candidate with the baseline that the options name.
+    Compare the candidate, started by `invocation`, with the baseline that the options name.
 
     Raises:
         pytest.UsageError: If the baseline, a gate marker or a setting is invalid.
     """
-    invocation = invocation_of(config)
     against = options.against or "other models"
     models = {"model": list(options.models)} if options.models else {}
     with _terminal_reporter(config) as reporter:
