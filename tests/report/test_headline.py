@@ -6,7 +6,13 @@ import pytest
 from runoff.records.schema import COMPUTES_NOTHING, OTHER_MODEL, UNVERIFIED
 from runoff.report.headline import headlines
 from runoff.report.measured import MeasuredCase
+from runoff.report.speedup import service_speedups
 from tests.support.records import case_record, measured_case
+
+
+def _headlines(cases: list[MeasuredCase]) -> list[str]:
+    """Return the headlines for the cases of one model."""
+    return headlines(cases, service_speedups(cases))
 
 
 def _race(*service_latencies_s: float) -> list[str]:
@@ -14,7 +20,7 @@ def _race(*service_latencies_s: float) -> list[str]:
     sizes = [4**power for power in range(len(service_latencies_s))]
     in_process = [measured_case("onnxruntime-cpu", size) for size in sizes]
     service = [measured_case("tensorflow-grpc", n, t) for n, t in zip(sizes, service_latencies_s, strict=True)]
-    return headlines([*in_process, *service])
+    return _headlines([*in_process, *service])
 
 
 def _noisy_case(backend: str, batch_size: int, latency_s: float) -> MeasuredCase:
@@ -88,7 +94,7 @@ def test_uncertain_batch_size_is_stated_with_its_interval() -> None:
 def test_noisy_rounds_support_no_winner() -> None:
     """If the rounds vary by 50 %, a difference of 10 % may be chance, so no winner is named."""
     cases = [_noisy_case("onnxruntime-cpu", 1, 1e-3), _noisy_case("tensorflow-grpc", 1, 1.1e-3)]
-    [line] = headlines(cases)
+    [line] = _headlines(cases)
     assert "no certain difference" in line
 
 
@@ -106,12 +112,12 @@ def test_run_without_a_service_names_the_fastest_backend() -> None:
         "net: onnxruntime-cpu is the fastest backend with 1.00 ms per call at batch 1;"
         " numpy takes 3.00 ms per call at batch 8; no service that runs this model was timed"
     )
-    assert [expected] == headlines(cases)
+    assert [expected] == _headlines(cases)
 
 
 def test_fastest_backend_within_the_noise_is_not_called_fastest() -> None:
     """If the intervals of two backends overlap, either may be faster, so neither is called the fastest."""
-    [line] = headlines([measured_case("numpy", 1, 1.0001e-3), measured_case("onnxruntime-cpu", 1)])
+    [line] = _headlines([measured_case("numpy", 1, 1.0001e-3), measured_case("onnxruntime-cpu", 1)])
     expected = "at batch 1 between the fastest backends onnxruntime-cpu (1.00 ms per call) and numpy (1.00 ms)"
     assert f"net: no certain difference {expected};" in line
 
@@ -120,40 +126,40 @@ def test_fastest_backend_within_the_noise_is_not_called_fastest() -> None:
 def test_same_backend_at_both_batch_sizes_is_named_once(others: dict[str, float]) -> None:
     """If the fastest backend is the same at both batch sizes, a second mention of its name adds nothing."""
     backends = {"onnxruntime-cpu": 1e-3, **others}
-    [line] = headlines([measured_case(name, size, backends[name] * size) for name in backends for size in (1, 8)])
+    [line] = _headlines([measured_case(name, size, backends[name] * size) for name in backends for size in (1, 8)])
     start = "is the fastest backend with" if others else "takes"
     assert f"net: onnxruntime-cpu {start} 1.00 ms per call at batch 1 and 8.00 ms per call at batch 8; no" in line
 
 
 def test_unverified_model_is_marked_in_every_headline() -> None:
     """Somebody who reads only the headline must see that the timed outputs may be wrong."""
-    [line] = headlines([measured_case(answers=UNVERIFIED)])
+    [line] = _headlines([measured_case(answers=UNVERIFIED)])
     assert line.startswith("net (not verified against a reference): onnxruntime-cpu takes 1.00 ms")
 
 
 def test_run_of_services_alone_says_what_is_missing() -> None:
     """Speedups are relative to onnxruntime-cpu, so a run without it must explain why there is no speedup."""
-    [line] = headlines([measured_case("tensorflow-grpc", 1)])
+    [line] = _headlines([measured_case("tensorflow-grpc", 1)])
     assert "tensorflow-grpc takes 1.00 ms per call at batch 1; onnxruntime-cpu was not timed" in line
 
 
 def test_service_at_other_batch_sizes_is_not_compared() -> None:
     """A speedup compares two times at the same batch size, so different batch sizes give no speedup."""
-    [line] = headlines([measured_case("onnxruntime-cpu", 1), measured_case("tensorflow-grpc", 8)])
+    [line] = _headlines([measured_case("onnxruntime-cpu", 1), measured_case("tensorflow-grpc", 8)])
     assert line.endswith("no service was timed at a batch size of onnxruntime-cpu")
 
 
 def test_null_service_gets_no_result() -> None:
     """A null service computes nothing, so it cannot win."""
     null = measured_case("null-grpc", latency_s=1e-6, answers=COMPUTES_NOTHING, worst_error=None)
-    assert ["net: no backend that computes this model was timed"] == headlines([null])
-    assert "wins" not in headlines([measured_case(), null])[0]
+    assert ["net: no backend that computes this model was timed"] == _headlines([null])
+    assert "wins" not in _headlines([measured_case(), null])[0]
 
 
 def test_service_that_runs_another_model_gets_no_result() -> None:
     """A service that runs a different network shows nothing about this model, so the headline leaves its times out."""
     other = measured_case("remote-grpc", latency_s=1e-6, answers=OTHER_MODEL, worst_error=None)
-    lines = headlines([measured_case(), other])
+    lines = _headlines([measured_case(), other])
     assert "net: remote-grpc runs another model, so its times are no result for this model" == lines[-1]
     assert "remote-grpc" not in lines[0]
     assert lines[0].endswith("no service that runs this model was timed")
@@ -162,12 +168,12 @@ def test_service_that_runs_another_model_gets_no_result() -> None:
 def test_two_services_of_one_framework_are_told_apart() -> None:
     """If there are two TensorFlow services, a headline about "the TensorFlow service" alone is ambiguous."""
     services = [measured_case("tensorflow-grpc", 1, 2e-3), measured_case("tensorflow-oip", 1, 4e-3)]
-    lines = headlines([measured_case(), *services])
+    lines = _headlines([measured_case(), *services])
     assert ["(tensorflow-grpc)", "(tensorflow-oip)"] == [line.split()[-4] for line in lines]
 
 
 def test_gpu_is_named_only_where_it_did_the_work() -> None:
     """Readers must not mistake a time measured on a CPU for a time measured on a GPU."""
     gpu = measured_case("tensorflow-grpc", device_type="gpu", device_name="NVIDIA X")
-    assert "the TensorFlow service on the GPU" in headlines([measured_case(), gpu])[0]
-    assert "GPU" not in headlines([measured_case(), measured_case("tensorflow-grpc")])[0]
+    assert "the TensorFlow service on the GPU" in _headlines([measured_case(), gpu])[0]
+    assert "GPU" not in _headlines([measured_case(), measured_case("tensorflow-grpc")])[0]

@@ -1,18 +1,18 @@
 """Headlines: sentences that state the result for each model of a run. They are printed before the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from runoff.measurement.intervals import ratio_interval
 from runoff.records.schema import OTHER_MODEL, UNVERIFIED
 from runoff.report.measured import MeasuredCase
-from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
+from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup
 from runoff.units import format_duration, format_ratio
 
 
-def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
+def headlines(cases: Sequence[MeasuredCase], speedups: Mapping[str, Sequence[Speedup]]) -> list[str]:
     """
-    Return sentences that state the result of a run for one model, given the model's cases.
+    Return sentences that state the result of a run for one model, given its cases and their `service_speedups`.
 
     Returns:
         A sentence for each service that was compared, or one about the fastest backends if none was compared, and a
@@ -22,8 +22,8 @@ def headlines(cases: Sequence[MeasuredCase]) -> list[str]:
     model = cases[0].record.model
     other_model = dict.fromkeys(case.record.backend for case in cases if case.record.answers == OTHER_MODEL)
     own = [case for case in cases if case.computes and case.record.answers != OTHER_MODEL]
-    speedups = service_speedups(own)
-    sentences = [_service_result(backend, speedups[backend], own) for backend in speedups]
+    of_model = {name: [each for each in speedups[name] if not each.runs_other_model] for name in speedups}
+    sentences = [_service_result(name, of_model[name], own) for name in of_model if of_model[name]]
     if own and not sentences:
         sizes = sorted({case.record.batch_size for case in own})
         ends = [_fastest_at(own, size) for size in dict.fromkeys((sizes[0], sizes[-1]))]

@@ -1,14 +1,15 @@
 """The report of a run: first a sentence with each model's result, then a table for each model."""
 
+import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runoff.records.schema import OTHER_MODEL
 from runoff.report.call_parts import CALL_PARTS_LEGEND, call_parts_lines, has_call_parts, missing_cases_lines
 from runoff.report.case_tables import compact_table, detailed_table
 from runoff.report.headline import headlines
 from runoff.report.measured import MeasuredCase, device_label, other_model_suffix
-from runoff.report.speedup import IN_PROCESS_BACKEND, service_speedups
+from runoff.report.speedup import IN_PROCESS_BACKEND, Speedup, service_speedups
 from runoff.report.tables import WIDTH
 from runoff.units import format_items
 
@@ -30,13 +31,15 @@ def comparison_lines(cases: Sequence[MeasuredCase], failed: int = 0, *, detailed
     """
     models = dict.fromkeys(case.record.model for case in cases)
     by_model = [[case for case in cases if case.record.model == model] for model in models]
-    lines = [line for group in by_model for sentence in headlines(group) for line in _wrapped(sentence)]
+    speedups = [service_speedups(group) for group in by_model]
+    sentences = itertools.chain(*map(headlines, by_model, speedups))
+    lines = [line for sentence in sentences for line in _wrapped(sentence)]
     lines += [f"the result is incomplete: {format_items(failed, 'case')} failed"] if failed else []
     computing = [case.record for case in cases if case.computes]
     devices = dict.fromkeys(f"{r.device_type.upper()}: {r.device_name or 'unnamed'}" for r in computing)
     lines += ["", *devices] if devices else []
-    for group in by_model:
-        lines += ["", *_title_lines(group), *_model_lines(group, detailed=detailed)]
+    for group, by_backend in zip(by_model, speedups, strict=True):
+        lines += ["", *_title_lines(group), *_model_lines(group, by_backend, detailed=detailed)]
     if any(record.service for record in computing):
         lines += ["", *_wrapped(_SPEEDUP_LEGEND)]
     if detailed and any(has_call_parts(case.record) for case in cases):
@@ -48,10 +51,11 @@ def _wrapped(sentence: str) -> list[str]:
     return textwrap.wrap(sentence, WIDTH, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
 
 
-def _model_lines(cases: Sequence[MeasuredCase], *, detailed: bool) -> list[str]:
-    """Return the tables of one model."""
+def _model_lines(
+    cases: Sequence[MeasuredCase], by_backend: Mapping[str, Sequence[Speedup]], *, detailed: bool
+) -> list[str]:
+    """Return the tables of one model, given its cases and their `service_speedups`."""
     ordered = sorted(cases, key=lambda case: case.record.batch_size)
-    by_backend = service_speedups(ordered)
     speedups = {(name, speedup.batch_size): speedup.text for name in by_backend for speedup in by_backend[name]}
     if detailed:
         return [*detailed_table(ordered, speedups), *call_parts_lines(ordered)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runoff.measurement.intervals import Interval, ratio_interval
+from runoff.records.schema import OTHER_MODEL
 from runoff.report.measured import MeasuredCase
 from runoff.units import format_ratio
 
@@ -20,10 +21,12 @@ class Speedup:
     Attributes:
         batch_size: Samples per call.
         ratio: Latency in process / latency of the service. Above 1 the service is faster.
+        runs_other_model: Whether the service runs a different model, so that its speed is no result for this model.
     """
 
     batch_size: int
     ratio: Interval
+    runs_other_model: bool
 
     @property
     def faster(self) -> Literal["service", "process", ""]:
@@ -51,5 +54,6 @@ def service_speedups(cases: Sequence[MeasuredCase]) -> dict[str, list[Speedup]]:
         record = case.record
         if record.service and case.computes and record.batch_size in in_process:
             ratio = ratio_interval(in_process[record.batch_size].rounds, case.rounds)
-            speedups.setdefault(record.backend, []).append(Speedup(record.batch_size, ratio))
+            speedup = Speedup(record.batch_size, ratio, record.answers == OTHER_MODEL)
+            speedups.setdefault(record.backend, []).append(speedup)
     return speedups
