@@ -9,6 +9,7 @@ from runoff.models import go_json_writer
 from runoff.models.mlp import Kind
 from runoff.service.launcher import RunningService, launch
 from tests.support.models import random_mlp
+from tests.support.services import WatchedBackend
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,9 @@ def shared_service(model_path: Path) -> Iterator[RunningService]:
     """A service that runs the policy with NumPy, shared by tests that only call it."""
     with launch("numpy", [model_path]) as service:
         yield service
+
+
+@pytest.fixture
+def backend() -> WatchedBackend:
+    """The backend of a policy, for one test that controls its outputs or counts its calls."""
+    return WatchedBackend(random_mlp())

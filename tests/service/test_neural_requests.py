@@ -24,12 +24,6 @@ SAMPLE = [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 @pytest.fixture
-def backend() -> WatchedBackend:
-    """The backend of the policy `first`."""
-    return WatchedBackend(random_mlp())
-
-
-@pytest.fixture
 def server(backend: WatchedBackend) -> Iterator[Server]:
     """A service with two policies and no value network."""
     with served({"first": backend, "second": WatchedBackend(random_mlp(seed=1))}) as server:

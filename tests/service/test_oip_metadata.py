@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from runoff.models.mlp import Kind
 from runoff.rpc.oip.inference_pb2 import (
     ModelMetadataRequest,
     ModelMetadataResponse,
@@ -17,15 +16,14 @@ from runoff.rpc.oip.inference_pb2 import (
 from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.oip import call, refusal
-from tests.support.oip_requests import VALID
-from tests.support.services import WatchedBackend, served
+from tests.support.oip_requests import VALID, serve_policy_and_value
+from tests.support.services import WatchedBackend
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A service with the policy `first` and the value network `second`."""
-    backends = {"first": WatchedBackend(random_mlp()), "second": WatchedBackend(random_mlp(Kind.VALUE, seed=1))}
-    with served(backends) as server:
+    with serve_policy_and_value(WatchedBackend(random_mlp())) as server:
         yield server
 
 

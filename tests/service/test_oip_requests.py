@@ -12,20 +12,14 @@ from runoff.rpc.oip.inference_pb2 import (
 from runoff.service.server import Server
 from tests.support.models import random_mlp
 from tests.support.oip import call, infer_request, numbers
-from tests.support.oip_requests import BATCH, VALID, add_parameter, changed_request
-from tests.support.services import WatchedBackend, served
-
-
-@pytest.fixture
-def backend() -> WatchedBackend:
-    """The backend of the model `first`."""
-    return WatchedBackend(random_mlp())
+from tests.support.oip_requests import BATCH, VALID, add_parameter, changed_request, serve_policy_and_value
+from tests.support.services import WatchedBackend
 
 
 @pytest.fixture
 def server(backend: WatchedBackend) -> Iterator[Server]:
     """A service with the policy `first` and the value network `second`."""
-    with served({"first": backend, "second": WatchedBackend(random_mlp(Kind.VALUE, seed=1))}) as server:
+    with serve_policy_and_value(backend) as server:
         yield server
 
 

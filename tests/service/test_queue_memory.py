@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 
 from runoff.rpc.neural.request_codec import encode_batch_predict
+from runoff.rpc.neural.service_name import SERVICE_NAME
 from runoff.service.server import RECEIVE_WINDOW_BYTES
 from tests.support.blocked_service import MAX_THREADS
-from tests.support.idle_callers import PREDICT
 from tests.support.models import random_mlp
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -49,9 +49,7 @@ def test_queued_calls_occupy_one_receive_window_each() -> None:
         idle_bytes = steady_memory_bytes(service)
         for _ in range(calls):
             channel = stack.enter_context(grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]))
-            stack.callback(
-                channel.unary_unary(f"/{PREDICT}".replace("Predict", "BatchPredict"), None, None).future(request).cancel
-            )
+            stack.callback(channel.unary_unary(f"/{SERVICE_NAME}/BatchPredict", None, None).future(request).cancel)
         growth_bytes = steady_memory_bytes(service) - idle_bytes
     # Besides the windows, each thread may have received a whole request. While gRPC copies the pieces of a request into
     # one Python object, it holds the request twice.
