@@ -9,7 +9,7 @@ from training.rps_game import FEATURES, FEATURES_PER_SQUARE, SQUARES, IndexArray
 
 BATCH_SIZE = 512
 # The optimiser is Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled Weight Decay Regularization,
-# 2019), with the usual decay rates and a learning rate that falls linearly to 0. Raising the weight decay from 0.02 to
+# 2019), with Adam's usual β₁ and β₂ and a learning rate that falls linearly to 0. Raising the weight decay from 0.02 to
 # 0.2 increases the loss by less than 0.005 nats, but keeps logits within ±7 instead of ±10 (measured with 10,000 games
 # and 64 hidden units). Small logits matter because float32 can represent the resulting probabilities accurately.
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.2

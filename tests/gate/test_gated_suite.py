@@ -165,7 +165,7 @@ def test_workers_close_fixtures_and_print_no_summary(unchanged: GatedRun) -> Non
     """Workers must close fixtures, so that no server is left running. They print no summary, which would cost time."""
     events = (unchanged.folder / "suite.log").read_text().split()
     blocks = len(re.findall(r"stage, block \d+ of \d+: ", unchanged.output))
-    # Besides the workers, the pytest process that the user started closes its fixtures and prints a summary.
+    # Each worker closes its fixtures, and so does the user's own pytest process, which alone prints a summary.
     assert (3 * blocks + 1, 1) == (events.count("closed"), events.count("summary"))
 
 

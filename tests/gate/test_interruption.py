@@ -25,7 +25,7 @@ _WITH_SIGINT = (
 
 @contextmanager
 def running_gate(tmp_path: Path, benchmark: str, until: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start a gate of one benchmark; yield its process when it has printed the text `until` and its workers run."""
+    """Gate one benchmark. Yield the gate's process once its output contains `until` and its workers are running."""
     folder = make_suite(tmp_path / "suite", f"def test_some(benchmark): {benchmark}")
     command = [sys.executable, "-c", _WITH_SIGINT, *gate_command("--gate-against", "HEAD")]
     with subprocess.Popen(

@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "src" / "runoff"
 
 # The layers of the package, called rooms, from the lowest to the highest. A room is a folder or a module; it may import
-# itself and the rooms listed before it. The lowest is the folder `files` and the top-level modules not listed.
+# itself and the rooms listed before it. The folder `files` and the modules not listed here form the lowest room.
 GROUND = "ground floor"
 ROOMS = (
     GROUND, "gate", "models", "measurement", "conversion", "rpc", "backends", "service", "records", "report", "cli",
@@ -22,7 +22,7 @@ ROOMS = (
 # The folders of the two protocols in `rpc`. The other modules of `rpc` serve both protocols and import neither.
 PROTOCOLS = ("neural", "oip")
 # The folders inside `gate`; "pytest side" stands for the other modules of `gate`. Each may import itself and the
-# folders before it in this list. Only `worker` imports none: its modules run in environments that may lack runoff.
+# folders before it in this list. `worker` must not import runoff, because it runs in environments that may lack it.
 GATE_ROOMS = ("worker", "statistics", "baseline", "run", "pytest side")
 # Further forbidden imports: a room (key) must not import these rooms (value), although ROOMS would allow it.
 NOT_ALLOWED = {

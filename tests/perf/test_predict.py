@@ -18,8 +18,8 @@ from fixtures.timed_rounds import time_rounds
 from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 
-# In a gate run, all workers run this warm-up at the same time on one core, so call durations never become steady.
-# A longer warm-up would be useless, because the gate warms up each worker again before it times the worker's rounds.
+# The warm-up is short in a gate run: all workers warm up at once on one core, so call durations never become steady, and
+# the gate warms up each worker again before it times the worker's rounds.
 WARM_UP_IN_GATE_NS = 50_000_000
 # After the timed rounds, this many extra calls measure the parts of a call, such as the time inside the service. 60
 # calls give stable means and take less than 0.1 s with runoff's services.
@@ -44,8 +44,8 @@ def test_predict(
         opened = open_or_skip(open_backend, case, suite_options)
         batch = make_batch(opened.input_size, batch_size)
         with watched_service(case):
-            # The backend may be open since an earlier case. If its service has been restarted since then, gRPC
-            # reconnects silently, so this check is needed to notice the restart.
+            # The backend may have been opened for an earlier case. If its service was restarted since then, gRPC
+            # reconnected silently, and only this check notices the restart.
             opened.check_same_service()
             # The warm-up times the case's first call. Checking the answers also calls the backend, so warm up first.
             longest_ns = WARM_UP_IN_GATE_NS if suite_options.in_gate else LONGEST_WARM_UP_NS

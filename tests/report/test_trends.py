@@ -1,4 +1,4 @@
-"""The history of a case's latency: real changes are detected, noise is not, and only comparable runs are joined."""
+"""The latency history of a case reports real changes, ignores noise, and combines only comparable runs."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def test_service_recovers_when_no_thread_could_be_started(monkeypatch: pytest.Mo
     with served({"m": WatchedBackend(random_mlp())}) as server:
         with open_silent_calls(server.address) as silent:
             silent.open(PREDICT, 5 * DEFAULT_WORKERS)
-            # All threads that could be started are now waiting for requests. The service must cancel the oldest calls.
+            # No more threads can be started and all threads wait for requests, so the service must cancel old calls.
             assert_answers(server.address)
             assert silent.ended_statuses()
         with open_silent_calls(server.address) as silent:

@@ -55,7 +55,7 @@ def call_with_grpclib(address: str) -> dict[str, Any]:
     params=[pytest.param(call_with_grpc_js, id="grpc-js"), pytest.param(call_with_grpclib, id="grpclib")],
 )
 def responses(request: pytest.FixtureRequest, service: RunningService) -> dict[str, Any]:
-    """The service's responses, as decoded by each of the foreign clients."""
+    """The service's responses, as decoded by each third-party client."""
     found: dict[str, Any] = request.param(service.address)
     return found
 

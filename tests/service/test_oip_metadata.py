@@ -55,7 +55,7 @@ def test_server_is_named_and_live(server: Server) -> None:
     [("first", "", True), ("second", "1", True), ("first", "2", False), ("third", "", False), ("", "", False)],
 )
 def test_only_a_loaded_model_is_ready(server: Server, name: str, version: str, ready: bool) -> None:
-    """Triton answers that a missing model is not ready, instead of returning an error. runoff must do the same."""
+    """For a missing model, Triton responds "not ready" and not with an error, so runoff's service must, too."""
     request = ModelReadyRequest(name=name, version=version).SerializeToString()
     assert ready == ModelReadyResponse.FromString(call(server.address, "ModelReady", request)).ready
 

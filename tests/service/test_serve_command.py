@@ -96,7 +96,7 @@ def test_descriptor_that_cannot_be_written_to_is_refused() -> None:
 
 
 def test_error_names_a_port_in_use() -> None:
-    """By default, gRPC lets two servers share a port, so that each gets some of the calls. This must be an error."""
+    """gRPC lets two servers share a port and split its calls by default, so the second service must refuse to start."""
     with listener(None) as address:
         port = address.rpartition(":")[2]
         result = run_serve("--engine", "null", "--untrained", "2,2,2", "--port", port)

@@ -106,8 +106,8 @@ def test_deal_gives_five_cards_of_a_deck_with_seven_of_each_kind() -> None:
     """Both hands must come from one deck with seven cards of each kind, so that all kinds are equally likely."""
     hands = start(40_000, np.random.default_rng(0)).hands
     assert (hands.sum(axis=2) == 5).all()
-    # In 3 of 1,000 deals, the hands contain all seven cards of a kind, so 40,000 deals include such a deal. If the deck
-    # had eight cards of each kind, about 8 of the 40,000 deals would contain all eight cards of a kind.
+    # The hands contain all seven cards of one kind in 3 of 1,000 deals, so 40,000 deals certainly include such hands. A
+    # wrong deck with eight cards of each kind would be noticed, too: about 8 deals would contain eight of one kind.
     assert 7 == hands.sum(axis=1).max()
     # A hand of 5 cards has on average 5/3 cards of each kind; the standard error of the mean is about 0.005.
     assert np.abs(hands.mean(axis=0) - 5 / 3).max() < 0.03

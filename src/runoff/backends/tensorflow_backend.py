@@ -62,7 +62,7 @@ class TensorFlowBackend(Backend):
     def __init__(self, name: str, mlp: Mlp, device_type: str) -> None:
         super().__init__(name, mlp.input_size, mlp.output_size, Device(device_type))
         function = _compile(mlp, device_type)
-        # Use PartitionedCall on the CPU only. On a GPU, it is untested and could save only a small part of a call.
+        # Use PartitionedCall on the CPU only. On a GPU, it is untested and would hardly shorten a call.
         self._run = partial(_run_as_operation, function) if device_type == "cpu" else function
         # If a GPU is visible, TensorFlow would copy the inputs of a model on the CPU to the GPU and back. Each call is
         # therefore pinned to the CPU, but only if there is a GPU, because pinning takes time.

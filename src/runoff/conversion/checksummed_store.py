@@ -38,7 +38,7 @@ class ChecksummedStore:
         return self.folder / f"{hashlib.sha256(_to_json(key)).hexdigest()}.entry"
 
     def load(self, key: Key) -> bytes | None:
-        """Return the bytes stored under a key, or None if the entry is missing or damaged (which is logged)."""
+        """Return the bytes stored under a key, or None if the entry is missing or damaged. Damage is logged."""
         path = self.path_of(key)
         if not path.exists():
             return None

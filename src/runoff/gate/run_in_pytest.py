@@ -22,7 +22,7 @@ from runoff.gate.run.schedule import RoundLengths
 from runoff.gate.run.workers import Deadlines
 from runoff.gate.statistics.plan import Plan
 
-# Environment variable by which tests shorten gate runs: JSON object, fields of Plan, RoundLengths and Deadlines.
+# Tests shorten gate runs with this variable. It holds a JSON object with fields of Plan, RoundLengths and Deadlines.
 _TUNING_VARIABLE = "RUNOFF_GATE_TUNING"
 
 

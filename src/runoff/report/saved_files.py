@@ -13,7 +13,7 @@ _MOST_NAMED = 5
 
 def command_lines(saved: Path, earlier: Path | None, folder: Path) -> list[str]:
     """
-    Return commands that display saved runs. They work if the user pastes them in the working directory.
+    Return shell commands that display saved runs. The user can paste them into a shell in the working directory.
 
     Args:
         saved: The run just saved.

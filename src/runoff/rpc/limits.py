@@ -12,7 +12,7 @@ MAX_PARSED_BYTES = 2 * 2**20
 
 
 class UnusualLayoutError(ValueError):
-    """Raised for a message whose layout only protobuf can read, but which is too large to be parsed by protobuf."""
+    """Raised for a message that runoff's fast decoder cannot read and that is too large for protobuf's slow one."""
 
 
 def check_parsed_size(size: int) -> None:

@@ -19,7 +19,7 @@ from runoff.service.server import Server
 
 # Time that calls in flight have to finish at shutdown. A forward pass of the largest batch takes well under 1 s.
 GRACE_S = 5.0
-# How long the process waits after the grace period for request handlers that have not returned. Then it exits anyway.
+# After the grace period, the process waits this long for request handlers that still run, and then exits anyway.
 _EXIT_TIMEOUT_S = 2.0
 _logger = logging.getLogger(__name__)
 

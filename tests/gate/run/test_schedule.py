@@ -18,7 +18,7 @@ def rounds_with_cold_caches() -> Float64Array:
 
 @pytest.mark.parametrize("side", [0, 2])
 def test_effects_of_waits_cancel(side: int) -> None:
-    """Without a correction for waits, cold caches made two copies of the same code differ by 4 % in every block."""
+    """A side's caches get cold while it waits. The plain median of the pairs turns this into a difference of 4 %."""
     rounds = rounds_with_cold_caches()
     assert abs(np.median(rounds[side] - rounds[1])) > 0.04
     assert float(typical_log_ratio(rounds[side], rounds[1])) == pytest.approx(0.0, abs=1e-9)

@@ -1,4 +1,4 @@
-"""The verdict that the gate gives to a case, tested with handmade measurements."""
+"""The gate's verdict on a case, tested with made-up measurements."""
 
 import numpy as np
 import pytest

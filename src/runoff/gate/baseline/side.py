@@ -122,7 +122,7 @@ def _relocate_path(path: Path, old_tree: Path, new_tree: Path) -> Path:
 
 
 def _same_file(value: str, old_folder: Path, new_folder: Path) -> str:
-    """Return an option's value, made absolute if it is a relative path that exists only in the old folder."""
+    """Return an option's value. If it is a relative path that exists only in the old folder, make it absolute."""
     # Most values are not paths. Skip very long values and values with a zero byte: `exists` would raise an error.
     if not value or Path(value).is_absolute() or len(value) > 1000 or "\0" in value:
         return value

@@ -18,7 +18,7 @@ from runoff.gate.statistics.signed_rank import Float64Array
 @dataclass
 class BlockRunner:
     """
-    Runs blocks: one measurement of each case by a fresh set of workers.
+    Runs blocks. In each block, a fresh set of workers measures every case once.
 
     Attributes:
         round_lengths: Target durations of rounds and warm-up.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class CoreAssignment:
     """
-    The numbers of the CPU cores for each purpose. All are empty if the system does not support CPU affinity.
+    The ids of the CPU cores for each purpose. Every tuple is empty if the system does not support CPU affinity.
 
     Attributes:
         usable: Every core that this process may use.

@@ -120,7 +120,7 @@ class GateRun:
         self._reporter.line(f"{name}: {format_items(len(cases), 'case')} in {self._last_block_s[stage]:.0f} s")
 
     def _drop_uncollected(self, cases: Sequence[str], workers: WorkerSet) -> list[str]:
-        """Return the cases that all workers collected. Mark the others as failed: the test files must have changed."""
+        """Return the cases that all workers collected. Mark the others as failed, because their files changed."""
         everywhere = set(workers.collected[0]).intersection(*workers.collected[1:])
         for case in cases:
             if case not in everywhere:

@@ -42,7 +42,7 @@ class Tensor:
 @dataclass(frozen=True)
 class Header:
     """
-    A ModelInfer request or response without its numbers.
+    A ModelInfer request or response without the numbers in its tensors.
 
     Attributes:
         model_name: As received.
