@@ -39,7 +39,7 @@ def info(nonce: str = "abc", digest: str = MLP.digest) -> bytes:
 
 
 def with_infos(*infos: bytes | None) -> Methods:
-    """Return a server's methods. Each ModelMetadata response carries the next of `infos`, or nothing if that is None."""
+    """Return a server's methods. Each ModelMetadata response carries the next of `infos`, or nothing if it is None."""
     methods, remaining = server_methods(model_metadata()), list(infos)
     response = methods["ModelMetadata"]
     assert isinstance(response, bytes)

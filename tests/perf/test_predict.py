@@ -18,8 +18,8 @@ from fixtures.timed_rounds import time_rounds
 from runoff.measurement.machine_conditions import observe_machine
 from runoff.measurement.warm_up import LONGEST_WARM_UP_NS, warm_up
 
-# The warm-up is short in a gate run: all workers warm up at once on one core, so call durations never become steady, and
-# the gate warms up each worker again before it times the worker's rounds.
+# Keep the warm-up short in a gate run: all workers warm up at once on one core, so call durations never become steady,
+# and the gate warms up each worker again before it times the worker's rounds.
 WARM_UP_IN_GATE_NS = 50_000_000
 # After the timed rounds, this many extra calls measure the parts of a call, such as the time inside the service. 60
 # calls give stable means and take less than 0.1 s with runoff's services.

@@ -1,5 +1,7 @@
 """
-A pytest plugin that tests load into a perf run in a separate process. It sends a signal just before the rounds with batch size 2 begin.
+A pytest plugin that tests load into a perf run in a separate process.
+
+It sends a signal just before the rounds with batch size 2 begin.
 
 The environment variable DISTURBANCE holds JSON: `target` is `service` or `run`, `signal` the signal's name, and
 `pid_file` the file into which the plugin writes the pid of the service.

@@ -107,8 +107,8 @@ MACHINES = {
 def _recorded_log_ratios(file: str, batch: str) -> Float64Array:
     """Return log(time of A / time of B) for each recorded pair of processes that ran the same code, shape (pairs,)."""
     with np.load(RECORDINGS_FOLDER / f"{file}.npz") as arrays:
-        # `typical_log_ratio` expects rounds of three sides, but only two processes were recorded. They took turns in the
-        # order ABBA, for which the plain median is unbiased.
+        # `typical_log_ratio` expects rounds of three sides, but only two processes were recorded. They took turns in
+        # the order ABBA, for which the plain median is unbiased.
         log_ratios = np.log(arrays[f"a_{batch}"] / arrays[f"b_{batch}"])
         return np.asarray(np.median(log_ratios, axis=1), dtype=np.float64)
 
